@@ -1,0 +1,58 @@
+# make help lists what there is to make. Everything runs in .venv, which is made first and is remade when a version changes.
+
+# PYTHON: 3.11 or newer. PORT: where make serve listens. JOBS: processes for the unit tests.
+PYTHON ?= python3
+PORT ?= 8000
+JOBS ?= 2
+
+BIN := .venv/bin
+INSTALLED := .venv/installed
+JUPYTER_BOOK := $(BIN)/jupyter-book build -W -n --keep-going
+SITE := book/_build/html
+# The tests build their own site from a copy of the book whose notebooks pytest has executed.
+TESTED := build/book
+
+.PHONY: help book serve test test-units test-notebooks test-site bench clean
+
+help:
+	@echo "make book    execute the chapters and build the site in $(SITE)"
+	@echo "make serve   the same, and serve it on http://127.0.0.1:$(PORT) (PORT=...)"
+	@echo "make test    unit tests, notebooks, the built site in a browser"
+	@echo "make bench   print the speed ratios of tests/benchmarks"
+	@echo "make clean   remove everything built, except .venv"
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "make needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + ": set PYTHON=...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --disable-pip-version-check -c constraints.txt -e '.[book,test]'
+	@touch $@
+
+book: $(INSTALLED)
+	$(JUPYTER_BOOK) book
+	@echo "The book: file://$(CURDIR)/$(SITE)/index.html (or: make serve)"
+
+serve: book
+	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory $(SITE)
+
+test: test-units test-notebooks test-site
+
+# One thread for each test process: many small tensors gain nothing from more.
+test-units: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --doctest-modules nbhelpers tests --ignore tests/site
+
+test-notebooks: $(INSTALLED)
+	rm -rf $(TESTED)
+	mkdir -p $(TESTED)
+	tar -c --exclude _build -C book . | tar -x -C $(TESTED)
+	$(BIN)/pytest --nbmake --nbmake-timeout=600 --overwrite $(TESTED)
+	sed 's/execute_notebooks: .*/execute_notebooks: "off"/' book/_config.yml > $(TESTED)/_config.yml
+	$(JUPYTER_BOOK) $(TESTED)
+
+test-site: test-notebooks
+	$(BIN)/pytest tests/site
+
+bench: $(INSTALLED)
+	@for benchmark in tests/benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark || exit 1; done
+
+clean:
+	rm -rf book/_build build dist .pytest_cache .ruff_cache .hypothesis
