@@ -1,0 +1,57 @@
+"""Data sets behind one protocol: ``load(name, split)`` gives an :class:`ImageSet`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from nbhelpers.datasets import scenes, tiny_imagenet
+from nbhelpers.datasets.base import About, ImageSet
+
+__all__ = ["About", "ImageSet", "available", "load"]
+
+_MODULES: dict[str, ModuleType] = {"scenes": scenes, "tiny-imagenet": tiny_imagenet}
+
+
+def available() -> dict[str, About]:
+    """Every data set's name, and what it is, its licence, and whether it must be downloaded.
+
+    >>> available()["scenes"].needs_download
+    False
+    """
+    return {name: module.ABOUT for name, module in _MODULES.items()}
+
+
+def load(name: str, split: str, root: str | Path | None = None, **options: Any) -> ImageSet:
+    """Load one split of a data set.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`available`.
+    split : {"train", "held_out"}
+    root : path, optional
+        Where the data set's own files are, if it is not bundled.
+    **options
+        What the data set's own ``load`` takes, for example ``size`` for scenes or ``categories`` for Tiny ImageNet.
+
+    Raises
+    ------
+    ValueError
+        If the name or split is unknown, or ``root`` is given for a bundled data set.
+    OSError
+        If the files are missing or damaged.
+
+    Examples
+    --------
+    >>> load("scenes", "held_out", size=30)
+    ImageSet(30 images of 64x64, 10 categories, 'held_out')
+    """
+    if name not in _MODULES:
+        raise ValueError(f"there is no data set {name!r}; there are {', '.join(map(repr, _MODULES))}")
+    if root is not None:
+        if not _MODULES[name].ABOUT.needs_download:
+            raise ValueError(f"{name!r} is bundled and takes no root, got {str(root)!r}")
+        options["root"] = root
+    return _MODULES[name].load(split, **options)
