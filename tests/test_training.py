@@ -1,0 +1,162 @@
+"""Training: equal bits for equal seeds, resuming after a kill, checkpoints that are whole."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from nbhelpers import networks, training
+from nbhelpers.datasets.base import ImageSet
+
+RECIPE = training.Recipe(epochs=3, batch_size=8, checkpoints=4)
+
+
+def tiny_set(n=32, seed=0):
+    """Two categories that differ in brightness."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 2
+    pixels = rng.integers(0, 120, (n, 3, 32, 32)) + 120 * labels[:, None, None, None]
+    return ImageSet(pixels.astype(np.uint8), labels, ("dark", "light"), "train")
+
+
+def tiny_network(seed=0):
+    return networks.build("vgg16", 2, width=0.05, input_size=32, seed=seed)
+
+
+def same(a, b):
+    return all(torch.equal(a.state_dict()[k], b.state_dict()[k]) for k in a.state_dict())
+
+
+def test_equal_seeds_give_equal_bits_and_other_seeds_others(tmp_path):
+    runs = []
+    for folder, seed in (("a", 5), ("b", 5), ("c", 6)):
+        network = tiny_network()
+        training.train(network, tiny_set(), tmp_path / folder, RECIPE, seed=seed)
+        runs.append(network)
+    assert same(runs[0], runs[1])
+    assert not same(runs[0], runs[2])
+
+
+def test_checkpoints_start_at_initialisation_and_end_at_the_result(tmp_path):
+    network = tiny_network()
+    paths = training.train(network, tiny_set(), tmp_path, RECIPE)
+    assert [p.name for p in paths] == [f"step-{s:06d}.safetensors" for s in RECIPE.kept_steps(12)]
+    assert same(training.load_checkpoint(tiny_network(9), paths[0]), tiny_network())
+    assert same(training.load_checkpoint(tiny_network(9), paths[-1]), network)
+    assert not (tmp_path / "resume.pt").exists()
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_kept_steps_are_log_spaced_and_at_least_eight_by_default():
+    steps = training.Recipe().kept_steps(3000)
+    assert len(steps) >= 8
+    assert steps[0] == 0 and steps[-1] == 3000
+    ratios = np.diff(np.log(steps[1:]))
+    assert ratios.max() / ratios.min() < 1.1
+
+
+def test_training_learns_an_easy_task_and_leaves_the_images_alone(tmp_path):
+    images = tiny_set(64)
+    before = images.images.copy()
+    network = tiny_network()
+    training.train(network, images, tmp_path, training.Recipe(epochs=8, batch_size=8, checkpoints=2))
+    assert training.accuracy(network, tiny_set(64, seed=1)) > 0.95
+    np.testing.assert_array_equal(images.images, before)
+
+
+def test_killed_run_ends_with_the_same_weights(tmp_path):
+    """SIGKILL in the middle of an epoch, then start again: bit-equal to a run that was never stopped."""
+    script = textwrap.dedent(
+        f"""
+        import sys; sys.path.insert(0, {os.path.dirname(__file__)!r})
+        from test_training import *
+        training.train(tiny_network(), tiny_set(), {str(tmp_path / "killed")!r}, LONG)
+        """
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "killed" / "resume.pt").exists():
+        assert process.poll() is None and time.monotonic() < deadline, "the run ended before it could be killed"
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "killed" / f"step-{LONG.epochs * 4:06d}.safetensors").exists()
+    resumed, whole = tiny_network(), tiny_network()
+    resumed_paths = training.train(resumed, tiny_set(), tmp_path / "killed", LONG)
+    whole_paths = training.train(whole, tiny_set(), tmp_path / "whole", LONG)
+    assert same(resumed, whole)
+    for a, b in zip(resumed_paths, whole_paths, strict=True):
+        assert a.read_bytes() == b.read_bytes()
+
+
+LONG = training.Recipe(epochs=60, batch_size=8, checkpoints=4)
+
+
+def test_finished_run_is_read_not_repeated(tmp_path):
+    network = tiny_network()
+    paths = training.train(network, tiny_set(), tmp_path, RECIPE)
+    stamp = paths[-1].stat().st_mtime_ns
+    again = tiny_network()
+    training.train(again, tiny_set(), tmp_path, RECIPE)
+    assert same(network, again)
+    assert paths[-1].stat().st_mtime_ns == stamp
+
+
+def test_another_run_is_not_overwritten(tmp_path):
+    training.train(tiny_network(), tiny_set(), tmp_path, RECIPE, seed=1)
+    with pytest.raises(ValueError, match="holds another run: .*'seed': 1.*asked for .*'seed': 2"):
+        training.train(tiny_network(), tiny_set(), tmp_path, RECIPE, seed=2)
+
+
+def test_too_few_images_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="one batch needs 8 images, got 4; lower batch_size"):
+        training.train(tiny_network(), tiny_set(4), tmp_path, RECIPE)
+
+
+@pytest.mark.parametrize("field", ["epochs", "batch_size", "checkpoints", "first_checkpoint"])
+def test_impossible_recipes_are_refused(field):
+    with pytest.raises(ValueError, match=f"{field} must be at least ., got 0"):
+        training.Recipe(**{field: 0})
+
+
+def test_full_disk_leaves_no_half_checkpoint(tmp_path, monkeypatch):
+    def full(tensors, path):
+        path.write_bytes(b"half a file")
+        raise OSError(28, "No space left on device")
+
+    network = tiny_network()
+    path = tmp_path / "step.safetensors"
+    training.save_checkpoint(network, path)
+    whole = path.read_bytes()
+    monkeypatch.setattr(training, "save_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        training.save_checkpoint(tiny_network(1), path)
+    assert path.read_bytes() == whole
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_damaged_and_foreign_checkpoints_are_named(tmp_path):
+    path = tmp_path / "step.safetensors"
+    training.save_checkpoint(tiny_network(), path)
+    with pytest.raises(ValueError, match=r"step\.safetensors does not fit this network"):
+        training.load_checkpoint(networks.build("vgg16", 2, width=0.1, input_size=32), path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(OSError, match=r"step\.safetensors is no whole safetensors file .*delete it"):
+        training.load_checkpoint(tiny_network(), path)
+
+
+def test_augmentation_keeps_shape_range_and_its_seed():
+    images = torch.rand(16, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    before = images.clone()
+    first, again = (training.augment(images, torch.Generator().manual_seed(1)) for _ in range(2))
+    assert torch.equal(first, again)
+    assert first.shape == images.shape
+    assert first.min() >= 0 and first.max() <= 1 + 1e-6
+    assert torch.equal(images, before)
+    assert not torch.allclose(first, images)
