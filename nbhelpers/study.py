@@ -1,0 +1,205 @@
+"""A study: one data set, one network, its checkpoints and what they compute; lazily, cached, resumable."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from functools import cache, cached_property
+from pathlib import Path
+
+import numpy as np
+
+from nbhelpers import datasets
+from nbhelpers.activations import Activations
+from nbhelpers.datasets.base import ImageSet
+from nbhelpers.networks import Network, build, record
+from nbhelpers.paths import cache_dir, data_dir
+from nbhelpers.store import Store
+from nbhelpers.training import Recipe, finished, load_checkpoint, train
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The size of a network and how it is trained on one data set."""
+
+    width: float
+    input_size: int = 64
+    recipe: Recipe = field(default_factory=Recipe)
+
+
+SETTINGS = {
+    ("scenes", "vgg16"): Setting(width=0.125, recipe=Recipe(epochs=40, first_checkpoint=60)),
+    ("tiny-imagenet", "vgg16"): Setting(width=0.25, recipe=Recipe(epochs=40)),
+}
+
+
+@dataclass(frozen=True)
+class Study:
+    """Images, a network along its training, and the activations of any checkpoint.
+
+    Parameters
+    ----------
+    dataset, network : str
+        A pair of :data:`SETTINGS`.
+    root : path, optional
+        Where the images are, for data sets that are not bundled.
+    seed : int
+        Of the initial weights and of the training.
+    retrain : bool
+        Train anew even where trained networks are bundled. A killed training goes on where it stopped.
+    workspace : path, optional
+        Where trainings and activations are kept; the user's cache folder by default.
+
+    Raises
+    ------
+    ValueError
+        For a pair that has no setting; the message lists those that do.
+
+    Examples
+    --------
+    >>> study = Study("scenes")
+    >>> study.steps[0]
+    0
+    """
+
+    dataset: str
+    network: str = "vgg16"
+    root: str | None = None
+    seed: int = 0
+    retrain: bool = False
+    workspace: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.dataset, self.network) not in SETTINGS:
+            known = ", ".join(f"{d} x {n}" for d, n in SETTINGS)
+            raise ValueError(f"no setting for {self.dataset} x {self.network}; there are {known}")
+
+    @property
+    def setting(self) -> Setting:
+        return SETTINGS[self.dataset, self.network]
+
+    @property
+    def name(self) -> str:
+        return f"{self.dataset}-{self.network}"
+
+    @cache  # noqa: B019  a study is small, frozen and lives as long as the notebook
+    def images(self, split: str = "held_out") -> ImageSet:
+        """The images of one split."""
+        return datasets.load(self.dataset, split, root=self.root)
+
+    @property
+    def folder(self) -> Path:
+        """Where the checkpoints of this study are."""
+        bundled = data_dir() / "networks" / self.name
+        if not self.retrain and self.seed == 0 and bundled.is_dir():
+            return bundled
+        return Path(self.workspace or cache_dir()) / "networks" / f"{self.name}-seed{self.seed}"
+
+    @cached_property
+    def checkpoints(self) -> list[Path]:
+        """The checkpoints, first to last: read where they are bundled or trained, else trained now."""
+        return finished(self.folder) or train(
+            self._untrained(), self.images("train"), self.folder, self.setting.recipe, seed=self.seed
+        )
+
+    @property
+    def run(self) -> dict:
+        """How the checkpoints were trained, as recorded beside them."""
+        self.checkpoints  # noqa: B018  trained now if they are not there
+        return json.loads((self.folder / "run.json").read_text())
+
+    @property
+    def steps(self) -> list[int]:
+        """The training step of each checkpoint."""
+        return [int(path.stem.removeprefix("step-")) for path in self.checkpoints]
+
+    @property
+    def epochs(self) -> list[float]:
+        """The same in passes over the training images."""
+        return [step / self.steps[-1] * self.setting.recipe.epochs for step in self.steps]
+
+    def load(self, checkpoint: int = -1) -> Network:
+        """The network as it was at one checkpoint (an index into :attr:`checkpoints`), in evaluation mode."""
+        return load_checkpoint(self._untrained(), self.checkpoints[checkpoint]).eval()
+
+    def activations(
+        self,
+        checkpoint: int = -1,
+        split: str = "held_out",
+        layers: tuple[str, ...] = (),
+        images: ImageSet | None = None,
+    ) -> Activations:
+        """What the network computed at one checkpoint, from the cache where it was computed before.
+
+        Parameters
+        ----------
+        checkpoint : int
+            Index into :attr:`checkpoints`.
+        split : str
+            ``"held_out"`` or ``"train"``; not looked at where ``images`` are given.
+        layers : tuple of str
+            Layers whose regional features to keep.
+        images : ImageSet, optional
+            Others than the study's own.
+        """
+        chosen = images if images is not None else self.images(split)
+        path = self.checkpoints[checkpoint]
+        store = Store(Path(self.workspace or cache_dir()) / "activations")
+        description = {
+            "weights": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "images": chosen.fingerprint,
+            "layers": list(layers),
+        }
+
+        def compute() -> dict[str, np.ndarray]:
+            got = record(self.load(checkpoint), chosen, layers)
+            return {
+                "logits": got.logits,
+                "features": got.features,
+                **{f"regions {k}": v for k, v in got.regions.items()},
+            }
+
+        arrays = store.arrays(description, compute)
+        regions = {layer: arrays[f"regions {layer}"] for layer in layers}
+        return Activations(arrays["logits"], arrays["features"], chosen.labels, chosen.categories, regions)
+
+    def describe(self) -> dict:
+        """What fixes this study's numbers, as JSON."""
+        return {
+            "dataset": self.dataset,
+            "network": self.network,
+            "seed": self.seed,
+            **asdict(self.setting),
+        }
+
+    def recorded(self) -> dict:
+        """The recorded result file of this study (see ``nbhelpers reproduce``).
+
+        Raises
+        ------
+        OSError
+            If nothing has been recorded yet.
+        """
+        return recorded(self.name)
+
+    def _untrained(self) -> Network:
+        categories = len(self.images().categories)
+        return build(
+            self.network, categories, width=self.setting.width, input_size=self.setting.input_size, seed=self.seed
+        )
+
+
+def recorded(name: str) -> dict:
+    """Read ``data/results/<name>.json``, what ``nbhelpers reproduce`` wrote.
+
+    Raises
+    ------
+    OSError
+        If there is no such file; the message names those that exist.
+    """
+    path = data_dir() / "results" / f"{name}.json"
+    if not path.exists():
+        there = ", ".join(sorted(p.stem for p in path.parent.glob("*.json"))) or "none"
+        raise OSError(f"no recorded result {name!r}; recorded are: {there}. Write it with `nbhelpers reproduce`")
+    return json.loads(path.read_text())

@@ -1,0 +1,44 @@
+"""The bundled files are what the registry says, small enough, and give what was recorded for them."""
+
+import hashlib
+
+import pytest
+
+from nbhelpers.paths import data_dir, registry
+from nbhelpers.study import Study
+from nbhelpers.training import accuracy, finished
+
+STUDY = Study("scenes")
+
+
+def test_every_bundled_binary_is_registered_and_unchanged():
+    files = {
+        p.relative_to(data_dir()).as_posix() for p in data_dir().rglob("*") if p.suffix in (".png", ".safetensors")
+    }
+    known = registry()
+    assert files <= set(known)
+    for name, entry in known.items():
+        assert hashlib.sha256((data_dir() / name).read_bytes()).hexdigest() == entry["sha256"], name
+
+
+def test_all_bundled_files_together_stay_under_25_mb():
+    assert sum(entry["bytes"] for entry in registry().values()) < 25e6
+
+
+def test_at_least_eight_checkpoints_the_first_untrained():
+    assert finished(STUDY.folder) == STUDY.checkpoints
+    assert STUDY.folder.is_relative_to(data_dir())
+    assert len(STUDY.steps) >= 8
+    assert STUDY.steps[0] == 0
+    assert STUDY.run["data_sha256"] == STUDY.images("train").fingerprint
+
+
+@pytest.mark.parametrize("index", [0, 4, -1])
+def test_bundled_networks_give_their_recorded_accuracy(index):
+    recorded = STUDY.run["accuracy"][str(STUDY.steps[index])]
+    # One image of 500 may sit on the border and fall to the other side on another processor.
+    assert accuracy(STUDY.load(index), STUDY.images()) == pytest.approx(recorded, abs=0.0021)
+
+
+def test_the_last_one_is_accurate_enough_for_the_book():
+    assert STUDY.run["accuracy"][str(STUDY.steps[-1])] >= 0.75
