@@ -33,7 +33,8 @@ def as_tensor(
         If ``x`` is not numeric, has the wrong number of axes, is empty, or holds NaN or infinities.
     """
     try:
-        tensor = x.detach() if isinstance(x, torch.Tensor) else torch.as_tensor(np.asarray(x))
+        # A copy of a read-only array, because torch warns that it could write to it; nothing here would.
+        tensor = x.detach() if isinstance(x, torch.Tensor) else torch.as_tensor(np.require(x, requirements="W"))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be an array of numbers, got {type(x).__name__}: {error}") from None
     axes = (ndim,) if isinstance(ndim, int) else ndim

@@ -10,7 +10,7 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
-from tqdm.auto import trange
+from tqdm import trange
 
 from nbhelpers._checks import Array, as_tensor, check_positive, like, resolve_device
 from nbhelpers.vmf import LONGEST, float_type, inverse_mean_resultant_length, log_normalizer, read_unit_vectors

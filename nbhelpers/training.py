@@ -58,7 +58,7 @@ class Recipe:
         Examples
         --------
         >>> Recipe(checkpoints=8).kept_steps(3000)
-        [0, 10, 26, 67, 173, 448, 1160, 3000]
+        [0, 10, 26, 67, 173, 448, 1159, 3000]
         """
         first = min(self.first_checkpoint, steps)
         spaced = np.geomspace(first, steps, self.checkpoints - 1).round().astype(int)

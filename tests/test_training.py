@@ -110,7 +110,7 @@ def test_finished_run_is_read_not_repeated(tmp_path):
 
 def test_another_run_is_not_overwritten(tmp_path):
     training.train(tiny_network(), tiny_set(), tmp_path, RECIPE, seed=1)
-    with pytest.raises(ValueError, match="holds another run: .*'seed': 1.*asked for .*'seed': 2"):
+    with pytest.raises(ValueError, match=r"holds another run: .*'seed': 1.*asked for .*'seed': 2"):
         training.train(tiny_network(), tiny_set(), tmp_path, RECIPE, seed=2)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 from PIL import Image
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from nbhelpers.datasets.base import SPLITS, About, ImageSet, check_split
 from nbhelpers.paths import bundled

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from nbhelpers.datasets.archive import Files, open_files
 from nbhelpers.datasets.base import About, ImageSet, check_split

@@ -1,0 +1,107 @@
+"""The sphere of orientations as a map: which category a feature of given strength speaks for, and how surely."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib import patheffects
+from matplotlib.colors import to_rgb
+from scipy.special import softmax
+
+from nbhelpers._checks import Array, as_tensor, check_positive, check_same_length
+from nbhelpers.show.picture import Picture
+from nbhelpers.show.style import CARD, INK, MATPLOTLIB, colour
+
+LINES = {0.5: ":", 0.7: "--", 0.9: "-"}  # probability and how its line is drawn
+
+
+def probability_map(
+    directions: Array,
+    weights: Array,
+    kappa: Callable[[float], float],
+    strengths: Sequence[float],
+    categories: Sequence[str],
+    *,
+    alt: str,
+) -> Picture:
+    """Map the most probable category over all directions, one equal-area (Mollweide) panel for each strength.
+
+    At direction ``o`` and strength ``l`` the panel shows p(c | o, l) = softmax_c(log pi_c + kappa(l) cos(o, mu_c))
+    (Eq. 6): the hue is the most probable category, the fuller the more probable; lines are drawn at 0.5, 0.7 and 0.9.
+
+    Parameters
+    ----------
+    directions : array, (C, 3)
+        Category directions ``mu``, normalised here. The middle of the map is +x, its top +z.
+    weights : array, (C,)
+        Category weights ``pi``, positive.
+    kappa : callable
+        Concentration as a function of strength, for instance a ``KappaCurve``.
+    strengths : sequence of float
+        One panel each.
+    categories : sequence of str
+        The C names.
+    alt : str
+        What a reader who can't see the picture should know.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, a direction is zero, or a weight or strength is not positive.
+
+    Examples
+    --------
+    >>> probability_map([[1, 0, 0], [0, 1, 0]], [0.5, 0.5], lambda strength: 2 * strength, [1.0], ["coat", "bag"],
+    ...                 alt="Two halves of a sphere: coat and bag.")
+    Two halves of a sphere: coat and bag.
+    """
+    mu = as_tensor(directions, "directions", ndim=2).cpu().numpy().astype(float)
+    pi = as_tensor(weights, "weights", ndim=1).cpu().numpy().astype(float)
+    check_same_length(directions=mu, weights=pi, categories=categories)
+    lengths = np.linalg.norm(mu, axis=1, keepdims=True)
+    if mu.shape[1] != 3 or not lengths.all():
+        raise ValueError(f"directions must be vectors in 3-D other than zero, got shape {mu.shape}")
+    if pi.min() <= 0:
+        raise ValueError(f"weights must be positive, the smallest is {pi.min():.3g}")
+    mu = mu / lengths
+    longitude, latitude = np.meshgrid(np.radians(np.linspace(-180, 180, 361)), np.radians(np.linspace(-90, 90, 181)))
+    sphere = np.stack(
+        [np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude)], axis=-1
+    )
+    hues = np.array([to_rgb(colour(c)) for c in range(len(categories))])
+    panels = []
+    for strength in strengths:
+        concentration = float(kappa(check_positive(strength, "strengths")))
+        p = softmax(np.log(pi) + concentration * (sphere @ mu.T), axis=-1)
+        best = p.max(axis=-1)
+        fullness = 0.12 + 0.88 * best[..., None]
+        shade = fullness * hues[p.argmax(axis=-1)] + (1 - fullness) * np.array(to_rgb(CARD))
+        with plt.rc_context(MATPLOTLIB):
+            figure, axes = plt.subplots(figsize=(4.0, 2.5), subplot_kw={"projection": "mollweide"})
+            axes.pcolormesh(longitude, latitude, shade, shading="gouraud")
+            for level, style in LINES.items():
+                if best.min() < level < best.max():
+                    axes.contour(
+                        longitude, latitude, best, [level], colors=INK["light"], linewidths=0.8, linestyles=style
+                    )
+                axes.plot([], [], style, color=INK["light"], linewidth=0.8, label=f"p = {level:g}")
+            for category, (x, y, z) in zip(categories, mu, strict=True):
+                place = (np.arctan2(y, x), np.arcsin(np.clip(z, -1, 1)))
+                axes.plot(*place, ".", color=INK["light"], markersize=5)
+                axes.annotate(
+                    category,
+                    place,
+                    (0, 4),
+                    textcoords="offset points",
+                    ha="center",
+                    fontsize=7.5,
+                    path_effects=[patheffects.withStroke(linewidth=2, foreground=CARD)],
+                )
+            axes.set_xticks([])
+            axes.set_yticks([])
+            axes.legend(frameon=False, fontsize=7.5, ncols=3, loc="upper center", bbox_to_anchor=(0.5, 0.02))
+            axes.set_title(f"strength {strength:g}  (κ = {concentration:.1f})")
+        panels.append(figure)
+    return Picture(panels, alt=alt)

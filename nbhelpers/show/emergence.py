@@ -1,0 +1,75 @@
+"""When categories leave the centre: mean strength along training, above the network's accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from nbhelpers._checks import Array, as_tensor, check_labels, check_same_length
+from nbhelpers.show.picture import Picture
+from nbhelpers.show.style import INK, MATPLOTLIB, colour
+
+MARKERS = "osD^vP*X<>"
+
+
+def emergence(
+    epochs: Sequence[float],
+    strengths: Array,
+    labels: Array,
+    categories: Sequence[str],
+    *,
+    accuracy: Sequence[float],
+    alt: str,
+) -> Picture:
+    """Draw the mean strength of every category at every checkpoint, and the accuracy below.
+
+    Checkpoints stand at equal distances, whatever the time between them.
+
+    Parameters
+    ----------
+    epochs : sequence of float, (S,)
+        Passes over the training images at each checkpoint.
+    strengths : array, (S, N)
+        ``||g||`` of every image at every checkpoint.
+    labels : array, (N,)
+        True category of every image.
+    categories : sequence of str
+        The C names.
+    accuracy : sequence of float, (S,)
+        Share of images classified rightly.
+    alt : str
+        What a reader who can't see the picture should know.
+
+    Raises
+    ------
+    ValueError
+        If the arrays do not fit each other.
+
+    Examples
+    --------
+    >>> emergence([0, 1], [[0.0, 0.1], [2.0, 1.0]], [0, 1], ["coat", "bag"], accuracy=[0.5, 1.0], alt="Two lines rise.")
+    Two lines rise.
+    """
+    length = as_tensor(strengths, "strengths", ndim=2).cpu().numpy()
+    known = check_labels(labels, len(categories))
+    check_same_length(epochs=epochs, strengths=length, accuracy=accuracy)
+    check_same_length(**{"one checkpoint's strengths": length[0], "labels": known})
+    place = np.arange(len(epochs))
+    with plt.rc_context(MATPLOTLIB):
+        figure, (top, bottom) = plt.subplots(2, 1, figsize=(6.9, 4.6), sharex=True, height_ratios=(3, 1))
+        for category, name in enumerate(categories):
+            mean = length[:, known == category].mean(axis=1)
+            top.plot(
+                place, mean, color=colour(category), marker=MARKERS[category % len(MARKERS)], ms=5, lw=1.8, label=name
+            )
+        top.set_ylabel("mean strength")
+        top.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+        bottom.plot(place, accuracy, color=INK["light"], marker="o", ms=4)
+        bottom.axhline(1 / len(categories), color=INK["light"], lw=0.8, ls=":")
+        bottom.annotate("guessing", (place[-1], 1 / len(categories)), ha="right", va="bottom", fontsize=8.5)
+        bottom.set(
+            ylabel="accuracy", ylim=(0, 1), xlabel="epoch", xticks=place, xticklabels=[f"{e:.2g}" for e in epochs]
+        )
+    return Picture(figure, alt=alt)

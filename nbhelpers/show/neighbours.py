@@ -1,0 +1,88 @@
+"""Which categories are neighbours: angles between their directions beside what the network confuses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure as MatplotlibFigure
+from scipy.cluster.hierarchy import leaves_list, linkage
+from scipy.spatial.distance import squareform
+
+from nbhelpers._checks import Array, as_tensor
+from nbhelpers.show.picture import Picture
+from nbhelpers.show.style import INK, MATPLOTLIB
+
+
+def neighbours(directions: Array, confusion: Array, categories: Sequence[str], *, alt: str) -> Picture:
+    """Two matrices in one order: angles between category directions, and the network's confusions.
+
+    The order puts neighbours side by side (optimal leaf order of average linkage on the angles).
+
+    Parameters
+    ----------
+    directions : array, (C, 3)
+        Category directions ``mu``, normalised here.
+    confusion : array, (C, C)
+        Row: true category; column: what the network said. Counts or probabilities; each row is shown as shares of
+        its sum.
+    categories : sequence of str
+        The C names.
+    alt : str
+        What a reader who can't see the picture should know.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, there are fewer than two categories, a direction is zero, or a row of ``confusion``
+        has negative numbers or sums to zero.
+
+    Examples
+    --------
+    >>> neighbours([[1, 0, 0], [0, 1, 0]], [[9, 1], [0, 5]], ["coat", "bag"], alt="Coat and bag at a right angle.")
+    Coat and bag at a right angle.
+    """
+    mu = as_tensor(directions, "directions", ndim=2).cpu().numpy().astype(float)
+    counts = as_tensor(confusion, "confusion", ndim=2).cpu().numpy().astype(float)
+    size = len(categories)
+    if size < 2 or len(mu) != size or counts.shape != (size, size):
+        raise ValueError(
+            f"with {size} categories (two or more), directions must have {size} rows and confusion shape "
+            f"{(size, size)}; got {mu.shape} and {counts.shape}"
+        )
+    if counts.min() < 0 or not counts.sum(axis=1).all():
+        raise ValueError("every row of confusion must hold numbers >= 0 with a sum above 0")
+    lengths = np.linalg.norm(mu, axis=1, keepdims=True)
+    if not lengths.all():
+        raise ValueError("directions must not be zero: a zero vector points nowhere")
+    angles = np.degrees(np.arccos(np.clip((mu / lengths) @ (mu / lengths).T, -1, 1)))
+    np.fill_diagonal(angles, 0)  # rounding leaves some 1e-6 there
+    shares = 100 * counts / counts.sum(axis=1, keepdims=True)
+    order = leaves_list(linkage(squareform(angles, checks=False), "average", optimal_ordering=True))
+    place = np.ix_(order, order)
+    names = [categories[i] for i in order]
+    panels = [
+        _matrix(angles[place], names, "Angle between directions (degrees)", "Blues_r", 180),
+        _matrix(shares[place], names, "Network: row is called column (%)", "Oranges", 100),
+    ]
+    return Picture(panels, alt=alt)
+
+
+def _matrix(values: np.ndarray, names: Sequence[str], title: str, colours: str, top: float) -> MatplotlibFigure:
+    with plt.rc_context(MATPLOTLIB):
+        figure, axes = plt.subplots(figsize=(4.1, 4.1))
+        picture = axes.imshow(values, cmap=colours, vmin=0, vmax=top)
+        for (row, column), value in np.ndenumerate(values):
+            red, green, blue, _ = picture.cmap(picture.norm(value))
+            dark = 0.3 * red + 0.59 * green + 0.11 * blue < 0.5
+            text = f"{value:.0f}"
+            axes.text(
+                column, row, text, ha="center", va="center", fontsize=7.5, color="white" if dark else INK["light"]
+            )
+        axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(len(names)), names)
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        axes.set_title(title)
+    return figure

@@ -1,0 +1,216 @@
+"""Fig. 2 of the paper: projected features in 3-D, where direction says category and length says how strongly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from nbhelpers._checks import Array, as_tensor, check_labels, check_positive
+from nbhelpers.show.figure import Figure, Table, check_start
+from nbhelpers.show.style import WIRE, colour, symbol
+
+
+def sample_space(
+    embeddings: Array,
+    labels: Array,
+    directions: Array,
+    categories: Sequence[str],
+    *,
+    alt: str,
+    probabilities: Array | None = None,
+    step_labels: Sequence[str] | None = None,
+    slider: str = "epoch",
+    start: int = -1,
+    strength_rings: Mapping[str, float] | None = None,
+    names: Sequence[str] | None = None,
+    thumbnails: np.ndarray | None = None,
+) -> Figure:
+    """Draw sample features ``g`` around the directions of their categories.
+
+    Parameters
+    ----------
+    embeddings : array, (N, 3) or (S, N, 3)
+        Projected features of one network, or of S checkpoints in one frame. The axes are the same at every step.
+    labels : array, (N,)
+        True category of every image; an index into ``categories``.
+    directions : array, (C, 3) or (S, C, 3)
+        Category directions ``mu``, normalised here; one set serves all steps.
+    categories : sequence of str
+        The C names.
+    alt : str
+        What a reader who can't see the figure should know.
+    probabilities : array, (N, C) or (S, N, C), optional
+        Q(y|x) or P(y|x): hovering then also tells the most probable category.
+    step_labels : sequence of str, optional
+        One name for each of the S checkpoints; with them comes a slider.
+    slider : str
+        What the steps are.
+    start : int
+        The step shown first; negative numbers count from the end.
+    strength_rings : mapping of str to float, optional
+        Faint wire spheres: what to write at each, and its strength (the radius).
+    names : sequence of str, optional
+        One name an image, told when hovering.
+    thumbnails : array, uint8 (N, 3, H, W), optional
+        The images, shown when hovering.
+
+    Raises
+    ------
+    ValueError
+        If shapes or lengths do not fit each other, values are not finite, or a direction is zero.
+
+    Examples
+    --------
+    >>> figure = sample_space([[0.0, 0.0, 2.0], [1.0, 0.0, 0.0]], [0, 1], [[0, 0, 1], [1, 0, 0]], ["coat", "bag"],
+    ...                       alt="A coat points up, twice as far from the centre as a bag that points right.")
+    >>> [trace.name for trace in figure.plot.data if trace.showlegend]
+    ['coat', 'bag']
+    """
+    labels = check_labels(labels, len(categories))
+    count = len(labels)
+    step_labels = [""] if step_labels is None else list(step_labels)
+    steps = len(step_labels)
+    start = check_start(start, steps)
+    g = _per_step(embeddings, "embeddings", steps, count, 3)
+    mu = _per_step(directions, "directions", steps, len(categories), 3)
+    p = None if probabilities is None else _per_step(probabilities, "probabilities", steps, count, len(categories))
+    for name, things in {"names": names, "thumbnails": thumbnails}.items():
+        if things is not None and len(things) != count:
+            raise ValueError(f"{name} must hold one entry for each of the {count} images, got {len(things)}")
+    lengths = np.linalg.norm(mu, axis=-1, keepdims=True)
+    if not lengths.all():
+        raise ValueError("directions must not be zero: a zero vector points nowhere")
+    rings = {text: check_positive(radius, "strength_rings") for text, radius in (strength_rings or {}).items()}
+
+    strengths = np.linalg.norm(g, axis=-1)
+    reach = max(1e-3, float(strengths.max()), *rings.values())
+    tips = 1.05 * reach * mu / lengths
+
+    def positions(step: int) -> list[dict[str, Any]]:
+        """All that differs between steps: the points of every category, then the arrows."""
+        points = []
+        for category in range(len(categories)):
+            members = np.flatnonzero(labels == category)
+            hover = [[int(i), round(float(strengths[step, i]), 2)] for i in members]
+            if p is not None:
+                for row in hover:
+                    best = int(p[step, row[0]].argmax())
+                    row += [categories[best], round(float(p[step, row[0], best]), 2)]
+            points.append({**_xyz(g[step, members]), "customdata": hover})
+        # The name stands beyond the tip; NaN keeps the line from running into it.
+        return points + [_xyz(np.stack([np.zeros(3), tip, np.full(3, np.nan), 1.1 * tip])) for tip in tips[step]]
+
+    shown = iter(positions(start))
+    story = "image %{customdata[0]}<br>strength %{customdata[1]}"
+    if p is not None:
+        story += "<br>most probable: %{customdata[2]} (%{customdata[3]})"
+    data = []
+    for c, category in enumerate(categories):
+        marker = {"color": colour(c), "symbol": symbol(c), "size": 4.5, "line": {"width": 0}}
+        members = np.flatnonzero(labels == c)
+        data.append(
+            go.Scatter3d(
+                **next(shown),
+                mode="markers",
+                marker=marker,
+                name=category,
+                legendgroup=category,
+                showlegend=True,
+                text=None if names is None else [names[i] for i in members],
+                hovertemplate=f"<b>{category}</b>{'' if names is None else ' %{text}'}<br>{story}<extra></extra>",
+            )
+        )
+    for c, category in enumerate(categories):
+        data.append(
+            go.Scatter3d(
+                **next(shown),
+                mode="lines+text",
+                line={"color": colour(c), "width": 5},
+                text=["", "", "", category],
+                textposition="middle center",
+                textfont={"size": 14},
+                legendgroup=category,
+                showlegend=False,
+                hoverinfo="skip",
+            )
+        )
+    moving = list(range(len(data)))
+    data += [_wires(text, radius) for text, radius in rings.items()]
+    frames = [
+        go.Frame(name=str(name), data=[go.Scatter3d(**moved) for moved in positions(step)], traces=moving)
+        for step, name in enumerate(step_labels)
+    ]
+    axis = {"visible": False, "range": [-1.2 * reach, 1.2 * reach]}
+    layout = {
+        "scene": {
+            **{f"{name}axis": axis for name in "xyz"},
+            "aspectmode": "cube",
+            "camera": {"eye": {"x": 0.95, "y": 0.8, "z": 0.5}},
+            "dragmode": "orbit",
+        },
+        "uirevision": "keep",  # the camera stays where the reader put it
+        "legend": {
+            "orientation": "h",
+            "yanchor": "top",
+            "y": 0,
+            "xanchor": "center",
+            "x": 0.5,
+            "itemsizing": "constant",
+        },
+        "margin": {"l": 0, "r": 0, "t": 0, "b": 0},
+    }
+    plot = go.Figure(data, layout, frames if steps > 1 else None)
+    table = _summary(labels, strengths[start], g[start], mu[start] / lengths[start], categories)
+    return Figure(plot, alt=alt, slider=slider, start=start, thumbnails=thumbnails, table=table)
+
+
+def _per_step(x: Array, name: str, steps: int, rows: int, columns: int) -> np.ndarray:
+    """Read (rows, columns) or (steps, rows, columns) as the latter."""
+    array = as_tensor(x, name, ndim=(2, 3)).cpu().numpy()
+    if array.shape not in {(rows, columns), (steps, rows, columns)}:
+        raise ValueError(
+            f"{name} must have shape {(rows, columns)} or, with {steps} step_labels, {(steps, rows, columns)}; "
+            f"got {array.shape}"
+        )
+    return np.broadcast_to(array, (steps, rows, columns))
+
+
+def _xyz(points: np.ndarray) -> dict[str, list[float]]:
+    """Coordinates as short numbers: a thousandth of a strength is finer than a pixel."""
+    return dict(zip("xyz", np.round(points.astype(float), 3).T.tolist(), strict=True))
+
+
+def _wires(text: str, radius: float) -> go.Scatter3d:
+    """A sphere of equal strength as three great circles and two parallels, with its text at the north pole."""
+    t = np.linspace(0, 2 * np.pi, 49)
+    c, s, o = np.cos(t), np.sin(t), np.zeros_like(t)
+    circles = [[c, s, o], [c, o, s], [o, c, s]]
+    circles += [[np.sqrt(0.5) * c, np.sqrt(0.5) * s, o + z] for z in (-np.sqrt(0.5), np.sqrt(0.5))]
+    pieces = [np.append(np.stack(circle, 1), np.full((1, 3), np.nan), axis=0) for circle in circles]
+    line = radius * np.concatenate([[[0, 0, 1], [np.nan] * 3], *pieces])
+    return go.Scatter3d(
+        **_xyz(line),
+        mode="lines+text",
+        line={"color": WIRE, "width": 1.5},
+        text=[text] + [""] * (len(line) - 1),
+        textposition="top center",
+        showlegend=False,
+        hoverinfo="skip",
+    )
+
+
+def _summary(
+    labels: np.ndarray, strengths: np.ndarray, g: np.ndarray, mu: np.ndarray, categories: Sequence[str]
+) -> Table:
+    """The figure in words: how strong each category is and how far it strays from its direction."""
+    cosines = (g * mu[labels]).sum(1) / np.maximum(strengths, 1e-12)
+    angles = np.degrees(np.arccos(np.clip(cosines, -1, 1)))
+    rows = []
+    for c, category in enumerate(categories):
+        members = labels == c
+        if members.any():
+            rows.append([category, members.sum(), f"{strengths[members].mean():.2f}", f"{angles[members].mean():.0f}°"])
+    return Table(["category", "images", "mean strength", "mean angle to its direction"], rows)

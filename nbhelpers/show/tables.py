@@ -1,0 +1,106 @@
+"""Tables rendered from recorded results: never typed."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from typing import Any
+
+from nbhelpers.show.figure import Table
+
+NAMES = {
+    "ours": "ours",
+    "pca": "PCA",
+    "tsne": "t-SNE",
+    "lle": "LLE",
+    "isomap": "ISOMAP",
+    "drpr": "DRPR",
+    "raw_strength": "control: raw ‖f‖",
+}
+
+
+class TableView:
+    """A table for a notebook and for a page.
+
+    Parameters
+    ----------
+    table : Table
+        Headers and rows; the first cell of each row names it.
+    caption : str
+        What the numbers are.
+
+    Examples
+    --------
+    >>> print(TableView(Table(["method", "r"], [["ours", "-0.9"]]), "Correlations"))
+    Correlations
+    method | r
+    ours | -0.9
+    """
+
+    def __init__(self, table: Table, caption: str) -> None:
+        self.table = table
+        self.caption = caption
+
+    def __repr__(self) -> str:
+        lines = [self.table.headers, *self.table.rows]
+        return "\n".join([self.caption, *(" | ".join(map(str, line)) for line in lines)])
+
+    def _repr_html_(self) -> str:
+        head = "".join(f'<th scope="col">{html.escape(str(h))}</th>' for h in self.table.headers)
+        rows = "".join(
+            f'<tr><th scope="row">{html.escape(str(first))}</th>'
+            + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in rest)
+            + "</tr>"
+            for first, *rest in self.table.rows
+        )
+        return (
+            f'<table class="dataframe"><caption>{html.escape(self.caption)}</caption>'
+            f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        )
+
+
+def table1(runs: Mapping[str, Mapping[str, Any]], paper: Mapping[str, Any]) -> TableView:
+    """Table 1: Pearson's correlation of strength and entropy on held-out images, ours and every other embedding's.
+
+    Parameters
+    ----------
+    runs : mapping of str to dict
+        What to call a run, and its recorded result (key ``table1``, see :func:`nbhelpers.study.recorded`).
+    paper : mapping
+        The recorded ``paper``: its ``table1`` of Tiny ImageNet and VGG-16 stands in the last column.
+
+    Raises
+    ------
+    ValueError
+        If a run has no ``table1``.
+
+    Examples
+    --------
+    >>> row = {"pearson_t4": -0.9512, "pearson_t1": -0.7, "seconds": 1.0}
+    >>> print(table1({"scenes": {"table1": {"ours": row}}}, {"table1": {"tiny-imagenet-vgg16": {"ours": -0.94}}}))
+    Correlation of strength and entropy over held-out images: -1 is a strength that tells the uncertainty exactly
+    method | scenes, T = 4 | scenes, T = 1 | paper, T = 4
+    ours | −0.951 | −0.700 | −0.94
+    """
+    lacking = [name for name, run in runs.items() if "table1" not in run]
+    if lacking:
+        raise ValueError(f"no table1 recorded for {', '.join(lacking)}; run `nbhelpers reproduce`")
+    printed = paper["table1"]["tiny-imagenet-vgg16"]
+    headers = ["method", *(f"{run}, T = {t}" for run in runs for t in (4, 1)), "paper, T = 4"]
+    methods = [method for method in NAMES if all(method in run["table1"] for run in runs.values())]
+    rows = [
+        [
+            NAMES[method],
+            *(_minus(f"{run['table1'][method][f'pearson_t{t}']:.3f}") for run in runs.values() for t in (4, 1)),
+            _minus(f"{printed[method]:.2f}") if method in printed else "not given",
+        ]
+        for method in methods
+    ]
+    caption = (
+        "Correlation of strength and entropy over held-out images: -1 is a strength that tells the uncertainty exactly"
+    )
+    return TableView(Table(headers, rows), caption)
+
+
+def _minus(number: str) -> str:
+    return number.replace("-", "−")

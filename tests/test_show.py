@@ -1,0 +1,464 @@
+"""The figures: what is drawn is what was given, every reader can use it, and bad input is named."""
+
+import base64
+import io
+import itertools
+import json
+from collections.abc import Callable
+
+import ipywidgets
+import matplotlib.pyplot as plt
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+from bs4 import BeautifulSoup
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from nbhelpers import show
+from nbhelpers.kappa import KappaCurve, MeasuredKappa
+from nbhelpers.show.figure import sprite_sheet
+from nbhelpers.show.style import CARD, COLOURS, colour, symbol
+
+CATEGORIES = ("shirt", "<b>bag</b>", "boot")
+
+
+def space(steps: int = 3, count: int = 12) -> dict:
+    """Features of three categories at several checkpoints."""
+    rng = np.random.default_rng(0)
+    directions = rng.normal(size=(steps, 3, 3))
+    return {
+        "embeddings": rng.normal(size=(steps, count, 3)),
+        "labels": np.arange(count) % 3,
+        "directions": directions / np.linalg.norm(directions, axis=-1, keepdims=True),
+        "categories": CATEGORIES,
+        "probabilities": rng.dirichlet(np.ones(3), size=(steps, count)),
+        "step_labels": [f"epoch {3**s}" for s in range(steps)],
+        "thumbnails": rng.integers(0, 256, (count, 3, 8, 8), dtype=np.uint8),
+        "alt": 'Points leave the centre & "gather".',
+    }
+
+
+def soup(figure: show.Figure | show.Picture | show.Explore) -> BeautifulSoup:
+    return BeautifulSoup(figure._repr_mimebundle_()["text/html"], "html.parser")
+
+
+def payload(figure: show.Figure) -> dict:
+    return json.loads(soup(figure).find("script", type="application/json").string)
+
+
+def pixels(picture: show.Picture, panel: int = 0) -> np.ndarray:
+    uri = soup(picture).find_all("img")[panel]["src"]
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))).convert("RGB"))
+
+
+# The palette
+
+
+def lab(colours: np.ndarray) -> np.ndarray:
+    """CIE L*a*b* (D65) of linear RGB."""
+    to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    x, y, z = np.cbrt(np.clip(colours, 1e-9, 1) @ np.transpose(to_xyz) / [0.9505, 1, 1.089]).T
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=1)
+
+
+# Machado, Oliveira and Fernandes 2009, severity 1.
+VISIONS = {
+    "normal": np.eye(3),
+    "protanopia": [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
+    "deuteranopia": [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
+    "tritanopia": [[1.256, -0.077, -0.179], [-0.078, 0.931, 0.148], [0.005, 0.691, 0.304]],
+}
+
+
+@pytest.mark.parametrize("vision", VISIONS)
+def test_colours_stay_apart(vision: str) -> None:
+    srgb = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in COLOURS]) / 255
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    seen = lab(linear @ np.transpose(VISIONS[vision]))
+    for a, b in itertools.combinations(range(len(COLOURS)), 2):
+        distance = np.linalg.norm(seen[a] - seen[b])
+        assert distance > (40 if symbol(a) == symbol(b) else 13), (COLOURS[a], COLOURS[b])
+
+
+def test_every_category_has_its_own_look() -> None:
+    assert len({(colour(c), symbol(c)) for c in range(70)}) == 70
+
+
+# The 3-D figure
+
+
+def test_sample_space_draws_the_given_points_at_every_step() -> None:
+    given_ = space()
+    plot = show.sample_space(**given_).plot
+    assert [frame.name for frame in plot.frames] == given_["step_labels"]
+    for step, frame in enumerate(plot.frames):
+        for c in range(3):
+            members = np.flatnonzero(given_["labels"] == c)
+            drawn = np.stack([frame.data[c].x, frame.data[c].y, frame.data[c].z], axis=1)
+            assert np.abs(drawn - given_["embeddings"][step, members]).max() <= 5.1e-4
+            for row, image in zip(frame.data[c].customdata, members, strict=True):
+                p = given_["probabilities"][step, image]
+                strength = np.linalg.norm(given_["embeddings"][step, image])
+                assert row[0] == image
+                assert row[1] == pytest.approx(strength, abs=0.0051)
+                assert row[2] == CATEGORIES[p.argmax()]
+                assert row[3] == pytest.approx(p.max(), abs=0.0051)
+            arrow = frame.data[3 + c]
+            tip = np.array([arrow.x[1], arrow.y[1], arrow.z[1]])
+            assert np.allclose(tip / np.linalg.norm(tip), given_["directions"][step, c], atol=1e-3)
+
+
+def test_sample_space_starts_at_the_named_step_and_keeps_one_frame() -> None:
+    given_ = space()
+    figure = show.sample_space(**given_, start=1)
+    for trace, moved in zip(figure.plot.data, figure.plot.frames[1].data, strict=True):
+        assert np.array_equal(np.array(trace.x, float), np.array(moved.x, float), equal_nan=True)
+    assert payload(figure)["layout"]["uirevision"]
+    longest = np.linalg.norm(given_["embeddings"], axis=-1).max()
+    for axis in (figure.plot.layout.scene.xaxis, figure.plot.layout.scene.yaxis, figure.plot.layout.scene.zaxis):
+        assert axis.range[0] == -axis.range[1]
+        assert axis.range[1] > longest
+
+
+def test_legend_hides_points_with_their_arrow() -> None:
+    plot = show.sample_space(**space()).plot
+    for c, category in enumerate(CATEGORIES):
+        assert plot.data[c].legendgroup == plot.data[3 + c].legendgroup == category
+        assert (plot.data[c].showlegend, plot.data[3 + c].showlegend) == (True, False)
+
+
+def test_rings_lie_at_their_strength() -> None:
+    plot = show.sample_space(**space(), strength_rings={"κ = 5": 2.5}).plot
+    ring = plot.data[6]
+    radii = np.linalg.norm(np.array([ring.x, ring.y, ring.z], dtype=float), axis=0)
+    assert ring.text[0] == "κ = 5"
+    assert np.allclose(radii[np.isfinite(radii)], 2.5, atol=2e-3)
+
+
+def test_one_network_needs_no_slider() -> None:
+    given_ = space(steps=1) | {"step_labels": None, "embeddings": [[0, 0, 2.0], [0, 1, 0], [3, 0, 0]]}
+    given_ |= {"labels": [0, 1, 2], "directions": np.eye(3), "probabilities": None, "thumbnails": None}
+    figure = show.sample_space(**given_, names=["a.png", "b.png", "c.png"])
+    assert soup(figure).find("input") is None
+    assert figure.plot.data[2].text == ("c.png",)
+    assert [row[2:] for row in figure.table.rows] == [["2.00", "90°"], ["1.00", "0°"], ["3.00", "90°"]]
+
+
+def test_sample_space_leaves_the_callers_arrays_alone_and_repeats_itself() -> None:
+    given_ = space()
+    assert show.sample_space(**given_).html() == show.sample_space(**given_).html()
+    for name, value in space().items():
+        assert np.array_equal(given_[name], value), name
+
+
+def test_page_stays_small() -> None:
+    rng = np.random.default_rng(0)
+    figure = show.sample_space(
+        rng.normal(size=(10, 500, 3)),
+        rng.integers(0, 10, 500),
+        rng.normal(size=(10, 3)),
+        [f"category {c}" for c in range(10)],
+        probabilities=rng.dirichlet(np.ones(10), size=(10, 500)),
+        step_labels=[str(s) for s in range(10)],
+        alt="Five hundred images, ten checkpoints.",
+    )
+    assert len(figure.html()) < 400_000
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"embeddings": np.zeros((3, 12, 2))}, r"embeddings must have shape \(12, 3\) or.* got \(3, 12, 2\)"),
+        ({"embeddings": np.full((3, 12, 3), np.nan)}, "embeddings holds 108 NaN"),
+        ({"directions": np.zeros((3, 3))}, "directions must not be zero"),
+        ({"directions": np.eye(3)[:2]}, r"directions must have shape \(3, 3\)"),
+        ({"labels": np.full(12, 3)}, "labels must lie in 0 ... 2, found 3"),
+        ({"probabilities": np.ones((12, 4))}, r"probabilities must have shape \(12, 3\)"),
+        ({"step_labels": ["1", "2"]}, r"with 2 step_labels, \(2, 12, 3\); got \(3, 12, 3\)"),
+        ({"start": 3}, "start must be one of 3 steps, from -3 to 2; got 3"),
+        ({"names": ["a"]}, "names must hold one entry for each of the 12 images, got 1"),
+        ({"thumbnails": np.zeros((12, 8, 8, 3), np.uint8)}, r"thumbnails must be uint8 images \(N, 3, H, W\), got"),
+        ({"strength_rings": {"no": 0.0}}, "strength_rings must be a finite number above 0, got 0.0"),
+        ({"alt": " "}, "alt is empty"),
+    ],
+)
+def test_sample_space_refuses(change: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        show.sample_space(**space() | change)
+
+
+# The display object
+
+
+def test_every_control_and_picture_has_a_name() -> None:
+    figure = show.sample_space(**space(), slider="epoch")
+    page = soup(figure)
+    group = page.find(class_="nbh-figure")
+    assert (group["role"], group["aria-label"]) == ("group", figure.alt)
+    assert page.find(class_="nbh-alt").string == figure.alt  # what stands there until, or unless, a script runs
+    slider = page.find("input", type="range")
+    assert slider.find_parent("label").get_text() == "epoch"
+    assert (slider["min"], slider["max"], slider["value"], slider["aria-valuetext"]) == ("0", "2", "2", "epoch 9")
+    assert page.find("output").string == "epoch 9"
+    assert page.find("button").string == "Play"
+    assert [th["scope"] for th in page.find_all("th")] == ["col"] * 4
+    assert not page.find_all(id=True)  # the same figure may stand on a page twice
+
+
+def test_html_is_safe_from_what_the_data_say() -> None:
+    plot = go.Figure(go.Scatter(x=[0], y=[0], name="</script><script>alert(1)</script>"))
+    figure = show.Figure(plot, alt='"><img src=x>', table=show.Table(["<i>"], [["</table>"]]))
+    page = soup(figure)
+    assert len(page.find_all("script")) == 2
+    assert page.find("img") is None
+    assert page.find("td").string == "</table>"
+    assert payload(figure)["data"][0]["name"] == "</script><script>alert(1)</script>"
+
+
+def test_page_does_not_carry_plotly_itself() -> None:
+    html = show.Figure(go.Figure(), alt="Nothing.").html()
+    assert len(html) < 20_000
+    assert "@CDN@" not in html
+
+
+def test_plotly_json_has_plotlys_own_slider() -> None:
+    figure = show.sample_space(**space())
+    bundle = figure._repr_mimebundle_()
+    spec = json.loads(json.dumps(bundle["application/vnd.plotly.v1+json"]))
+    (slider,) = spec["layout"]["sliders"]
+    assert [step["args"][0][0] for step in slider["steps"]] == [frame["name"] for frame in spec["frames"]]
+    assert slider["active"] == 2
+    assert bundle["text/plain"] == repr(figure) == figure.alt
+
+
+@given(st.integers(1, 40), st.data())
+def test_sprite_sheet_holds_every_image_in_its_place(count: int, data: st.DataObject) -> None:
+    index = data.draw(st.integers(0, count - 1))
+    images = np.zeros((count, 3, 5, 7), np.uint8)
+    images[index] = 255
+    sheet = sprite_sheet(images, side=8)
+    decoded = Image.open(io.BytesIO(base64.b64decode(sheet["src"].partition(",")[2]))).convert("L")
+    columns, rows = sheet["columns"], sheet["rows"]
+    assert decoded.size == (8 * columns, 8 * rows)
+    means = np.asarray(decoded).reshape(rows, 8, columns, 8).mean(axis=(1, 3)).ravel()
+    assert means.argmax() == index
+    assert means[index] > 200
+
+
+# Pictures
+
+
+def test_picture_is_drawn_once_at_two_pixels_a_point() -> None:
+    figures = [plt.figure(figsize=(3, 2)) for _ in range(2)]
+    picture = show.Picture(figures, alt="Two <empty> frames.")
+    assert plt.get_fignums() == []
+    box = soup(picture).find(role="img")
+    assert box["aria-label"] == repr(picture) == "Two <empty> frames."
+    images = box.find_all("img")
+    assert [(i["alt"], i["width"], i["height"]) for i in images] == [("", "288", "192")] * 2
+    assert pixels(picture).shape == (384, 576, 3)
+
+
+@pytest.mark.parametrize(("panels", "alt", "message"), [([], "x", "panels is empty"), (None, "", "alt is empty")])
+def test_picture_refuses(panels: list | None, alt: str, message: str) -> None:
+    figure = plt.figure()
+    with pytest.raises(ValueError, match=message):
+        show.Picture(figure if panels is None else panels, alt=alt)
+    plt.close(figure)
+
+
+def test_probability_map_shows_the_posterior() -> None:
+    picture = show.probability_map(
+        [[1, 0, 0], [-1, 0, 0]], [0.5, 0.5], lambda strength: 2 * strength, [1.0], ["a", "b"], alt="Two."
+    )
+    image = pixels(picture)
+    axes = picture.panels[0].axes[0]
+    card = np.array([int(CARD[i : i + 2], 16) for i in (1, 3, 5)])
+    for degrees in (-150, -70, -40, 40, 70, 150):
+        cosine = np.cos(np.radians(degrees)) * np.cos(np.radians(-20))
+        winner = int(cosine < 0)
+        p = 1 / (1 + np.exp(-4 * abs(cosine)))
+        fullness = 0.12 + 0.88 * p
+        hue = np.array([int(colour(winner)[i : i + 2], 16) for i in (1, 3, 5)])
+        x, y = axes.transData.transform(np.radians([degrees, -20])) * 192 / picture.panels[0].dpi
+        near = image[image.shape[0] - round(y) - 2 : image.shape[0] - round(y) + 3, round(x) - 2 : round(x) + 3]
+        assert np.abs(np.median(near, axis=(0, 1)) - (fullness * hue + (1 - fullness) * card)).max() < 6
+    assert axes.get_title() == "strength 1  (κ = 2.0)"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"directions": [[1, 0], [0, 1]]}, r"vectors in 3-D other than zero, got shape \(2, 2\)"),
+        ({"weights": [0.0, 1.0]}, "weights must be positive, the smallest is 0"),
+        ({"weights": [1.0]}, "directions has 2, weights has 1"),
+        ({"strengths": [-1.0]}, "strengths must be a finite number above 0, got -1.0"),
+    ],
+)
+def test_probability_map_refuses(change: dict, message: str) -> None:
+    fine = {"directions": [[1, 0, 0], [0, 1, 0]], "weights": [0.5, 0.5], "strengths": [1.0]}
+    with pytest.raises(ValueError, match=message):
+        show.probability_map(**fine | change, kappa=lambda strength: strength, categories=["a", "b"], alt="x")
+
+
+def test_kappa_slider_draws_every_curve_and_its_density() -> None:
+    curves: dict[str, Callable] = {"2": lambda strength: 2 * strength, "3": lambda strength: 3 * strength}
+    measured = MeasuredKappa(np.array([1.0, 2.0]), np.array([2.1, 3.9]), np.array([7, 70]))
+    plot = show.kappa_slider(curves, strengths=(1.0, 4.0), measured=measured, start=0, alt="Slopes.").plot
+    angles = np.radians(plot.data[1].x)
+    for factor, frame in zip((2, 3), plot.frames, strict=True):
+        kappa, weak, strong = frame.data
+        assert np.allclose(kappa.y, factor * np.array(plot.data[0].x), atol=2e-3)
+        assert np.allclose(weak.y, np.exp(factor * (np.cos(angles) - 1)), atol=1e-4)
+        assert np.allclose(strong.y, np.exp(4 * factor * (np.cos(angles) - 1)), atol=1e-4)
+    assert plot.data[0].y == plot.frames[0].data[0].y
+    assert plot.data[3].y == (2.1, 3.9)
+    assert plot.layout.yaxis.range[1] > 18  # the highest curve fits at every step
+
+
+def test_kappa_curve_writes_the_counts() -> None:
+    measured = MeasuredKappa(np.array([1.0, 2.0]), np.array([2.1, 3.9]), np.array([7, 70]))
+    picture = show.kappa_curve({"twice": lambda strength: 2 * strength}, measured=measured, alt="A line.")
+    (axes,) = picture.panels[0].axes
+    assert [text.get_text() for text in axes.texts] == ["7", "70"]
+    assert np.allclose(axes.lines[0].get_ydata(), 2 * axes.lines[0].get_xdata())
+
+
+def test_kappa_slider_shows_the_papers_curve() -> None:
+    plot = show.kappa_slider({"10": KappaCurve(10.0)}, alt="The curve of the paper's sample features.").plot
+    at = dict(zip(plot.data[0].x, plot.data[0].y, strict=True))
+    assert [at[strength] for strength in (0.0, 1.0, 2.0, 3.0)] == [0.0, 1.4885, 3.2227, 5.0103]
+
+
+def test_kappa_curve_refuses() -> None:
+    with pytest.raises(ValueError, match="curves is empty"):
+        show.kappa_curve({}, alt="x")
+    with pytest.raises(ValueError, match="max_strength must be a finite number above 0, got 0"):
+        show.kappa_curve({"a": lambda strength: strength}, max_strength=0, alt="x")
+    with pytest.raises(ValueError, match="strength has 2, kappa has 1"):
+        wrong = MeasuredKappa(np.ones(2), np.ones(1), np.ones(2))
+        show.kappa_curve({"a": lambda strength: strength}, measured=wrong, alt="x")
+
+
+def test_kappa_slider_refuses_more_strengths_than_it_can_tell_apart() -> None:
+    with pytest.raises(ValueError, match="strengths must be at most 4, so that their lines differ; got 5"):
+        show.kappa_slider({"10": KappaCurve(10.0)}, strengths=(1.0, 2.0, 3.0, 4.0, 5.0), alt="x")
+
+
+def test_strength_entropy_tells_the_correlation() -> None:
+    entropy = np.array([2.0, 1.0, 0.5, 0.1])
+    picture = show.strength_entropy({"t-SNE": 5 - entropy, "noise": [1.0, 2.0, 1.0, 2.0]}, entropy, alt="Two methods.")
+    titles = [panel.axes[0].get_title() for panel in picture.panels]
+    expected = np.corrcoef([1, 2, 1, 2], entropy)[0, 1]
+    assert titles == ["t-SNE\nr = −1.000", f"noise\nr = −{-expected:.3f}"]
+
+
+def test_strength_entropy_refuses() -> None:
+    with pytest.raises(ValueError, match=r"entropy has 3, strengths\['a'\] has 2"):
+        show.strength_entropy({"a": [1.0, 2.0]}, [1.0, 2.0, 3.0], alt="x")
+
+
+def test_neighbours_stand_side_by_side_in_both_matrices() -> None:
+    directions = [[1, 0, 0], [-1, 0, 0.1], [1, 0.1, 0], [-1, 0, 0]]
+    confusion = np.diag([3, 5, 6, 8])
+    confusion[0, 2] = 1
+    picture = show.neighbours(directions, confusion, ["coat", "boot", "shirt", "sandal"], alt="Two pairs.")
+    angles, shares = (panel.axes[0] for panel in picture.panels)
+    names = [label.get_text() for label in angles.get_yticklabels()]
+    assert names == [label.get_text() for label in shares.get_xticklabels()]
+    assert abs(names.index("coat") - names.index("shirt")) == abs(names.index("boot") - names.index("sandal")) == 1
+    cell = {(t.get_position()[1], t.get_position()[0]): t.get_text() for t in angles.texts}
+    assert cell[names.index("coat"), names.index("shirt")] == "6"  # atan(0.1) = 5.7 degrees
+    assert cell[names.index("coat"), names.index("sandal")] == "180"
+    cell = {(t.get_position()[1], t.get_position()[0]): t.get_text() for t in shares.texts}
+    assert cell[names.index("coat"), names.index("shirt")] == "25"
+    assert cell[names.index("shirt"), names.index("coat")] == "0"
+
+
+@pytest.mark.parametrize(
+    ("directions", "confusion", "message"),
+    [
+        ([[1, 0, 0]], np.eye(2), r"must have 2 rows and confusion shape \(2, 2\); got \(1, 3\) and \(2, 2\)"),
+        ([[1, 0, 0], [0, 0, 0]], np.eye(2), "directions must not be zero"),
+        (np.eye(3)[:2], [[1, 0], [0, 0]], "every row of confusion must hold numbers >= 0 with a sum above 0"),
+    ],
+)
+def test_neighbours_refuses(directions: list, confusion: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        show.neighbours(directions, confusion, ["a", "b"], alt="x")
+
+
+def test_image_row_draws_the_most_probable_categories() -> None:
+    images = np.zeros((2, 3, 4, 4), np.uint8)
+    images[1, 0] = 255
+    p = np.array([[0.7, 0.1, 0.2], [0.0, 0.6, 0.4]])
+    q = np.array([[0.1, 0.1, 0.8], [0.1, 0.5, 0.4]])
+    picture = show.image_row(
+        images, ["black", "red"], probabilities={"P": p, "Q": q}, categories=["a", "b", "c"], top=2, alt="Two squares."
+    )
+    first = picture.panels[0]
+    assert first.axes[0].get_title() == "black"
+    assert [label.get_text() for label in first.axes[1].get_yticklabels()] == ["c", "a"]
+    assert [bar.get_width() for bar in first.axes[1].patches] == pytest.approx([0.2, 0.7, 0.8, 0.1])
+    assert np.abs(pixels(picture, 1)[200, 220] - np.array([255, 0, 0])).max() < 10
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"images": np.zeros((2, 3, 4, 4))}, "images must be uint8"),
+        ({"captions": ["a"]}, "captions must hold one text for each of the 2 images, got 1"),
+        ({"categories": None}, "one column for each of the categories, which are missing"),
+        ({"probabilities": {"P": np.ones((2, 2))}}, r"each of the 3 categories; got \(2, 2\)"),
+    ],
+)
+def test_image_row_refuses(change: dict, message: str) -> None:
+    fine = {"images": np.zeros((2, 3, 4, 4), np.uint8), "captions": ["a", "b"], "categories": ["a", "b", "c"]}
+    fine["probabilities"] = {"P": np.ones((2, 3)) / 3}
+    with pytest.raises(ValueError, match=message):
+        show.image_row(**fine | change, alt="x")
+
+
+# Controls
+
+
+def line(slope: float = 2.0, name: str = "a") -> show.Figure:
+    if slope > 3:
+        raise RuntimeError(f"slope {slope} is too steep")
+    return show.Figure(go.Figure(go.Scatter(x=[0, 1], y=[0, slope], name=name)), alt=f"A line of slope {slope}.")
+
+
+def test_a_moved_control_draws_again(capsys: pytest.CaptureFixture) -> None:
+    explore = show.Explore(line, slope=(0.0, 3.0, 0.5), name=["a", "b"])
+    assert explore.figure.alt == "A line of slope 2.0."  # the function's own default
+    explore.controls["slope"].value = 1.5
+    explore.controls["name"].value = "b"
+    assert explore.figure.plot.data[0].y == (0, 1.5)
+    assert explore.figure.plot.data[0].name == "b"
+    assert capsys.readouterr().out.splitlines()[-1] == "A line of slope 1.5."
+
+
+def test_explore_shows_controls_to_a_kernel_and_the_figure_to_a_page() -> None:
+    slider = ipywidgets.FloatSlider(1.0, min=0.0, max=3.0, description="steepness")
+    explore = show.Explore(line, slope=slider)
+    bundle = explore._repr_mimebundle_()
+    assert set(bundle) == {"application/vnd.jupyter.widget-view+json", "text/html", "text/plain"}
+    assert soup(explore).find(class_="nbh-figure")["aria-label"] == "A line of slope 1.0."
+    assert soup(explore).find(class_="nbh-live").string == "With a live kernel you choose here: steepness."
+
+
+def test_an_exception_reaches_the_caller() -> None:
+    explore = show.Explore(line, slope=(0.0, 9.0, 0.5))
+    with pytest.raises(RuntimeError, match=r"slope 4.0 is too steep"):
+        explore.controls["slope"].value = 4.0
+    with pytest.raises(RuntimeError, match=r"slope 5.0 is too steep"):
+        show.Explore(line, slope=ipywidgets.FloatSlider(5.0))
+
+
+def test_explore_refuses_what_is_no_control() -> None:
+    with pytest.raises(ValueError, match="there is nothing to explore"):
+        show.Explore(line)
+    with pytest.raises(ValueError, match="slope=None can't be made a control"):
+        show.Explore(line, slope=None)
