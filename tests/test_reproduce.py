@@ -1,0 +1,102 @@
+"""Studies and recorded results, on a tiny data set and a tiny network."""
+
+import json
+
+import numpy as np
+import pytest
+
+from nbhelpers import cli, study
+from nbhelpers import reproduce as module
+from nbhelpers.datasets import scenes
+from nbhelpers.study import Setting, Study
+from nbhelpers.training import Recipe
+
+
+@pytest.fixture
+def tiny(monkeypatch, tmp_path):
+    """Scenes x VGG-16, so small that all stages take seconds."""
+    sizes = {"train": 60, "held_out": 50}
+    monkeypatch.setattr(study.datasets, "load", lambda name, split, root=None: scenes.load(split, size=sizes[split]))
+    recipe = Recipe(epochs=1, batch_size=10, checkpoints=3)
+    monkeypatch.setitem(study.SETTINGS, ("scenes", "vgg16"), Setting(width=0.05, recipe=recipe))
+    monkeypatch.setattr(module, "PER_CATEGORY", 5)
+    monkeypatch.setattr(module, "METHODS", {k: module.METHODS[k] for k in ("ours", "pca", "raw_strength")})
+    return Study("scenes", retrain=True, workspace=str(tmp_path))
+
+
+def test_study_trains_once_and_caches_activations(tiny, monkeypatch):
+    assert tiny.steps == [0, 6] or tiny.steps[0] == 0
+    assert tiny.epochs[-1] == 1
+    first = tiny.activations(-1, layers=("conv_53",))
+    monkeypatch.setattr(study, "record", lambda *a, **k: pytest.fail("recorded twice"))
+    monkeypatch.setattr(study, "train", lambda *a, **k: pytest.fail("trained twice"))
+    again = Study("scenes", retrain=True, workspace=tiny.workspace).activations(-1, layers=("conv_53",))
+    np.testing.assert_array_equal(first.logits, again.logits)
+    np.testing.assert_array_equal(first.regions["conv_53"], again.regions["conv_53"])
+    assert first.regions["conv_53"].shape[-2:] == (8, 8)
+
+
+def test_reproduce_writes_the_documented_keys(tiny, tmp_path):
+    out = tmp_path / "deep" / "result.json"
+    result = module.reproduce(tiny, out, command="nbhelpers reproduce ...")
+    assert json.loads(out.read_text()) == result
+    keys = "command seed date wall_seconds versions data_sha256 images input_size accuracy grids table1 sample_fit"
+    assert set(keys.split()) <= set(result)
+    assert set(result["table1"]["ours"]) == {"pearson_t4", "pearson_t1", "seconds"}
+    assert -1 <= result["table1"]["ours"]["pearson_t4"] <= 1
+    assert result["sample_fit"]["kl"] >= 0
+    assert result["grids"]["conv_53"] == [8, 8]
+    assert result["images"] == {"train": 60, "held_out": 50, "fitted": 50}
+
+
+def test_interrupted_run_goes_on_and_ends_with_the_same_numbers(tiny, tmp_path, monkeypatch):
+    def numbers(result):
+        return {key: {m: (row["pearson_t4"], row["pearson_t1"]) for m, row in result[key].items()} for key in TABLES}
+
+    whole = module.reproduce(tiny, tmp_path / "a.json", command="x")
+    other = Study("scenes", retrain=True, workspace=str(tmp_path / "other"))
+    real, calls = module.table1_row, []
+
+    def interrupted(method, activations):
+        calls.append(method)
+        if method == "raw_strength":
+            raise KeyboardInterrupt
+        return real(method, activations)
+
+    monkeypatch.setattr(module, "table1_row", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        module.reproduce(other, tmp_path / "b.json", command="x")
+    assert calls == ["ours", "pca", "raw_strength"]
+    assert not (tmp_path / "b.json").exists()
+    calls.clear()
+    monkeypatch.setattr(module, "table1_row", lambda m, a: calls.append(m) or real(m, a))
+    resumed = module.reproduce(other, tmp_path / "b.json", command="x")
+    assert calls == ["raw_strength", "ours", "pca", "raw_strength"]
+    assert numbers(resumed) == numbers(whole)
+    assert resumed["accuracy"] == whole["accuracy"]
+
+
+TABLES = ("table1", "table1_train")
+
+
+def test_unknown_pair_names_those_that_exist():
+    with pytest.raises(ValueError, match="no setting for scenes x vgg19; there are scenes x vgg16"):
+        Study("scenes", "vgg19")
+
+
+def test_missing_recorded_result_names_those_that_exist():
+    with pytest.raises(OSError, match=r"no recorded result 'nothing'; recorded are: .*reproduce"):
+        study.recorded("nothing")
+
+
+def test_command_line_lists_the_data_sets(capsys):
+    assert cli.main(["datasets"]) == 0
+    printed = capsys.readouterr().out
+    assert "scenes" in printed and "bundled" in printed and "tiny-imagenet" in printed
+
+
+def test_command_line_reports_an_error_without_a_traceback(tmp_path, capsys):
+    arguments = ["reproduce", "--dataset", "tiny-imagenet", "--data", str(tmp_path), "--out", str(tmp_path / "x.json")]
+    assert cli.main([*arguments, "--workspace", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith("nbhelpers: ")
+    assert not (tmp_path / "x.json").exists()
