@@ -40,12 +40,14 @@ def test_reproduce_writes_the_documented_keys(tiny, tmp_path):
     out = tmp_path / "deep" / "result.json"
     result = module.reproduce(tiny, out, command="nbhelpers reproduce ...")
     assert json.loads(out.read_text()) == result
-    keys = "command seed date wall_seconds versions data_sha256 images input_size accuracy grids table1 sample_fit"
-    assert set(keys.split()) <= set(result)
+    keys = "command seed date wall_seconds versions data_sha256 images input_size accuracy grids"
+    assert {*keys.split(), "table1", "sample_fit", "weight_decay"} <= set(result)
     assert set(result["table1"]["ours"]) == {"pearson_t4", "pearson_t1", "seconds"}
     assert -1 <= result["table1"]["ours"]["pearson_t4"] <= 1
     assert result["sample_fit"]["kl"] >= 0
     assert result["grids"]["conv_53"] == [8, 8]
+    by_decay = [row["kl"] for row in result["weight_decay"].values()]
+    assert by_decay == sorted(by_decay)  # a stronger pull to the centre never explains the labels better
     assert result["images"] == {"train": 60, "held_out": 50, "fitted": 50}
 
 

@@ -19,10 +19,18 @@ PLOTLY = "_static/vendor/plotly.min.js"
 def fingerprint() -> str:
     """A hash of what a chapter's outputs depend on besides the chapter: our package, its data, the pinned versions."""
     package = Path(nbhelpers.__file__).resolve().parent
-    files = [*package.rglob("*"), *data_dir().rglob("*"), package.parent / "constraints.txt"]
+    files = [
+        *package.rglob("*"),
+        *data_dir().rglob("*"),
+        package.parent / "constraints.txt",
+    ]
     digest = hashlib.sha256()
-    for file in sorted(file for file in files if file.is_file() and file.suffix != ".pyc"):
-        digest.update(file.relative_to(package.parent).as_posix().encode() + b"\0")
+    for file in sorted(
+        file for file in files if file.is_file() and file.suffix != ".pyc"
+    ):
+        digest.update(
+            file.relative_to(package.parent).as_posix().encode() + b"\0"
+        )
         digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()[:16]
 
@@ -40,29 +48,53 @@ def key_execution_cache(app: Sphinx, config: Config) -> None:
     config.nb_execution_cache_path = str(cache)
 
 
-def point_to_plotly(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: object) -> None:
+def point_to_plotly(
+    app: Sphinx,
+    pagename: str,
+    templatename: str,
+    context: dict,
+    doctree: object,
+) -> None:
     """Tell every page where plotly.js lies; figures load it from there when they come into view."""
     href = context["pathto"](PLOTLY, resource=True)
-    context["metatags"] = context.get("metatags", "") + f'\n<meta name="nbhelpers-plotly" content="{href}" />'
+    context["metatags"] = (
+        context.get("metatags", "")
+        + f'\n<meta name="nbhelpers-plotly" content="{href}" />'
+    )
 
 
-def drop_widget_state(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: object) -> None:
+def drop_widget_state(
+    app: Sphinx,
+    pagename: str,
+    templatename: str,
+    context: dict,
+    doctree: object,
+) -> None:
     """Leave out the stored state of ipywidgets: megabytes that no script of this site reads."""
     state = "application/vnd.jupyter.widget-state+json"
-    context["script_files"] = [script for script in context["script_files"] if script.attributes.get("type") != state]
+    context["script_files"] = [
+        script
+        for script in context["script_files"]
+        if script.attributes.get("type") != state
+    ]
 
 
 def copy_plotly(app: Sphinx, exception: Exception | None) -> None:
     if exception is None and app.builder.format == "html":
         target = Path(app.outdir) / PLOTLY
         target.parent.mkdir(parents=True, exist_ok=True)
-        with importlib.resources.as_file(importlib.resources.files("plotly") / "package_data/plotly.min.js") as source:
+        with importlib.resources.as_file(
+            importlib.resources.files("plotly")
+            / "package_data/plotly.min.js"
+        ) as source:
             shutil.copyfile(source, target)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("config-inited", key_execution_cache)
     app.connect("html-page-context", point_to_plotly)
-    app.connect("html-page-context", drop_widget_state, priority=900)  # after myst-nb has added it
+    app.connect(
+        "html-page-context", drop_widget_state, priority=900
+    )  # after myst-nb has added it
     app.connect("build-finished", copy_plotly)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
