@@ -30,7 +30,7 @@ class Network(nn.Module):
     Attributes
     ----------
     layers : dict of str to Module
-        Named layers whose outputs are regional features, shallow to deep.
+        Named layers, shallow to deep: outputs of convolutions are regional features, that of ``fc`` the sample feature.
     head : Linear
         The last fully connected layer: its input is the sample feature, its output the logits.
     """
@@ -60,7 +60,7 @@ def build(name: str, categories: int = 10, *, width: float = 1.0, input_size: in
     Parameters
     ----------
     name : str
-        ``"vgg16"``: VGG-16 with batch normalisation, layers ``conv_11`` ... ``conv_53`` (after ReLU).
+        ``"vgg16"``: VGG-16 with batch normalisation, layers ``conv_11`` ... ``conv_53`` and ``fc``, all after ReLU.
     categories : int
         Number of outputs, at least 2.
     width : float
@@ -79,8 +79,8 @@ def build(name: str, categories: int = 10, *, width: float = 1.0, input_size: in
     Examples
     --------
     >>> network = build("vgg16", width=0.125, input_size=64)
-    >>> list(network.layers)[-1], network.head.out_features
-    ('conv_53', 10)
+    >>> list(network.layers)[-2:], network.head.out_features
+    (['conv_53', 'fc'], 10)
     """
     if name not in NETWORKS:
         raise ValueError(f"unknown network {name!r}; known are {', '.join(NETWORKS)}")
@@ -122,7 +122,7 @@ def _vgg16(categories: int, width: float, input_size: int) -> Network:
             nn.init.kaiming_normal_(module.weight, mode="fan_out" if isinstance(module, nn.Conv2d) else "fan_in")
             nn.init.zeros_(module.bias)
     relus = [f"features.{i}" for i, module in enumerate(features) if isinstance(module, nn.ReLU)]
-    return Network(body, dict(zip(names, relus, strict=True)), "classifier.6")
+    return Network(body, {**dict(zip(names, relus, strict=True)), "fc": "classifier.4"}, "classifier.6")
 
 
 @contextmanager

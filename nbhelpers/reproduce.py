@@ -101,7 +101,7 @@ def grids(study: Study) -> dict[str, list[int]]:
     network = study.load()
     one = study.images().subset(per_category=1)
     regions = record(network, one, tuple(network.layers)).regions
-    return {layer: list(array.shape[2:]) for layer, array in regions.items()}
+    return {layer: list(array.shape[2:]) for layer, array in regions.items() if array.ndim == 4}
 
 
 def sample_fit(activations: Activations) -> dict[str, float]:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torchvision.models import vgg16_bn
 
-from nbhelpers import networks
+from nbhelpers import networks, training
 from nbhelpers.datasets.base import ImageSet
 
 
@@ -27,7 +27,7 @@ def hooks(network):
 
 def test_layers_carry_the_names_of_the_paper(network):
     expected = "11 12 21 22 31 32 33 41 42 43 51 52 53".split()
-    assert list(network.layers) == [f"conv_{name}" for name in expected]
+    assert list(network.layers) == [*(f"conv_{name}" for name in expected), "fc"]
     assert all(isinstance(layer, torch.nn.ReLU) for layer in network.layers.values())
     assert network.head.out_features == 4
 
@@ -64,6 +64,21 @@ def test_recording_equals_running_layer_by_layer(network, images):
     np.testing.assert_allclose(got.regions["conv_53"], conv_53, atol=1e-5)
     np.testing.assert_allclose(got.features, features, atol=1e-5)
     np.testing.assert_allclose(got.logits, logits, atol=1e-5)
+
+
+def test_fc_is_the_sample_feature(network, images):
+    got = networks.record(network, images, ["fc"])
+    np.testing.assert_array_equal(got.regions["fc"], got.features)
+
+
+def test_a_training_step_runs_on_the_meta_device():
+    """A tensor made on the wrong device would be refused."""
+    model = networks.build("vgg16", 3, width=0.05, input_size=32).to("meta")
+    batch = training.augment(torch.empty(4, 3, 32, 32, device="meta"), torch.Generator().manual_seed(0))
+    loss = torch.nn.functional.cross_entropy(model(batch), torch.empty(4, dtype=torch.long, device="meta"))
+    loss.backward()
+    assert loss.is_meta
+    assert all(p.grad.is_meta for p in model.parameters())
 
 
 def test_recording_leaves_no_hook_and_restores_the_mode(network, images):
