@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from nbhelpers import datasets
 from nbhelpers.reproduce import reproduce
@@ -58,9 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _shown(options: argparse.Namespace) -> str:
     """The command that repeats a run, without the folders of one machine."""
     words = ["reproduce", "--dataset", options.dataset, "--network", options.network, "--seed", str(options.seed)]
-    return " ".join(
-        words + (["--data DIR"] if options.data else []) + ["--out", f"{options.dataset}-{options.network}.json"]
-    )
+    words += ["--data DIR"] if options.data else []
+    words += ["--retrain"] if options.retrain else []
+    return " ".join([*words, "--out", Path(options.out).name])
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ from nbhelpers.activations import Activations
 from nbhelpers.baselines import BASELINES
 from nbhelpers.metrics import strength_entropy_pearson
 from nbhelpers.networks import record
-from nbhelpers.paths import cache_dir
 from nbhelpers.samples import SampleProjection
 from nbhelpers.store import Store, replace_file
 from nbhelpers.study import Study
@@ -50,8 +49,10 @@ def reproduce(study: Study, out: str | os.PathLike, *, command: str) -> dict:
     dict
         What was written: command, seed, date, seconds, versions, and one key an experiment.
     """
-    store = Store(Path(study.workspace or cache_dir()) / "results")
+    store = Store(study.home / "results")
     train = study.images("train")
+    data_sha256 = {"train": train.fingerprint, "held_out": study.images().fingerprint}
+    identity = {"retrain": study.retrain, "data_sha256": data_sha256, "version": version("nbhelpers")}
     sets = {
         "table1": study.images().subset(per_category=PER_CATEGORY),
         "table1_train": train.subset(per_category=PER_CATEGORY),
@@ -73,8 +74,7 @@ def reproduce(study: Study, out: str | os.PathLike, *, command: str) -> dict:
     with tqdm(stages.items(), desc=f"reproduce {study.name}", unit="stage") as bar:
         for stage, run in bar:
             bar.set_postfix_str(stage)
-            description = {**study.describe(), "stage": stage, "version": version("nbhelpers")}
-            timed[stage] = store.numbers(description, lambda run=run: _timed(run))
+            timed[stage] = store.numbers({**study.describe(), **identity, "stage": stage}, lambda run=run: _timed(run))
     found = {stage: entry["value"] for stage, entry in timed.items()}
     result = {
         "command": command,
@@ -83,7 +83,7 @@ def reproduce(study: Study, out: str | os.PathLike, *, command: str) -> dict:
         "wall_seconds": round(sum(entry["seconds"] for entry in timed.values()), 1),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
-        "data_sha256": {"train": train.fingerprint, "held_out": study.images().fingerprint},
+        "data_sha256": data_sha256,
         "images": {"train": len(train), "held_out": len(study.images()), "fitted": len(sets["table1"])},
         "checkpoints": found["training"]["checkpoints"],
         "accuracy": found["accuracy"],

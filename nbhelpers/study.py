@@ -89,12 +89,17 @@ class Study:
         return datasets.load(self.dataset, split, root=self.root)
 
     @property
+    def home(self) -> Path:
+        """Where trainings, activations and stages are kept."""
+        return Path(self.workspace or cache_dir())
+
+    @property
     def folder(self) -> Path:
         """Where the checkpoints of this study are."""
         bundled = data_dir() / "networks" / self.name
         if not self.retrain and self.seed == 0 and bundled.is_dir():
             return bundled
-        return Path(self.workspace or cache_dir()) / "networks" / f"{self.name}-seed{self.seed}"
+        return self.home / "networks" / f"{self.name}-seed{self.seed}"
 
     @cached_property
     def checkpoints(self) -> list[Path]:
@@ -106,8 +111,7 @@ class Study:
     @property
     def run(self) -> dict:
         """How the checkpoints were trained, as recorded beside them."""
-        self.checkpoints  # noqa: B018  trained now if they are not there
-        return json.loads((self.folder / "run.json").read_text())
+        return json.loads((self.checkpoints[0].parent / "run.json").read_text())
 
     @property
     def steps(self) -> list[int]:
@@ -124,11 +128,7 @@ class Study:
         return load_checkpoint(self._untrained(), self.checkpoints[checkpoint]).eval()
 
     def activations(
-        self,
-        checkpoint: int = -1,
-        split: str = "held_out",
-        layers: tuple[str, ...] = (),
-        images: ImageSet | None = None,
+        self, checkpoint: int = -1, layers: tuple[str, ...] = (), images: ImageSet | None = None
     ) -> Activations:
         """What the network computed at one checkpoint, from the cache where it was computed before.
 
@@ -136,16 +136,14 @@ class Study:
         ----------
         checkpoint : int
             Index into :attr:`checkpoints`.
-        split : str
-            ``"held_out"`` or ``"train"``; not looked at where ``images`` are given.
         layers : tuple of str
             Layers whose regional features to keep.
         images : ImageSet, optional
-            Others than the study's own.
+            Others than the held-out ones.
         """
-        chosen = images if images is not None else self.images(split)
+        chosen = self.images() if images is None else images
         path = self.checkpoints[checkpoint]
-        store = Store(Path(self.workspace or cache_dir()) / "activations")
+        store = Store(self.home / "activations")
         description = {
             "weights": hashlib.sha256(path.read_bytes()).hexdigest(),
             "images": chosen.fingerprint,
@@ -172,16 +170,6 @@ class Study:
             "seed": self.seed,
             **asdict(self.setting),
         }
-
-    def recorded(self) -> dict:
-        """The recorded result file of this study (see ``nbhelpers reproduce``).
-
-        Raises
-        ------
-        OSError
-            If nothing has been recorded yet.
-        """
-        return recorded(self.name)
 
     def _untrained(self) -> Network:
         categories = len(self.images().categories)

@@ -51,6 +51,24 @@ def test_reproduce_writes_the_documented_keys(tiny, tmp_path):
     assert result["images"] == {"train": 60, "held_out": 50, "fitted": 50}
 
 
+def test_a_retrained_network_is_not_answered_with_the_bundled_ones_numbers(tiny, tmp_path, monkeypatch):
+    module.reproduce(tiny, tmp_path / "a.json", command="x")
+    monkeypatch.setattr(module, "table1_row", lambda m, a: {"pearson_t4": 0.5, "pearson_t1": 0.5, "seconds": 0})
+    kept = Study("scenes", retrain=False, seed=tiny.seed, workspace=tiny.workspace)
+    monkeypatch.setattr(study, "data_dir", lambda: tmp_path / "nothing is bundled here")
+    assert module.reproduce(kept, tmp_path / "b.json", command="x")["table1"]["pca"]["pearson_t4"] == 0.5
+
+
+def test_recorded_command_repeats_the_run(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(cli, "reproduce", lambda study, out, command: seen.append(command))
+    seen = []
+    out = tmp_path / "scenes-vgg16-seed3.json"
+    assert cli.main(["reproduce", "--dataset", "scenes", "--seed", "3", "--retrain", "--out", str(out)]) == 0
+    assert seen == [
+        "nbhelpers reproduce --dataset scenes --network vgg16 --seed 3 --retrain --out scenes-vgg16-seed3.json"
+    ]
+
+
 def test_interrupted_run_goes_on_and_ends_with_the_same_numbers(tiny, tmp_path, monkeypatch):
     def numbers(result):
         return {key: {m: (row["pearson_t4"], row["pearson_t1"]) for m, row in result[key].items()} for key in TABLES}
