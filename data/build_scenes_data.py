@@ -14,13 +14,14 @@ import argparse
 import gzip
 import hashlib
 import json
-import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import skimage
 from PIL import Image
+
+from nbhelpers.store import replace_file
 
 HERE = Path(__file__).resolve().parent
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
@@ -45,10 +46,8 @@ def first_of_each_category(folder: Path, split: str) -> np.ndarray:
 def write_sheet(path: Path, garments: np.ndarray) -> None:
     """One lossless grey picture, a row for each category: smaller than .npz, and anyone can look at it."""
     categories, count, height, width = garments.shape
-    temporary = path.with_suffix(".tmp")
     sheet = garments.transpose(0, 2, 1, 3).reshape(categories * height, count * width)
-    Image.fromarray(sheet).save(temporary, "PNG", optimize=True)
-    os.replace(temporary, path)
+    replace_file(path, lambda part: Image.fromarray(sheet).save(part, "PNG", optimize=True))
 
 
 def register(entries: dict[str, dict[str, str]]) -> None:
@@ -58,9 +57,8 @@ def register(entries: dict[str, dict[str, str]]) -> None:
     for name, entry in entries.items():
         content = (HERE / name).read_bytes()
         registry[name] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content), **entry}
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(registry, indent=2, sort_keys=True) + "\n")
-    os.replace(temporary, path)
+    content = json.dumps(registry, indent=2, sort_keys=True) + "\n"
+    replace_file(path, lambda part: part.write_text(content))
 
 
 def main() -> None:

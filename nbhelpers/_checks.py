@@ -66,6 +66,13 @@ def check_positive(value: float, name: str) -> float:
     return float(value)
 
 
+def check_whole(value: int, name: str, lowest: int) -> int:
+    """A whole number of at least ``lowest``, or a ``ValueError`` that shows what was given."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < lowest:
+        raise ValueError(f"{name} must be a whole number of at least {lowest}, got {value!r}")
+    return int(value)
+
+
 def check_same_length(**arrays: Any) -> int:
     """Every array has the same first axis; the message names each one's length."""
     lengths = {name: len(array) for name, array in arrays.items()}

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 from tqdm import trange
 
-from nbhelpers._checks import Array, as_tensor, check_positive, like, resolve_device
+from nbhelpers._checks import Array, as_tensor, check_positive, check_whole, like, resolve_device
 from nbhelpers.vmf import LONGEST, float_type, inverse_mean_resultant_length, log_normalizer, read_unit_vectors
 
 Parameters = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # weights, directions, kappas
@@ -99,9 +99,7 @@ class VonMisesFisherMixture(BaseEstimator):
             the responsibilities have another shape, are negative, do not sum to 1, or give a component no vector.
         """
         for name in ("n_components", "n_init", "max_iter"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+            check_whole(getattr(self, name), name, 1)
         check_positive(self.tol, "tol")
         x = self._read(X)
         if len(x) < self.n_components:

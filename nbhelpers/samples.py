@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
-from nbhelpers._checks import Array, as_tensor, check_positive, check_same_length, like, resolve_device
+from nbhelpers._checks import Array, as_tensor, check_positive, check_same_length, check_whole, like, resolve_device
 from nbhelpers.axes import frame, principal_axes, whitening_map
 from nbhelpers.kappa import KappaCurve
 from nbhelpers.radial import Loss, concentrate, label_loss, log_posterior
@@ -256,10 +256,8 @@ class SampleProjection(TransformerMixin, BaseEstimator):
         return torch.as_tensor(getattr(self, name)).to(where)
 
     def _check_parameters(self) -> None:
-        for name, lowest in (("n_components", 2), ("max_iter", 1)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < lowest:
-                raise ValueError(f"{name} must be a whole number of at least {lowest}, got {value!r}")
+        check_whole(self.n_components, "n_components", 2)
+        check_whole(self.max_iter, "max_iter", 1)
         for name in ("temperature", "kappa_max", "weight_decay", "tol"):
             check_positive(getattr(self, name), name)
         if self.mixture not in EM_STEPS:

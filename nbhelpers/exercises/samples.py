@@ -6,7 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
+
+from nbhelpers.metrics import strength_entropy_pearson
+from nbhelpers.samples import SampleProjection
 
 PASSED = "Right."
 
@@ -95,6 +98,7 @@ def check_certainty_correlation(function: Callable[[np.ndarray, np.ndarray, floa
 
     Examples
     --------
+    >>> from scipy.special import log_softmax
     >>> def r(embedding, logits, temperature):
     ...     log_p = log_softmax(logits / temperature, axis=1)
     ...     entropy = -(np.exp(log_p) * log_p).sum(axis=1)
@@ -106,9 +110,7 @@ def check_certainty_correlation(function: Callable[[np.ndarray, np.ndarray, floa
     logits = rng.standard_normal((300, 5)) * rng.uniform(0, 40, (300, 1))
     embedding = rng.standard_normal((300, 3)) * np.linalg.norm(logits, axis=1, keepdims=True)
     for temperature in (4.0, 1.0):
-        log_p = log_softmax(logits / temperature, axis=1)
-        entropy = -(np.exp(log_p) * log_p).sum(axis=1)
-        right = np.corrcoef(np.linalg.norm(embedding, axis=1), entropy)[0, 1]
+        right = strength_entropy_pearson(embedding, logits, temperature)
         got = function(embedding, logits, temperature)
         _expect(np.isfinite(got), "p log p is 0 where p is 0: work with log_softmax, not with log(softmax)")
         _expect(np.isscalar(got) or np.ndim(got) == 0, "one number for the whole set of images")
@@ -136,8 +138,6 @@ def check_kl_by_dimension(
     AssertionError
         Says what should hold.
     """
-    from nbhelpers.samples import SampleProjection
-
     losses = np.asarray(function(features, logits, (2, 3)))
     _expect(losses.shape == (2,), f"one loss a dimension: expected 2 numbers, got shape {losses.shape}")
     right = SampleProjection(n_components=3).fit(features, logits).loss_

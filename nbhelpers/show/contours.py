@@ -11,6 +11,7 @@ from matplotlib.colors import to_rgb
 from scipy.special import softmax
 
 from nbhelpers._checks import Array, as_tensor, check_positive, check_same_length
+from nbhelpers.show.directions import unit
 from nbhelpers.show.picture import Picture
 from nbhelpers.show.style import CARD, INK, MATPLOTLIB, colour
 
@@ -60,12 +61,11 @@ def probability_map(
     mu = as_tensor(directions, "directions", ndim=2).cpu().numpy().astype(float)
     pi = as_tensor(weights, "weights", ndim=1).cpu().numpy().astype(float)
     check_same_length(directions=mu, weights=pi, categories=categories)
-    lengths = np.linalg.norm(mu, axis=1, keepdims=True)
-    if mu.shape[1] != 3 or not lengths.all():
+    if mu.shape[1] != 3:
         raise ValueError(f"directions must be vectors in 3-D other than zero, got shape {mu.shape}")
     if pi.min() <= 0:
         raise ValueError(f"weights must be positive, the smallest is {pi.min():.3g}")
-    mu = mu / lengths
+    mu = unit(mu)
     longitude, latitude = np.meshgrid(np.radians(np.linspace(-180, 180, 361)), np.radians(np.linspace(-90, 90, 181)))
     sphere = np.stack(
         [np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude)], axis=-1

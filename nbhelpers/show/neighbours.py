@@ -11,6 +11,7 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
 from nbhelpers._checks import Array, as_tensor
+from nbhelpers.show.directions import unit
 from nbhelpers.show.picture import Picture
 from nbhelpers.show.style import INK, MATPLOTLIB
 
@@ -53,10 +54,8 @@ def neighbours(directions: Array, confusion: Array, categories: Sequence[str], *
         )
     if counts.min() < 0 or not counts.sum(axis=1).all():
         raise ValueError("every row of confusion must hold numbers >= 0 with a sum above 0")
-    lengths = np.linalg.norm(mu, axis=1, keepdims=True)
-    if not lengths.all():
-        raise ValueError("directions must not be zero: a zero vector points nowhere")
-    angles = np.degrees(np.arccos(np.clip((mu / lengths) @ (mu / lengths).T, -1, 1)))
+    mu = unit(mu)
+    angles = np.degrees(np.arccos(np.clip(mu @ mu.T, -1, 1)))
     np.fill_diagonal(angles, 0)  # rounding leaves some 1e-6 there
     shares = 100 * counts / counts.sum(axis=1, keepdims=True)
     order = leaves_list(linkage(squareform(angles, checks=False), "average", optimal_ordering=True))

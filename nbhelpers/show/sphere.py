@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from nbhelpers._checks import Array, as_tensor, check_labels, check_positive
+from nbhelpers.show.directions import unit
 from nbhelpers.show.figure import Figure, Table, check_start
 from nbhelpers.show.style import WIRE, colour, symbol
 
@@ -80,14 +81,12 @@ def sample_space(
     for name, things in {"names": names, "thumbnails": thumbnails}.items():
         if things is not None and len(things) != count:
             raise ValueError(f"{name} must hold one entry for each of the {count} images, got {len(things)}")
-    lengths = np.linalg.norm(mu, axis=-1, keepdims=True)
-    if not lengths.all():
-        raise ValueError("directions must not be zero: a zero vector points nowhere")
+    mu = unit(mu)
     rings = {text: check_positive(radius, "strength_rings") for text, radius in (strength_rings or {}).items()}
 
     strengths = np.linalg.norm(g, axis=-1)
     reach = max(1e-3, float(strengths.max()), *rings.values())
-    tips = 1.05 * reach * mu / lengths
+    tips = 1.05 * reach * mu
 
     def positions(step: int) -> list[dict[str, Any]]:
         """All that differs between steps: the points of every category, then the arrows."""
@@ -163,7 +162,7 @@ def sample_space(
         "margin": {"l": 0, "r": 0, "t": 0, "b": 0},
     }
     plot = go.Figure(data, layout, frames if steps > 1 else None)
-    table = _summary(labels, strengths[start], g[start], mu[start] / lengths[start], categories)
+    table = _summary(labels, strengths[start], g[start], mu[start], categories)
     return Figure(plot, alt=alt, slider=slider, start=start, thumbnails=thumbnails, table=table)
 
 
