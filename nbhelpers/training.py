@@ -249,7 +249,9 @@ def _epoch_seed(seed: int, epoch: int) -> int:
 def _has_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
-    return device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    # A build without oneDNN, as for Apple's processors, does not even have the question.
+    asked = device.type == "cpu" and torch.backends.mkldnn.is_available()
+    return asked and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def _claim(folder: Path, identity: dict) -> None:
