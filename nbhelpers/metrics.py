@@ -1,8 +1,10 @@
-"""How uncertain a network is of an image, and how that goes with a feature's strength (Table 1 of the paper)."""
+"""Numbers that figures rest on: uncertainty and strength over images (Table 1), agreement over an image's regions."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from sklearn.metrics import roc_auc_score
 
 from nbhelpers._checks import Array, as_tensor, check_positive, check_same_length, like
 from nbhelpers.vmf import float_type
@@ -78,3 +80,68 @@ def strength_entropy_pearson(embedding: Array, logits: Array, temperature: float
         if std <= 1e-12 * values.abs().max():
             raise ValueError(f"all {n} {name} are {float(values[0]):g}: nothing correlates with a constant")
     return float(torch.corrcoef(pair)[0, 1])
+
+
+def per_image_pearson(a: Array, b: Array) -> np.ndarray:
+    """Pearson correlation over the regions of each image; NaN where one of the two is constant.
+
+    Parameters
+    ----------
+    a, b : (N, R)
+        Two numbers for every region of N images.
+
+    Returns
+    -------
+    float64 (N,)
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or values are not finite.
+
+    Examples
+    --------
+    >>> per_image_pearson([[1, 2, 3], [1, 2, 3], [0, 0, 0]], [[2, 4, 6], [3, 2, 1], [1, 2, 3]]).round(6).tolist()
+    [1.0, -1.0, nan]
+    """
+    pair = [as_tensor(x, name, ndim=2, dtype=torch.float64).cpu().numpy() for x, name in ((a, "a"), (b, "b"))]
+    if pair[0].shape != pair[1].shape:
+        raise ValueError(f"a and b must give one number a region alike, got shapes {pair[0].shape} and {pair[1].shape}")
+    # subtracting a mean leaves rounding errors of constants: those are no spread
+    flat = [np.ptp(x, axis=1) <= 1e-12 * np.abs(x).max(axis=1) for x in pair]
+    x, y = (x - x.mean(axis=1, keepdims=True) for x in pair)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        r = (x * y).sum(axis=1) / np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
+    return np.where(flat[0] | flat[1], np.nan, r)
+
+
+def per_image_auroc(score: Array, truth: Array) -> np.ndarray:
+    """Chance that in one image a true region has the higher score than an untrue one (area under the ROC curve).
+
+    Parameters
+    ----------
+    score : (N, R)
+    truth : bool (N, R)
+
+    Returns
+    -------
+    float64 (N,)
+        NaN where all regions of an image are true, or none is.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or scores are not finite.
+
+    Examples
+    --------
+    >>> per_image_auroc([[3, 2, 1], [1, 2, 3], [1, 2, 3]], [[1, 1, 0], [1, 0, 0], [0, 0, 0]]).tolist()
+    [1.0, 0.0, nan]
+    """
+    scores = as_tensor(score, "score", ndim=2, dtype=torch.float64).cpu().numpy()
+    true = np.asarray(truth).astype(bool)
+    if scores.shape != true.shape:
+        raise ValueError(f"score and truth must cover the same regions, got shapes {scores.shape} and {true.shape}")
+    return np.array(
+        [roc_auc_score(t, s) if 0 < t.sum() < len(t) else np.nan for s, t in zip(scores, true, strict=True)]
+    )

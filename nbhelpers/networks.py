@@ -16,6 +16,7 @@ from tqdm import tqdm
 from nbhelpers._checks import check_positive, resolve_device
 from nbhelpers.activations import Activations
 from nbhelpers.datasets.base import ImageSet
+from nbhelpers.matching import pool_regions
 
 NETWORKS = ("vgg16",)
 MIN_GRID = 8
@@ -147,6 +148,7 @@ def record(
     images: ImageSet,
     layers: Sequence[str] = (),
     *,
+    grid: int | None = None,
     batch_size: int = 100,
     device: str | torch.device = "auto",
 ) -> Activations:
@@ -160,6 +162,9 @@ def record(
         N images, uint8.
     layers : sequence of str
         Layers whose regional features to keep; none by default, since they are large.
+    grid : int, optional
+        Average every layer to this many regions a side, as :func:`~nbhelpers.matching.pool_regions` does; by default
+        layers keep their own grids.
     batch_size : int
         Images a forward pass; bounds the memory.
     device : str or torch.device
@@ -173,7 +178,7 @@ def record(
     Raises
     ------
     ValueError
-        If a layer does not exist; the message lists those that do.
+        If a layer does not exist (the message lists those that do), or its own grid is coarser than ``grid``.
     """
     named = network.layers
     unknown = [layer for layer in layers if layer not in named]
@@ -188,7 +193,10 @@ def record(
             for batch in tqdm(torch.split(torch.from_numpy(images.images), batch_size), "recording", delay=2):
                 caught["logits"] = network(to_unit(batch, where))
                 for key, collected in parts.items():
-                    collected.append(caught[key].float().cpu().numpy())
+                    value = caught[key].float()
+                    if grid is not None and key in layers:
+                        value = pool_regions(value, grid)
+                    collected.append(value.cpu().numpy())
     finally:
         network.train(was_training)
     joined = {key: np.concatenate(collected) for key, collected in parts.items()}

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from nbhelpers import reproduce_regions
 from nbhelpers.activations import Activations
 from nbhelpers.baselines import BASELINES
 from nbhelpers.metrics import strength_entropy_pearson
@@ -71,11 +72,13 @@ def reproduce(study: Study, out: str | os.PathLike, *, command: str) -> dict:
         for method in METHODS:
             stages[f"{key} {method}"] = lambda m=method, i=images: table1_row(m, study.activations(images=i))
     timed: dict[str, dict] = {}
+    found: dict[str, Any] = {}
+    stages |= reproduce_regions.stages(study, sets["table1"], found)
     with tqdm(stages.items(), desc=f"reproduce {study.name}", unit="stage") as bar:
         for stage, run in bar:
             bar.set_postfix_str(stage)
             timed[stage] = store.numbers({**study.describe(), **identity, "stage": stage}, lambda run=run: _timed(run))
-    found = {stage: entry["value"] for stage, entry in timed.items()}
+            found[stage] = timed[stage]["value"]
     result = {
         "command": command,
         **study.describe(),
@@ -91,6 +94,7 @@ def reproduce(study: Study, out: str | os.PathLike, *, command: str) -> dict:
         "sample_fit": found["sample_fit"],
         "weight_decay": found["weight_decay"],
         **{key: {method: found[f"{key} {method}"] for method in METHODS} for key in sets},
+        **reproduce_regions.results(found),
     }
     replace_file(Path(out), lambda part: part.write_text(json.dumps(result, indent=1) + "\n"))
     return result

@@ -128,7 +128,11 @@ class Study:
         return load_checkpoint(self._untrained(), self.checkpoints[checkpoint]).eval()
 
     def activations(
-        self, checkpoint: int = -1, layers: tuple[str, ...] = (), images: ImageSet | None = None
+        self,
+        checkpoint: int = -1,
+        layers: tuple[str, ...] = (),
+        images: ImageSet | None = None,
+        grid: int | None = None,
     ) -> Activations:
         """What the network computed at one checkpoint, from the cache where it was computed before.
 
@@ -140,6 +144,8 @@ class Study:
             Layers whose regional features to keep.
         images : ImageSet, optional
             Others than the held-out ones.
+        grid : int, optional
+            Regions a side to which every layer is averaged; by default layers keep their own grids.
         """
         chosen = self.images() if images is None else images
         path = self.checkpoints[checkpoint]
@@ -148,10 +154,11 @@ class Study:
             "weights": hashlib.sha256(path.read_bytes()).hexdigest(),
             "images": chosen.fingerprint,
             "layers": list(layers),
+            "grid": grid,
         }
 
         def compute() -> dict[str, np.ndarray]:
-            got = record(self.load(checkpoint), chosen, layers)
+            got = record(self.load(checkpoint), chosen, layers, grid=grid)
             return {
                 "logits": got.logits,
                 "features": got.features,

@@ -106,7 +106,7 @@ class ImageSet:
         if (indices is None) == (per_category is None):
             raise ValueError("give either indices or per_category")
         if per_category is not None:
-            indices = self._first_of_each(per_category)
+            indices = self.first_of_each(per_category)
         try:
             chosen = np.arange(len(self))[np.asarray(indices)]
         except IndexError as error:
@@ -118,7 +118,14 @@ class ImageSet:
             masks=None if self.masks is None else self.masks[chosen],
         )
 
-    def _first_of_each(self, per_category: int) -> np.ndarray:
+    def first_of_each(self, per_category: int) -> np.ndarray:
+        """Where the first ``per_category`` images of each category stand.
+
+        Raises
+        ------
+        ValueError
+            If a category has fewer.
+        """
         counts = np.bincount(self.labels, minlength=len(self.categories))
         if not 1 <= per_category <= counts.min():
             scarce = self.categories[counts.argmin()]
