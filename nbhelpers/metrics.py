@@ -145,3 +145,33 @@ def per_image_auroc(score: Array, truth: Array) -> np.ndarray:
     return np.array(
         [roc_auc_score(t, s) if 0 < t.sum() < len(t) else np.nan for s, t in zip(scores, true, strict=True)]
     )
+
+
+def per_image_partial(a: Array, b: Array, given: Array) -> np.ndarray:
+    """Partial correlation of a and b over the regions of each image: what is left when both are cleared of a third.
+
+    Parameters
+    ----------
+    a, b, given : (N, R)
+        Numbers for every region of N images; straight lines in ``given`` are taken out of ``a`` and ``b``.
+
+    Returns
+    -------
+    float64 (N,)
+        NaN where one of the three is constant, or is a straight line of ``given``.
+
+    Raises
+    ------
+    ValueError
+        As :func:`per_image_pearson`.
+
+    Examples
+    --------
+    >>> given = np.array([[1.0, 2.0, 3.0, 4.0]])
+    >>> rest = np.array([[1.0, -1.0, -1.0, 1.0]])
+    >>> per_image_partial(given + rest, given - 2 * rest, given).round(6).tolist()
+    [-1.0]
+    """
+    ab, ac, bc = per_image_pearson(a, b), per_image_pearson(a, given), per_image_pearson(b, given)
+    free = np.sqrt(np.clip((1 - ac**2) * (1 - bc**2), 0, None))
+    return np.divide(ab - ac * bc, free, out=np.full_like(ab, np.nan), where=free > 1e-9)

@@ -14,7 +14,7 @@ from nbhelpers.activations import Activations
 from nbhelpers.datasets.base import ImageSet
 from nbhelpers.importance import RegionImportance
 from nbhelpers.knowledge import KnowledgePoints, knowledge_points
-from nbhelpers.metrics import per_image_auroc, per_image_pearson
+from nbhelpers.metrics import per_image_auroc, per_image_partial, per_image_pearson
 from nbhelpers.regional import GRID, RegionalFeatures, regional_along, regional_features
 from nbhelpers.regions import RegionProjection
 from nbhelpers.samples import SampleProjection, fit_along
@@ -86,7 +86,7 @@ def stages(study: Study, images: ImageSet, found: Mapping[str, Any]) -> dict[str
     todo["importance conv_43"] = lambda: layer_importance(
         study, images, "conv_43", shapley(study, images.subset(fewer), "conv_43", precision=2 * PRECISION), fewer
     )
-    todo["shapley choices"] = lambda: shapley_choices(study, images, known(), few)
+    todo["shapley choices"] = lambda: shapley_choices(study, images, known(), fewer)
     for name, settings in SETTINGS.items():
         todo[f"ablation {name}"] = lambda chosen=settings: ablation_row(features(), images, known(), chosen)
     todo["ablation as published"] = lambda: ablation_row(
@@ -234,10 +234,22 @@ def importance_row(
 def layer_importance(
     study: Study, images: ImageSet, layer: str, values: np.ndarray, rows: np.ndarray | slice = slice(None)
 ) -> dict[str, float | None]:
-    """:func:`importance_row` of one layer of the trained network."""
+    """:func:`importance_row` of one layer of the trained network, and where w agrees with the Shapley values.
+
+    ``right`` and ``wrong`` are means over the images that the network names rightly and wrongly;
+    ``beyond_strength`` is the partial correlation that is left when both are cleared of the raw strength.
+    """
     activations = recorded_regions(study, images, layer)
     samples = SampleProjection().fit(activations.features, activations.logits)
-    return importance_row(regional_features(activations, samples)[layer], values, images, rows)
+    view = regional_features(activations, samples)[layer]
+    agreement = per_image_pearson(view.weights[rows], values)
+    right = (activations.logits.argmax(axis=1) == activations.labels)[rows]
+    return {
+        **importance_row(view, values, images, rows),
+        "right": float(np.nanmean(agreement[right])),
+        "wrong": float(np.nanmean(agreement[~right])),
+        "beyond_strength": float(np.nanmean(per_image_partial(view.weights[rows], values, view.raw_strength[rows]))),
+    }
 
 
 def shapley_choices(study: Study, images: ImageSet, known: np.ndarray, few: np.ndarray) -> dict[str, dict[str, float]]:
@@ -252,13 +264,13 @@ def shapley_choices(study: Study, images: ImageSet, known: np.ndarray, few: np.n
         "mean baseline, log-probability": {"baseline": "mean", "output": "log_probability"},
         "zero baseline, logit of the predicted category": {"target": activations.logits[few].argmax(axis=1)},
     }
-    found = {}
+    found: dict[str, dict[str, float]] = {}
     for name, options in choices.items():
-        values = known[few] if not options else shapley(study, images.subset(few), **options)
+        values = known[few] if not options else shapley(study, images.subset(few), precision=2 * PRECISION, **options)
         pairs = {"w": w, "strength": raw, "usual": known[few]}
         agreement = {key: per_image_pearson(score, values) for key, score in pairs.items()}
         found[name] = {key: float(np.nanmean(r)) for key, r in agreement.items()}
-        found[name]["w_std"] = float(np.nanstd(agreement["w"]))
+        found[name] |= {"images": len(few), "w_std": float(np.nanstd(agreement["w"]))}
     return found
 
 

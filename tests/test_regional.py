@@ -15,7 +15,7 @@ from nbhelpers.datasets.base import ImageSet
 from nbhelpers.importance import RegionImportance
 from nbhelpers.knowledge import knowledge_points
 from nbhelpers.matching import pool_regions
-from nbhelpers.metrics import per_image_auroc, per_image_pearson
+from nbhelpers.metrics import per_image_auroc, per_image_partial, per_image_pearson
 from nbhelpers.regional import regional_along, regional_features
 from nbhelpers.regions import RegionProjection
 from nbhelpers.samples import SampleProjection, fit_along
@@ -154,6 +154,16 @@ def test_pearson_of_regions_is_scipys(pair):
             assert np.isnan(r)
         else:
             assert r == pytest.approx(pearsonr(a, b).statistic, abs=1e-6)
+
+
+def test_partial_correlation_is_that_of_the_residuals():
+    rng = np.random.default_rng(1)
+    a, b, c = rng.normal(size=(3, 5, 20)) + rng.normal(size=(5, 20))
+    for x, y, z, r in zip(a, b, c, per_image_partial(a, b, c), strict=True):
+        rest = [v - np.polyval(np.polyfit(z, v, 1), z) for v in (x, y)]
+        assert r == pytest.approx(pearsonr(*rest).statistic)
+    assert np.isnan(per_image_partial(2 * c + 1, b, c)).all()
+    assert np.isnan(per_image_partial(a, b, np.zeros_like(c))).all()
 
 
 def test_auroc_is_the_share_of_pairs_in_order():

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from scipy.special import softmax
 
+from nbhelpers.exercises import PASSED, expect
 from nbhelpers.metrics import strength_entropy_pearson
 from nbhelpers.samples import SampleProjection
-
-PASSED = "Right."
-
-
-def _expect(holds: Any, explanation: str) -> None:
-    if not np.all(holds):
-        raise AssertionError(explanation)
 
 
 def check_split(split: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]) -> str:
@@ -38,12 +31,12 @@ def check_split(split: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]) ->
     g = np.array([[3.0, 4.0, 0.0], [0.0, 0.0, -2.0], [0.0, 0.0, 0.0]])
     before = g.copy()
     strength, direction = (np.asarray(part) for part in split(g))
-    _expect(np.array_equal(g, before), "split must not change the array that it is given")
-    _expect(strength.shape == (3,), f"one strength an image: expected shape (3,), got {strength.shape}")
-    _expect(np.allclose(strength, [5, 2, 0]), f"the strength is the Euclidean norm: expected 5, 2, 0, got {strength}")
-    _expect(direction.shape == (3, 3), f"one direction an image: expected shape (3, 3), got {direction.shape}")
-    _expect(np.isfinite(direction), "a feature of strength 0 has no direction: return zeros for it, not NaN")
-    _expect(np.allclose(direction[:2], [[0.6, 0.8, 0], [0, 0, -1]]), "a direction is g divided by its strength")
+    expect(np.array_equal(g, before), "split must not change the array that it is given")
+    expect(strength.shape == (3,), f"one strength an image: expected shape (3,), got {strength.shape}")
+    expect(np.allclose(strength, [5, 2, 0]), f"the strength is the Euclidean norm: expected 5, 2, 0, got {strength}")
+    expect(direction.shape == (3, 3), f"one direction an image: expected shape (3, 3), got {direction.shape}")
+    expect(np.isfinite(direction), "a feature of strength 0 has no direction: return zeros for it, not NaN")
+    expect(np.allclose(direction[:2], [[0.6, 0.8, 0], [0, 0, -1]]), "a direction is g divided by its strength")
     return PASSED
 
 
@@ -71,16 +64,16 @@ def check_category_probabilities(function: Callable[..., np.ndarray]) -> str:
     strength = np.linalg.norm(g, axis=1, keepdims=True)
     for slope in (1.0, 60.0):
         got = np.asarray(function(g, directions, weights, lambda length, s=slope: s * length))
-        _expect(got.shape == (6, 4), f"one row an image, one column a category: expected (6, 4), got {got.shape}")
-        _expect(np.isfinite(got), "exp(kappa) overflows at large kappa: subtract the row's largest logarithm first")
-        _expect(np.allclose(got.sum(axis=1), 1, atol=1e-5), "the probabilities of every image must sum to 1")
+        expect(got.shape == (6, 4), f"one row an image, one column a category: expected (6, 4), got {got.shape}")
+        expect(np.isfinite(got), "exp(kappa) overflows at large kappa: subtract the row's largest logarithm first")
+        expect(np.allclose(got.sum(axis=1), 1, atol=1e-5), "the probabilities of every image must sum to 1")
         logs = slope * strength * (g / strength) @ directions.T
-        _expect(
+        expect(
             not np.allclose(got, softmax(logs, axis=1), atol=1e-4) or slope > 1,
             "the weights pi are missing: a frequent category is more probable at the same distance",
         )
         right = softmax(np.log(weights) + logs, axis=1)
-        _expect(
+        expect(
             np.allclose(got, right, atol=1e-4),
             "expected log Q = log pi + kappa(|g|) cos(g, mu), normalised over the categories. "
             "Is g's length left in the cosine?",
@@ -112,13 +105,13 @@ def check_certainty_correlation(function: Callable[[np.ndarray, np.ndarray, floa
     for temperature in (4.0, 1.0):
         right = strength_entropy_pearson(embedding, logits, temperature)
         got = function(embedding, logits, temperature)
-        _expect(np.isfinite(got), "p log p is 0 where p is 0: work with log_softmax, not with log(softmax)")
-        _expect(np.isscalar(got) or np.ndim(got) == 0, "one number for the whole set of images")
-        _expect(
+        expect(np.isfinite(got), "p log p is 0 where p is 0: work with log_softmax, not with log(softmax)")
+        expect(np.isscalar(got) or np.ndim(got) == 0, "one number for the whole set of images")
+        expect(
             not np.isclose(got, -right),
             "strong features should be certain: the sign is turned, entropy is -sum p log p",
         )
-        _expect(
+        expect(
             np.isclose(got, right, atol=1e-6),
             f"at T = {temperature:g} expected {right:.4f}, got {got:.4f}: "
             "divide the logits by T before the softmax, and correlate the norms with the entropies",
@@ -139,11 +132,11 @@ def check_kl_by_dimension(
         Says what should hold.
     """
     losses = np.asarray(function(features, logits, (2, 3)))
-    _expect(losses.shape == (2,), f"one loss a dimension: expected 2 numbers, got shape {losses.shape}")
+    expect(losses.shape == (2,), f"one loss a dimension: expected 2 numbers, got shape {losses.shape}")
     right = SampleProjection(n_components=3).fit(features, logits).loss_
-    _expect(
+    expect(
         np.isclose(losses[1], right, rtol=1e-3),
         f"for three dimensions expected the fit's own loss_ of {right:.4f} nats, got {losses[1]:.4f}",
     )
-    _expect(losses[0] > losses[1], "a plane lies inside space, so two dimensions can't fit better than three")
+    expect(losses[0] > losses[1], "a plane lies inside space, so two dimensions can't fit better than three")
     return PASSED

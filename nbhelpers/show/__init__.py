@@ -6,8 +6,14 @@ from nbhelpers.show.emergence import emergence
 from nbhelpers.show.figure import Figure, Table
 from nbhelpers.show.images import image_row
 from nbhelpers.show.live import Explore
+from nbhelpers.show.map_browser import map_browser
 from nbhelpers.show.neighbours import neighbours
 from nbhelpers.show.picture import Picture
+from nbhelpers.show.region_clouds import region_clouds
+from nbhelpers.show.region_curves import agreement, points_along, shares
+from nbhelpers.show.region_depth import region_depth
+from nbhelpers.show.region_maps import heat_maps, points_on_images
+from nbhelpers.show.region_tables import ablation_table, table2
 from nbhelpers.show.sphere import sample_space
 from nbhelpers.show.tables import TableView, table1
 
@@ -17,13 +23,23 @@ __all__ = [
     "Picture",
     "Table",
     "TableView",
+    "ablation_table",
+    "agreement",
     "emergence",
+    "heat_maps",
     "image_row",
     "kappa_curve",
     "kappa_slider",
+    "map_browser",
     "neighbours",
+    "points_along",
+    "points_on_images",
     "probability_map",
+    "region_clouds",
+    "region_depth",
     "sample_space",
+    "shares",
     "strength_entropy",
     "table1",
+    "table2",
 ]

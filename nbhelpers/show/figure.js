@@ -20,7 +20,7 @@
   const moving = ["x", "y", "z"];
 
   async function draw(figure) {
-    const { data, layout, frames, themes, sprite } = JSON.parse(figure.querySelector('script[type="application/json"]').textContent);
+    const { data, layout, frames, themes, sprite, picker } = JSON.parse(figure.querySelector('script[type="application/json"]').textContent);
     const plot = figure.querySelector(".nbh-plot");
     const Plotly = await loadPlotly();
     layout.template = themes[theme()];
@@ -42,6 +42,7 @@
     observer.observe(document.body, { attributeFilter: ["data-jp-theme-light"] });
     if (frames.length) drive(figure, plot, Plotly, frames);
     if (sprite) showThumbnails(figure, plot, sprite);
+    if (picker) await follow(figure, plot, Plotly, frames, picker);
     figure.dataset.state = "ready";
   }
 
@@ -113,6 +114,77 @@
       image.style.backgroundPosition = `${-(index % columns) * side}px ${-Math.floor(index / columns) * side}px`;
     });
     plot.on("plotly_unhover", () => { panel.hidden = true; });
+  }
+
+  // A region picked on its image, or as a point, is marked there and in 3-D, joined through all frames and told in words.
+  // customdata of a point is its image, its region and its strength.
+  function follow(figure, plot, Plotly, frames, { names, grid: [rows, columns], picked, path, here }) {
+    const slider = figure.querySelector(".nbh-controls input");
+    const told = figure.querySelector(".nbh-told");
+    const set = (element, attributes) => {
+      for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+      return element;
+    };
+    const make = (parent, tag, attributes) => set(parent.appendChild(document.createElement(tag)), attributes);
+    const cells = [...figure.querySelectorAll(".nbh-regions")].map((grid, image) => {
+      set(grid, { role: "grid", "aria-label": names[image] });
+      const lines = Array.from({ length: rows }, () => make(grid, "div", { role: "row" }));
+      return lines.flatMap((line, row) => Array.from({ length: columns }, (_, column) => make(line, "button", {
+        type: "button", role: "gridcell", "aria-selected": false, "data-at": [image, row * columns + column],
+        "aria-label": `${names[image]}, row ${row + 1}, column ${column + 1}`,
+      })));
+    });
+    const places = frames.map(({ data }) => {
+      const at = {};
+      for (const { x, y, z, customdata = [] } of data)
+        customdata.forEach(([image, region, strength], i) => { at[[image, region]] = { x: x[i], y: y[i], z: z[i], strength }; });
+      return at;
+    });
+
+    function show([image, region]) {
+      const along = places.map((at) => at[[image, region]]);
+      // The frames follow too, so that the slider moves the mark of this region.
+      frames.forEach(({ data, traces }, step) => {
+        for (const key of moving) data[traces.indexOf(here)][key] = [along[step][key]];
+      });
+      const change = Object.fromEntries(moving.map((key) => [key, [along.map((place) => place[key]), [along[slider.value][key]]]]));
+      told.textContent = `${cells[image][region].getAttribute("aria-label")}: strength ${
+        along.map(({ strength }, step) => `${strength.toFixed(2)} at ${frames[step].name}`).join(", ")}.`;
+      return Plotly.restyle(plot, change, [path, here]);
+    }
+    // Tab goes from image to image, to the region where the reader was last; arrow keys go from region to region.
+    const reach = ([image, region]) => cells[image].forEach((cell, i) => { cell.tabIndex = i === region ? 0 : -1; });
+    const select = ([image, region], is) => cells[image][region].setAttribute("aria-selected", is);
+    function pick(at) {
+      select(picked, false);
+      select(at, true);
+      reach(at);
+      picked = at;
+      return show(at);
+    }
+    const keys = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1], Home: [0, -columns], End: [0, columns] };
+    function go([image, region], event) {
+      if (!(event.key in keys)) return;
+      event.preventDefault(); // the page stays where it is
+      const [down, right] = keys[event.key];
+      const inside = (n, size) => Math.min(size - 1, Math.max(0, n));
+      const row = inside(Math.floor(region / columns) + down, rows);
+      const next = row * columns + inside((region % columns) + right, columns);
+      reach([image, next]);
+      cells[image][next].focus();
+    }
+    const strip = figure.querySelector(".nbh-strip");
+    const at = (element) => element?.dataset.at?.split(",").map(Number);
+    const listen = (type, act) => strip.addEventListener(type, (event) => { if (at(event.target)) act(at(event.target), event); });
+    const leave = (_, { relatedTarget }) => { if (!at(relatedTarget)) show(picked); };
+    for (const type of ["pointerover", "focusin"]) listen(type, show);
+    for (const type of ["pointerout", "focusout"]) listen(type, leave);
+    listen("click", pick);
+    listen("keydown", go);
+    // Plotly says so while it draws: to draw anew at once would stop it for good.
+    plot.on("plotly_click", ({ points: [{ customdata }] }) => customdata && requestAnimationFrame(() => pick(customdata.slice(0, 2))));
+    names.forEach((_, image) => reach([image, 0]));
+    return pick(picked);
   }
 
   const near = new IntersectionObserver((entries) => {

@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
@@ -17,6 +17,9 @@ from PIL import Image
 from plotly.offline import get_plotlyjs_version
 
 from nbhelpers.show.style import plotly_template
+
+if TYPE_CHECKING:
+    from nbhelpers.show.picker import Picker
 
 
 class Table(NamedTuple):
@@ -50,6 +53,9 @@ class Figure:
         In CSS pixels.
     thumbnails : array, uint8 (N, 3, H, W), optional
         Shown beside the figure while a point is hovered whose ``customdata[0]`` is the number of the image.
+    picker : Picker, optional
+        Images below the figure whose regions can be picked and followed through the frames. Only on a page: a notebook
+        shows the region that the picker picks first.
     table : Table, optional
         The numbers behind the figure, folded away below it.
 
@@ -76,6 +82,7 @@ class Figure:
         start: int = -1,
         height: int = 560,
         thumbnails: np.ndarray | None = None,
+        picker: Picker | None = None,
         table: Table | None = None,
     ) -> None:
         if not alt.strip():
@@ -86,6 +93,7 @@ class Figure:
         self.start = check_start(start, len(plot.frames)) if plot.frames else 0
         self.height = height
         self.sprite = None if thumbnails is None else sprite_sheet(thumbnails)
+        self.picker = picker
         self.table = table
 
     def __repr__(self) -> str:
@@ -113,6 +121,7 @@ class Figure:
         figure = json.loads(self.plot.to_json())
         figure["themes"] = {theme: plotly_template(theme) for theme in ("light", "dark")}
         figure["sprite"] = self.sprite
+        figure["picker"] = self.picker and self.picker.data()
         figure.setdefault("frames", [])
         figure["layout"].pop("template", None)
         # "</" would end the script element; in JSON it may be written "<\/".
@@ -123,7 +132,7 @@ class Figure:
             f'<div class="nbh-stage" style="height:{self.height}px">'
             f'<div class="nbh-plot"><p class="nbh-alt">{alt}</p></div>'
             f'<div class="nbh-hover" aria-hidden="true" hidden><span></span></div></div>'
-            f"{self._controls()}{self._details()}"
+            f"{self._controls()}{self.picker.html() if self.picker else ''}{self._details()}"
             f'<script type="application/json">{payload}</script><script>{asset("figure.js")}</script></div>'
         )
 

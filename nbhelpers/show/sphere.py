@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from nbhelpers._checks import Array, as_tensor, check_labels, check_positive
+from nbhelpers._checks import Array, check_labels, check_positive
 from nbhelpers.show.directions import unit
 from nbhelpers.show.figure import Figure, Table, check_start
+from nbhelpers.show.stage import arrow, layout, per_step, shaft, xyz
 from nbhelpers.show.style import WIRE, colour, symbol
 
 
@@ -75,9 +76,9 @@ def sample_space(
     step_labels = [""] if step_labels is None else list(step_labels)
     steps = len(step_labels)
     start = check_start(start, steps)
-    g = _per_step(embeddings, "embeddings", steps, count, 3)
-    mu = _per_step(directions, "directions", steps, len(categories), 3)
-    p = None if probabilities is None else _per_step(probabilities, "probabilities", steps, count, len(categories))
+    g = per_step(embeddings, "embeddings", steps, count, 3)
+    mu = per_step(directions, "directions", steps, len(categories), 3)
+    p = None if probabilities is None else per_step(probabilities, "probabilities", steps, count, len(categories))
     for name, things in {"names": names, "thumbnails": thumbnails}.items():
         if things is not None and len(things) != count:
             raise ValueError(f"{name} must hold one entry for each of the {count} images, got {len(things)}")
@@ -86,7 +87,8 @@ def sample_space(
 
     strengths = np.linalg.norm(g, axis=-1)
     reach = max(1e-3, float(strengths.max()), *rings.values())
-    tips = 1.05 * reach * mu
+    tip = 1.05 * reach
+    tips = tip * mu
 
     def positions(step: int) -> list[dict[str, Any]]:
         """All that differs between steps: the points of every category, then the arrows."""
@@ -98,9 +100,8 @@ def sample_space(
                 for row in hover:
                     best = int(p[step, row[0]].argmax())
                     row += [categories[best], round(float(p[step, row[0], best]), 2)]
-            points.append({**_xyz(g[step, members]), "customdata": hover})
-        # The name stands beyond the tip; NaN keeps the line from running into it.
-        return points + [_xyz(np.stack([np.zeros(3), tip, np.full(3, np.nan), 1.1 * tip])) for tip in tips[step]]
+            points.append({**xyz(g[step, members]), "customdata": hover})
+        return points + [shaft(tip) for tip in tips[step]]
 
     shown = iter(positions(start))
     story = "image %{customdata[0]}<br>strength %{customdata[1]}"
@@ -122,64 +123,16 @@ def sample_space(
                 hovertemplate=f"<b>{category}</b>{'' if names is None else ' %{text}'}<br>{story}<extra></extra>",
             )
         )
-    for c, category in enumerate(categories):
-        data.append(
-            go.Scatter3d(
-                **next(shown),
-                mode="lines+text",
-                line={"color": colour(c), "width": 5},
-                text=["", "", "", category],
-                textposition="middle center",
-                textfont={"size": 14},
-                legendgroup=category,
-                showlegend=False,
-                hoverinfo="skip",
-            )
-        )
+    data += [arrow(tip, c, category) for c, (tip, category) in enumerate(zip(tips[start], categories, strict=True))]
     moving = list(range(len(data)))
     data += [_wires(text, radius) for text, radius in rings.items()]
     frames = [
         go.Frame(name=str(name), data=[go.Scatter3d(**moved) for moved in positions(step)], traces=moving)
         for step, name in enumerate(step_labels)
     ]
-    axis = {"visible": False, "range": [-1.2 * reach, 1.2 * reach]}
-    layout = {
-        "scene": {
-            **{f"{name}axis": axis for name in "xyz"},
-            "aspectmode": "cube",
-            "camera": {"eye": {"x": 0.95, "y": 0.8, "z": 0.5}},
-            "dragmode": "orbit",
-        },
-        "uirevision": "keep",  # the camera stays where the reader put it
-        "legend": {
-            "orientation": "h",
-            "yanchor": "top",
-            "y": 0,
-            "xanchor": "center",
-            "x": 0.5,
-            "itemsizing": "constant",
-        },
-        "margin": {"l": 0, "r": 0, "t": 0, "b": 0},
-    }
-    plot = go.Figure(data, layout, frames if steps > 1 else None)
+    plot = go.Figure(data, layout(tip, reach), frames if steps > 1 else None)
     table = _summary(labels, strengths[start], g[start], mu[start], categories)
     return Figure(plot, alt=alt, slider=slider, start=start, thumbnails=thumbnails, table=table)
-
-
-def _per_step(x: Array, name: str, steps: int, rows: int, columns: int) -> np.ndarray:
-    """Read (rows, columns) or (steps, rows, columns) as the latter."""
-    array = as_tensor(x, name, ndim=(2, 3)).cpu().numpy()
-    if array.shape not in {(rows, columns), (steps, rows, columns)}:
-        raise ValueError(
-            f"{name} must have shape {(rows, columns)} or, with {steps} step_labels, {(steps, rows, columns)}; "
-            f"got {array.shape}"
-        )
-    return np.broadcast_to(array, (steps, rows, columns))
-
-
-def _xyz(points: np.ndarray) -> dict[str, list[float]]:
-    """Coordinates as short numbers: a thousandth of a strength is finer than a pixel."""
-    return dict(zip("xyz", np.round(points.astype(float), 3).T.tolist(), strict=True))
 
 
 def _wires(text: str, radius: float) -> go.Scatter3d:
@@ -191,7 +144,7 @@ def _wires(text: str, radius: float) -> go.Scatter3d:
     pieces = [np.append(np.stack(circle, 1), np.full((1, 3), np.nan), axis=0) for circle in circles]
     line = radius * np.concatenate([[[0, 0, 1], [np.nan] * 3], *pieces])
     return go.Scatter3d(
-        **_xyz(line),
+        **xyz(line),
         mode="lines+text",
         line={"color": WIRE, "width": 1.5},
         text=[text] + [""] * (len(line) - 1),

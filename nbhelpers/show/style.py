@@ -60,6 +60,7 @@ def plotly_template(theme: str, background: str = "rgba(0,0,0,0)") -> dict[str, 
     ink = INK[theme]
     axis = {"color": ink, "gridcolor": FAINT + "55", "zerolinecolor": FAINT + "99", "linecolor": FAINT}
     return {
+        "data": {"scatter3d": [{"marker": {"color": ink}, "line": {"color": ink}}]},  # what has no colour of its own
         "layout": {
             "paper_bgcolor": background,
             "plot_bgcolor": "rgba(0,0,0,0)",
@@ -72,5 +73,5 @@ def plotly_template(theme: str, background: str = "rgba(0,0,0,0)") -> dict[str, 
                 "font": {"color": ink},
                 "align": "left",
             },
-        }
+        },
     }

@@ -49,7 +49,7 @@ class TableView:
         head = "".join(f'<th scope="col">{html.escape(str(h))}</th>' for h in self.table.headers)
         rows = "".join(
             f'<tr><th scope="row">{html.escape(str(first))}</th>'
-            + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in rest)
+            + "".join(f"<td>{html.escape(str(cell)).replace(' ± ', '&nbsp;±&nbsp;')}</td>" for cell in rest)
             + "</tr>"
             for first, *rest in self.table.rows
         )
@@ -91,8 +91,8 @@ def table1(runs: Mapping[str, Mapping[str, Any]], paper: Mapping[str, Any]) -> T
     rows = [
         [
             NAMES[method],
-            *(_minus(f"{run['table1'][method][f'pearson_t{t}']:.3f}") for run in runs.values() for t in (4, 1)),
-            _minus(f"{printed[method]:.2f}") if method in printed else "not given",
+            *(minus(f"{run['table1'][method][f'pearson_t{t}']:.3f}") for run in runs.values() for t in (4, 1)),
+            minus(f"{printed[method]:.2f}") if method in printed else "not given",
         ]
         for method in methods
     ]
@@ -102,5 +102,6 @@ def table1(runs: Mapping[str, Mapping[str, Any]], paper: Mapping[str, Any]) -> T
     return TableView(Table(headers, rows), caption)
 
 
-def _minus(number: str) -> str:
+def minus(number: str) -> str:
+    """The number with a true minus sign."""
     return number.replace("-", "−")

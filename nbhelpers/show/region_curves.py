@@ -1,0 +1,249 @@
+"""Regions counted: knowledge points along training (Fig. 6), agreement image by image, and where points lie."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from nbhelpers._checks import Array
+from nbhelpers.show.picture import Picture
+from nbhelpers.show.style import CARD, COLOURS, FAINT, INK, MATPLOTLIB
+
+HATCHES = ("", "///", "...", "xxx")
+
+
+def points_along(
+    epochs: Sequence[float],
+    runs: Sequence[Mapping[str, Sequence[Mapping[str, float | None]]]],
+    *,
+    alt: str,
+) -> Picture:
+    """Draw knowledge points per image, all and reliable, and the reliable ratio of each layer along training (Fig. 6).
+
+    One panel a layer, all on the same scales, with the last numbers written out. The first run has markers, and bands
+    one standard deviation over images to either side of the counts; further runs, such as other seeds, are thin lines.
+    Where there is no point there is no ratio. Checkpoints stand at equal distances, whatever the time between them.
+
+    Parameters
+    ----------
+    epochs : sequence of float, (S,)
+        Passes over the training images at each checkpoint.
+    runs : sequence of mapping of str to sequence
+        For each run and layer one row a checkpoint, with ``total``, ``total_std``, ``reliable``, ``reliable_std`` and
+        ``ratio`` (or None), as ``nbhelpers reproduce`` records them.
+    alt : str
+        What a reader who can't see the picture should know.
+
+    Raises
+    ------
+    ValueError
+        If there is no run or layer, runs differ in layers, rows do not fit the epochs, a count is negative, or more
+        points are reliable than there are.
+
+    Examples
+    --------
+    >>> rows = [{"total": n, "total_std": 1.0, "reliable": n / 2, "reliable_std": 1.0, "ratio": 0.5} for n in (4, 20)]
+    >>> points_along([0, 1], [{"conv_53": rows}], alt="From 4 to 20 points, half of them reliable.")
+    From 4 to 20 points, half of them reliable.
+    """
+    if not runs or not runs[0]:
+        raise ValueError("runs is empty: give the points of at least one layer of one run")
+    read = [{layer: _read(layer, rows, len(epochs)) for layer, rows in run.items()} for run in runs]
+    layers = list(read[0])
+    if any(list(run) != layers for run in read):
+        raise ValueError(f"every run must have the layers {', '.join(layers)}")
+    top = 1.35 * max(run[layer]["total"].max() for run in read for layer in layers) or 1.0  # room for a legend
+    reliable = {"color": COLOURS[0], "ls": "--"}
+    panels = []
+    for layer in layers:
+        with plt.rc_context(MATPLOTLIB):
+            figure, (above, below) = plt.subplots(2, 1, figsize=(2.25, 3.7), sharex=True, height_ratios=(3, 2))
+            for other in read[1:]:
+                above.plot(other[layer]["total"], lw=0.8, color=INK["light"], alpha=0.7)
+                above.plot(other[layer]["reliable"], lw=0.8, alpha=0.7, **reliable)
+                below.plot(other[layer]["ratio"], lw=0.8, alpha=0.7, **reliable)
+            first = read[0][layer]
+            _line(above, first["total"], first["total_std"], color=INK["light"], marker="o", label="all")
+            _line(above, first["reliable"], first["reliable_std"], marker="s", label="reliable", **reliable)
+            _line(below, first["ratio"], None, marker="s", **reliable)
+            above.legend(
+                frameon=False,
+                fontsize=8.5,
+                loc="upper right",
+                ncols=2,
+                columnspacing=0.8,
+                handlelength=1.7,
+                borderaxespad=0,
+            )
+            above.set(title=layer, ylabel="points per image", ylim=(0, top))
+            below.set(ylabel="reliable ratio", ylim=(0, 1), yticks=(0, 0.5, 1), xlabel="epoch")
+            every = 1 if len(epochs) <= 5 else 3  # as many as there is room for, the last one in any case
+            shown = range((len(epochs) - 1) % every, len(epochs), every)
+            below.set_xticks(shown, [f"{epochs[i]:.2g}" for i in shown])
+            below.set_xticks(range(len(epochs)), minor=True)
+            figure.supxlabel("bands: ± 1 std over images", fontsize=8)
+        panels.append(figure)
+    return Picture(panels, alt=alt)
+
+
+def _read(layer: str, rows: Sequence[Mapping[str, float | None]], steps: int) -> dict[str, np.ndarray]:
+    """The columns of the rows; NaN for None."""
+    if len(rows) != steps:
+        raise ValueError(f"{layer} must have one row for each of the {steps} epochs, got {len(rows)}")
+    names = ("total", "total_std", "reliable", "reliable_std", "ratio")
+    found = {name: np.array([row[name] for row in rows], dtype=float) for name in names}
+    wrong = ~((found["reliable"] >= 0) & (found["reliable"] <= found["total"]))
+    if wrong.any():
+        raise ValueError(
+            f"{layer}: reliable points are some of all points, "
+            f"but there are {found['reliable'][wrong][0]:g} reliable ones of {found['total'][wrong][0]:g}"
+        )
+    return found
+
+
+def _line(axes: plt.Axes, mean: np.ndarray, deviation: np.ndarray | None, *, color: str, **look: str) -> None:
+    """Means with their last number and, where there is a deviation, a band."""
+    place = np.arange(len(mean))
+    axes.plot(place, mean, lw=1.8, ms=3.5, color=color, **look)
+    if deviation is not None:
+        axes.fill_between(place, mean - deviation, mean + deviation, color=color, alpha=0.18, lw=0)
+    if np.isfinite(mean[-1]):
+        text = f"{mean[-1]:.2f}" if mean[-1] < 1 else f"{mean[-1]:.0f}"
+        axes.annotate(
+            text, (place[-1], mean[-1]), (5, 0), textcoords="offset points", va="center", fontsize=8.5, color=color
+        )
+
+
+def agreement(values: Mapping[str, Array], *, alt: str) -> Picture:
+    """Draw how two maps agree in each image: a dot an image, a bar over the middle half, and the mean with its number.
+
+    Parameters
+    ----------
+    values : mapping of str to array, (N,)
+        Pearson's correlation over the regions of each image; NaN, where it is undefined, is left out and counted.
+    alt : str
+        What a reader who can't see the picture should know.
+
+    Raises
+    ------
+    ValueError
+        If there is no row, a row has no number at all, or a correlation lies outside -1 ... 1.
+
+    Examples
+    --------
+    >>> agreement({"w and Shapley": [0.9, 0.7, float("nan")]}, alt="Two images agree, one has no correlation.")
+    Two images agree, one has no correlation.
+    """
+    if not values:
+        raise ValueError("values is empty: give the correlations of at least one pair of maps")
+    rows, labels = [], []
+    for name, given in values.items():
+        r = np.asarray(given, dtype=float)
+        known = r[~np.isnan(r)]
+        if r.ndim != 1 or not len(known) or np.abs(known).max() > 1 + 1e-6:
+            raise ValueError(f"values[{name!r}] must be correlations in -1 ... 1, one an image, got {_found(r)}")
+        rows.append(known)
+        missing = len(r) - len(known)
+        labels.append(f"{name} ({len(known)} images" + (f", {missing} undefined)" if missing else ")"))
+    jitter = np.random.default_rng(0)
+    with plt.rc_context(MATPLOTLIB):
+        figure, axes = plt.subplots(figsize=(4.9, 0.72 * len(rows) + 0.6))
+        for row, (known, label) in enumerate(zip(rows, labels, strict=True)):
+            hue = COLOURS[row % len(COLOURS)]
+            axes.plot(known, row + jitter.uniform(0.08, 0.4, len(known)), "o", ms=2.2, color=hue, alpha=0.4, mew=0)
+            low, median, high = np.percentile(known, [25, 50, 75])
+            axes.plot([low, high], [row, row], color=hue, lw=7, alpha=0.5, solid_capstyle="butt")
+            axes.plot(median, row, "|", ms=9, mew=1.6, color=INK["light"])
+            axes.plot(known.mean(), row, "D", ms=6, color=hue, mec=INK["light"], zorder=4)
+            said = f"mean {known.mean():.2f} ± {known.std():.2f}".replace("-", "−")
+            for x, text, side, weight in ((0, label, "left", "normal"), (1, said, "right", "bold")):
+                axes.text(
+                    x,
+                    row - 0.3,
+                    text,
+                    transform=axes.get_yaxis_transform(),
+                    ha=side,
+                    va="center",
+                    weight=weight,
+                    backgroundcolor=CARD,
+                )
+        axes.axvline(0, color=FAINT, lw=0.8, ls=":", zorder=0)
+        lowest = min(0.0, *(known.min() for known in rows))
+        axes.set(xlim=(lowest - 0.03, 1.03), ylim=(len(rows) - 0.5, -0.5), yticks=[])
+        axes.spines["left"].set_visible(False)
+        axes.set_xlabel("Pearson's r over the regions of each image")
+    return Picture(figure, alt=alt)
+
+
+def _found(r: np.ndarray) -> str:
+    numbers = r[np.isfinite(r)]
+    span = f", {numbers.min():g} ... {numbers.max():g}" if len(numbers) else ", no number"
+    return f"shape {r.shape}{span}"
+
+
+def shares(rows: Mapping[str, Mapping[str, float]], *, alt: str, chance: Mapping[str, float]) -> Picture:
+    """Draw which share of the points lies at each place, beside what chance by area would give.
+
+    Below each percentage stands its multiple of chance.
+
+    Parameters
+    ----------
+    rows : mapping of str to mapping
+        At most four kinds of points, and the share (0 ... 1) of each that lies at each place, for instance
+        ``{"reliable": {"object": 0.4, "fragment": 0.1, "background": 0.5}}``.
+    alt : str
+        What a reader who can't see the picture should know.
+    chance : mapping of str to float
+        Share of all regions that each place has.
+
+    Raises
+    ------
+    ValueError
+        If there is no row or more than four, a row names other places than ``chance``, or a share lies outside 0 ... 1.
+
+    Examples
+    --------
+    >>> rows = {"reliable": {"object": 0.4, "background": 0.6}}
+    >>> shares(rows, chance={"object": 0.2, "background": 0.8}, alt="Twice as often on the object as by area.")
+    Twice as often on the object as by area.
+    """
+    if not 1 <= len(rows) <= len(HATCHES):
+        raise ValueError(f"rows must hold 1 ... {len(HATCHES)} kinds of points, so that they differ; got {len(rows)}")
+    places = list(chance)
+    for name, row in {**rows, "chance": chance}.items():
+        if sorted(row) != sorted(places):
+            raise ValueError(f"{name!r} must name the places {', '.join(places)}; it names {', '.join(row) or 'none'}")
+        outside = [share for share in row.values() if not 0 <= share <= 1]
+        if outside:
+            raise ValueError(f"{name!r} must hold shares in 0 ... 1, found {outside[0]}")
+    width = 0.84 / (len(rows) + 1)
+    start = np.arange(len(places)) - 0.42 + width / 2
+    with plt.rc_context(MATPLOTLIB):
+        bars = (len(rows) + 1) * len(places)
+        figure, axes = plt.subplots(figsize=(np.clip(0.36 * bars + 0.6, 4.4, 6.9), 3))
+        for number, (name, row) in enumerate(rows.items()):
+            at = start + number * width
+            axes.bar(
+                at, [row[p] for p in places], 0.92 * width, label=name, color=COLOURS[number], edgecolor="white",
+                hatch=HATCHES[number], lw=0,
+            )  # fmt: skip
+            for x, p in zip(at, places, strict=True):
+                multiple = f"\n{row[p] / chance[p]:.1f}×" if chance[p] else ""
+                _write(axes, x, row[p], f"{row[p]:.0%}{multiple}")
+        at = start + len(rows) * width
+        by_area = [chance[p] for p in places]
+        axes.bar(at, by_area, 0.92 * width, label="all regions (chance)", color="none", edgecolor=INK["light"], ls="--")
+        for x, share in zip(at, by_area, strict=True):
+            _write(axes, x, share, f"{share:.0%}")
+        axes.set(xticks=range(len(places)), xticklabels=places, yticks=[])
+        axes.tick_params(axis="x", length=0)
+        axes.spines["left"].set_visible(False)
+        axes.margins(y=0.2)
+        axes.legend(frameon=False, fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
+    return Picture(figure, alt=alt)
+
+
+def _write(axes: plt.Axes, x: float, top: float, text: str) -> None:
+    axes.annotate(text, (x, top), (0, 2), textcoords="offset points", ha="center", va="bottom", fontsize=8)

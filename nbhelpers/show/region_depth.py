@@ -1,0 +1,198 @@
+"""Fig. 4 of the paper: the same regions from a shallow layer to a deep one, one of them followed all the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from nbhelpers._checks import Array, as_tensor, check_labels, check_whole
+from nbhelpers.show.directions import unit
+from nbhelpers.show.figure import Figure, Table, check_start
+from nbhelpers.show.picker import Picker
+from nbhelpers.show.stage import arrow, layout, xyz
+from nbhelpers.show.style import colour, symbol
+
+
+def region_depth(
+    h: Mapping[str, Array],
+    images: np.ndarray,
+    labels: Array,
+    directions: Array,
+    categories: Sequence[str],
+    grid: tuple[int, int],
+    *,
+    alt: str,
+    picked: tuple[int, int] | None = None,
+    start: int = -1,
+) -> Figure:
+    """Draw all regions of a few images at every layer, and follow one of them through depth.
+
+    On a page the images stand below the figure. Hovering one of their regions, or going there by Tab and arrow keys,
+    shows where the region is at every layer; a click or Enter, or a click on a point, picks it.
+
+    Parameters
+    ----------
+    h : mapping of str to array, (n, R, 3)
+        Projected regional features of each layer, from shallow to deep, in one frame and brought to one scale
+        (:func:`nbhelpers.knowledge.normalize_strength`). Regions are counted row by row.
+    images : array, uint8 (n, 3, H, W)
+        The images, at best three to six.
+    labels : array, (n,)
+        True category of every image; an index into ``categories``.
+    directions : array, (C, 3)
+        Category directions ``mu``, normalised here.
+    categories : sequence of str
+        The C names.
+    grid : (int, int)
+        Rows and columns of regions; their product is R.
+    alt : str
+        What a reader who can't see the figure should know.
+    picked : (int, int), optional
+        Image and region that are followed first; by default the strongest region of the first image at the last layer.
+    start : int
+        The layer shown first; negative numbers count from the end.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two layers, shapes or lengths do not fit each other, values are not finite, a direction
+        is zero, or ``picked`` names no region.
+
+    Examples
+    --------
+    >>> h = {layer: np.full((1, 4, 3), scale) for layer, scale in {"conv_12": 0.1, "conv_53": 1.0}.items()}
+    >>> figure = region_depth(h, np.zeros((1, 3, 8, 8), np.uint8), [0], [[1, 1, 1], [1, 0, 0]], ["coat", "bag"], (2, 2),
+    ...                       alt="Four regions move outwards.", picked=(0, 3))
+    >>> [frame.name for frame in figure.plot.frames]
+    ['conv_12', 'conv_53']
+    """
+    known = check_labels(labels, len(categories))
+    rows, columns = (
+        check_whole(size, f"{name} of grid", 1) for name, size in zip(("rows", "columns"), grid, strict=True)
+    )
+    points = _stack(h, len(known), rows * columns, grid)
+    pictures = np.asarray(images)
+    if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[:2] != (len(known), 3):
+        raise ValueError(
+            f"images must be uint8 of shape ({len(known)}, 3, H, W), one for each label; "
+            f"got {pictures.dtype} of shape {pictures.shape}"
+        )
+    mu = as_tensor(directions, "directions", ndim=2).cpu().numpy()
+    if mu.shape != (len(categories), 3):
+        raise ValueError(f"directions must have shape ({len(categories)}, 3), one for each category; got {mu.shape}")
+    mu = unit(mu)
+    start = check_start(start, len(h))
+    strengths = np.linalg.norm(points, axis=-1)
+    image, region = (0, int(strengths[-1, 0].argmax())) if picked is None else picked
+    if not (0 <= image < len(known) and 0 <= region < rows * columns):
+        raise ValueError(
+            f"picked must be one of {len(known)} images and one of {rows * columns} regions, counted from 0; "
+            f"got {picked}"
+        )
+
+    names = [f"image {i + 1} ({categories[c]})" for i, c in enumerate(known)]
+    strongest = max(1e-3, float(strengths.max()))
+    tip = 0.6 * strongest  # few regions are as strong as the strongest: stay near the many
+    tips = tip * mu
+    of_category = {c: np.flatnonzero(known == c) for c in np.unique(known)}
+
+    def positions(layer: int) -> list[dict[str, Any]]:
+        """All that differs between layers: the points of every category, then the mark of the picked region."""
+        dots = [
+            {
+                **xyz(points[layer, members].reshape(-1, 3)),
+                "customdata": [
+                    [int(i), r, round(float(strengths[layer, i, r]), 2)] for i in members for r in range(rows * columns)
+                ],
+            }
+            for members in of_category.values()
+        ]
+        return [*dots, xyz(points[layer, image, region][None])]
+
+    drawn = iter(positions(start))
+    data = []
+    for c, members in of_category.items():
+        data.append(
+            go.Scatter3d(
+                **next(drawn),
+                mode="markers",
+                marker={"color": colour(c), "symbol": symbol(c), "size": 4, "line": {"width": 0}},
+                name=categories[c],
+                legendgroup=categories[c],
+                showlegend=True,
+                text=[
+                    f"{names[i]}, row {row + 1}, column {column + 1}"
+                    for i in members
+                    for row in range(rows)
+                    for column in range(columns)
+                ],
+                hovertemplate="%{text}<br>strength %{customdata[2]}<extra></extra>",
+            )
+        )
+    # These two have no colour of their own: they are written in the ink of the page.
+    here, path = len(data), len(data) + 1
+    data.append(
+        go.Scatter3d(
+            **next(drawn), mode="markers", marker={"size": 10}, name="picked", showlegend=False, hoverinfo="skip"
+        )
+    )
+    data.append(
+        go.Scatter3d(
+            **xyz(points[:, image, region]),
+            mode="lines+markers",
+            line={"width": 5},
+            marker={"size": 4},
+            text=list(h),
+            name="the picked region",
+            showlegend=True,
+            hovertemplate="%{text}<extra>the picked region</extra>",
+        )
+    )
+    data += [arrow(tip, c, name) for c, (tip, name) in enumerate(zip(tips, categories, strict=True))]
+    frames = [
+        go.Frame(name=name, data=[go.Scatter3d(**moved) for moved in positions(layer)], traces=list(range(here + 1)))
+        for layer, name in enumerate(h)
+    ]
+    return Figure(
+        go.Figure(data, layout(tip, strongest), frames),
+        alt=alt,
+        slider="layer",
+        start=start,
+        picker=Picker(pictures, names, [colour(c) for c in known], (rows, columns), (image, region), path, here),
+        table=_summary(list(h), names, points, strengths, mu, known),
+    )
+
+
+def _stack(h: Mapping[str, Array], images: int, regions: int, grid: tuple[int, int]) -> np.ndarray:
+    """All layers in one array, (L, n, R, 3)."""
+    if len(h) < 2:
+        raise ValueError(f"h must hold at least two layers, from shallow to deep; got {', '.join(h) or 'none'}")
+    for layer, features in h.items():
+        shape = as_tensor(features, f"h[{layer!r}]", ndim=3).shape
+        if tuple(shape) != (images, regions, 3):
+            raise ValueError(
+                f"h[{layer!r}] must have shape {(images, regions, 3)}, for {images} labels and a grid of "
+                f"{grid[0]} x {grid[1]}; got {tuple(shape)}"
+            )
+    return np.stack([as_tensor(features, layer).cpu().numpy() for layer, features in h.items()])
+
+
+def _summary(
+    layers: Sequence[str],
+    names: Sequence[str],
+    points: np.ndarray,
+    strengths: np.ndarray,
+    mu: np.ndarray,
+    labels: np.ndarray,
+) -> Table:
+    """The figure in words: how strong each image's regions are, and how many point to its own category."""
+    nearest = (points @ mu.T).argmax(axis=-1)
+    own = (nearest == labels[:, None]).mean(axis=-1)
+    rows = [
+        [name, *(f"{strengths[layer, i].mean():.2f}, {own[layer, i]:.0%}" for layer in range(len(layers)))]
+        for i, name in enumerate(names)
+    ]
+    return Table(["mean strength, share of regions nearest to the arrow of their image", *layers], rows)

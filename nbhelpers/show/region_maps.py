@@ -1,0 +1,235 @@
+"""Regions on their images: knowledge points as coloured cells (Fig. 6), importance and strength as maps (Fig. 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.colors import ListedColormap, to_rgba
+from matplotlib.figure import Figure as MatplotlibFigure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.patheffects import withStroke
+
+from nbhelpers._checks import Array, as_tensor
+from nbhelpers.knowledge import KnowledgePoints
+from nbhelpers.show.emergence import MARKERS
+from nbhelpers.show.picture import Picture
+from nbhelpers.show.style import INK, MATPLOTLIB, colour
+
+GREY = (0.299, 0.587, 0.114)  # luma: how bright red, green and blue are
+HALO = [withStroke(linewidth=2.4, foreground="white")]
+# White is 0 and orange positive on every map, so that maps with and without negative numbers can be compared.
+SIGNED = colormaps["PuOr_r"]
+POSITIVE = ListedColormap(SIGNED(np.linspace(0.5, 1, 256)))
+
+
+def points_on_images(
+    images: np.ndarray,
+    points: KnowledgePoints,
+    categories: Sequence[str],
+    grid: tuple[int, int],
+    captions: Sequence[str],
+    *,
+    alt: str,
+) -> Picture:
+    """Draw every knowledge point as its cell on its image, Fig. 6 right.
+
+    The images are grey, so that colours and symbols name categories only. Reliable points have a solid outline,
+    unreliable ones are hatched with a dashed one. A legend follows the last image.
+
+    Parameters
+    ----------
+    images : array, uint8 (N, 3, H, W)
+    points : KnowledgePoints
+        Of the same N images.
+    categories : sequence of str
+        The C names.
+    grid : tuple of int
+        Rows and columns of regions.
+    captions : sequence of str
+        One text above each image.
+    alt : str
+        What a reader who can't see the picture should know.
+
+    Raises
+    ------
+    ValueError
+        If ``images`` are no uint8 images, or images, points, grid, captions or categories do not fit each other.
+
+    Examples
+    --------
+    >>> yes, no = np.array([[True, False]]), np.array([[False, False]])
+    >>> points = KnowledgePoints(np.array([[0, 1]]), np.array([[0.9, 0.2]]), yes, no)
+    >>> night = np.zeros((1, 3, 4, 8), np.uint8)
+    >>> points_on_images(night, points, ["coat", "bag"], (1, 2), ["a bag"], alt="The left half says coat.")
+    The left half says coat.
+    """
+    images = np.asarray(images)
+    if images.ndim != 4 or images.shape[1] != 3 or images.dtype != np.uint8:
+        raise ValueError(f"images must be uint8 of shape (N, 3, H, W), got {images.dtype} of shape {images.shape}")
+    rows, columns = grid
+    if points.masks.shape != (len(images), rows * columns):
+        raise ValueError(
+            f"{len(images)} images on a grid of {rows} x {columns} have points of shape "
+            f"{(len(images), rows * columns)}, got {points.masks.shape}"
+        )
+    if len(captions) != len(images):
+        raise ValueError(f"captions must hold one text for each of the {len(images)} images, got {len(captions)}")
+    found = np.unique(points.category[points.masks])
+    if len(found) and found[-1] >= len(categories):
+        raise ValueError(f"points name category {found[-1]}, but categories holds {len(categories)} names")
+    panels = [
+        _marked(image, points.category[i], points.masks[i], points.reliable_masks[i], grid, captions[i])
+        for i, image in enumerate(images)
+    ]
+    return Picture([*panels, _legend([int(c) for c in found], categories)], alt=alt)
+
+
+def _marked(
+    image: np.ndarray, category: np.ndarray, mask: np.ndarray, reliable: np.ndarray, grid: tuple[int, int], caption: str
+) -> MatplotlibFigure:
+    """One image with its points."""
+    _, height, width = image.shape
+    down, across = height / grid[0], width / grid[1]
+    inset = 0.06 * min(down, across)  # neighbours keep outlines of their own
+    with plt.rc_context(MATPLOTLIB):
+        figure, axes = plt.subplots(figsize=(2.25, 2.25 * height / width + 0.3))
+        axes.imshow(_grey(image), extent=(0, width, height, 0))
+        for region in np.flatnonzero(mask):
+            row, column = divmod(int(region), grid[1])
+            corner = column * across + inset, row * down + inset
+            size = across - 2 * inset, down - 2 * inset
+            axes.add_patch(Rectangle(corner, *size, **_cell(colour(category[region]), bool(reliable[region]))))
+            centre = (column + 0.5) * across, (row + 0.5) * down
+            axes.plot(*centre, **_dot(category[region]))
+        axes.set_title(caption, fontsize=9.5)
+        axes.axis("off")
+    return figure
+
+
+def _legend(found: Sequence[int], categories: Sequence[str]) -> MatplotlibFigure:
+    with plt.rc_context(MATPLOTLIB):
+        figure = plt.figure(figsize=(2.25, 2.55))
+        outlines = {"reliable: names the truth": True, "unreliable": False}
+        handles = [Patch(**_cell(INK["light"], solid)) for solid in outlines.values()]
+        handles += [(Patch(**_cell(colour(c), True)), Line2D([], [], ls="", **_dot(c))) for c in found]
+        labels = [*outlines, *(categories[c] for c in found)]
+        figure.legend(handles, labels, loc="center left", frameon=False, fontsize=9, handleheight=1.2, handlelength=1.8)
+    return figure
+
+
+def _cell(hue: str, reliable: bool) -> dict:
+    look = {"lw": 2.2, "ls": "-"} if reliable else {"lw": 0.9, "ls": (0, (3, 2)), "hatch": "//////"}
+    return {"facecolor": to_rgba(hue, 0.6 if reliable else 0.3), "edgecolor": hue, **look}
+
+
+def _dot(category: int) -> dict:
+    return {"marker": MARKERS[category % len(MARKERS)], "ms": 4, "mfc": "white", "mec": INK["light"], "mew": 0.8}
+
+
+def _grey(image: np.ndarray) -> np.ndarray:
+    """A bright grey image (H, W, 3) in 0 ... 1, on which colours show."""
+    luma = np.tensordot(GREY, image, axes=1) / 255
+    return np.repeat((0.5 + 0.5 * luma)[..., None], 3, axis=2)
+
+
+def heat_maps(
+    image: np.ndarray,
+    maps: Mapping[str, Array],
+    grid: tuple[int, int],
+    *,
+    alt: str,
+    mask: np.ndarray | None = None,
+) -> Picture:
+    """Draw an image and beside it one map for each number that its regions have, Fig. 5.
+
+    White is 0 and orange above it; where a map has negative numbers they are purple, down to as far below 0 as the
+    largest is above. The image's brightness shines through a little, so that places can be found again.
+
+    Parameters
+    ----------
+    image : array, uint8 (3, H, W)
+    maps : mapping of str to array, (R,) or (rows, columns)
+        For instance ``{"w": ..., "Shapley": ..., "‖h‖": ..., "‖f‖": ...}``.
+    grid : tuple of int
+        Rows and columns of regions.
+    alt : str
+        What a reader who can't see the picture should know.
+    mask : array, bool (H, W), optional
+        The object, outlined on every panel.
+
+    Raises
+    ------
+    ValueError
+        If ``image`` is no uint8 image, there is no map, a map does not fit the grid or is not finite, or ``mask`` is no
+        boolean mask of the image's size or is empty.
+
+    Examples
+    --------
+    >>> heat_maps(np.zeros((3, 8, 8), np.uint8), {"w": [0.1, 0.2, 0.3, 0.4]}, (2, 2), alt="w grows to the right.")
+    w grows to the right.
+    """
+    image = np.asarray(image)
+    if image.ndim != 3 or image.shape[0] != 3 or image.dtype != np.uint8:
+        raise ValueError(f"image must be uint8 of shape (3, H, W), got {image.dtype} of shape {image.shape}")
+    if not maps:
+        raise ValueError("maps is empty: give at least one number a region")
+    values = {}
+    for name, given in maps.items():
+        array = as_tensor(given, f"maps[{name!r}]", ndim=(1, 2)).cpu().numpy()
+        if array.shape not in (tuple(grid), (grid[0] * grid[1],)):
+            raise ValueError(
+                f"maps[{name!r}] must have one number for each region of the {grid[0]} x {grid[1]} grid, "
+                f"got shape {array.shape}"
+            )
+        values[name] = array.reshape(grid)
+    if mask is not None:
+        mask = np.asarray(mask)
+        if mask.shape != image.shape[1:] or mask.dtype != bool:
+            raise ValueError(f"mask must be boolean of shape {image.shape[1:]}, got {mask.dtype} of shape {mask.shape}")
+        if not mask.any():
+            raise ValueError("mask holds no pixel of an object: leave it out")
+    panels = [_panel("image", image, None, mask)]
+    panels += [_panel(name, image, array, mask) for name, array in values.items()]
+    return Picture(panels, alt=alt)
+
+
+def _panel(title: str, image: np.ndarray, values: np.ndarray | None, mask: np.ndarray | None) -> MatplotlibFigure:
+    """All panels have their image at the same place, whatever stands below it."""
+    _, height, width = image.shape
+    extent = (0, width, height, 0)
+    across, down = 1.28, 1.28 * height / width
+    size = across + 0.08, down + 0.56
+    with plt.rc_context(MATPLOTLIB | {"figure.constrained_layout.use": False}):
+        figure = plt.figure(figsize=size)
+        axes = figure.add_axes((0.04 / size[0], 0.32 / size[1], across / size[0], down / size[1]))
+        if values is None:
+            axes.imshow(image.transpose(1, 2, 0), extent=extent)
+        else:
+            axes.imshow(_grey(image), extent=extent)
+            top = float(np.abs(values).max()) or 1.0
+            signed = bool(values.min() < 0)
+            low = -top if signed else 0
+            heat = axes.imshow(
+                values, cmap=SIGNED if signed else POSITIVE, vmin=low, vmax=top, extent=extent, alpha=0.8
+            )
+            below = figure.add_axes((0.04 / size[0], 0.22 / size[1], across / size[0], 0.07 / size[1]))
+            bar = figure.colorbar(heat, cax=below, orientation="horizontal")
+            text = f"{top:.2g}"
+            bar.set_ticks([low, 0, top] if signed else [0, top])
+            below.set_xticklabels([f"−{text}", "0", text] if signed else ["0", text], fontsize=8)
+            below.tick_params(length=2, pad=1.5)
+            below.get_xticklabels()[0].set_ha("left")  # so that numbers stay on their panel
+            below.get_xticklabels()[-1].set_ha("right")
+            bar.outline.set_visible(False)
+        if mask is not None:
+            around = np.pad(mask, 1).astype(float)  # an object at the edge has an outline, too
+            x, y = (np.arange(-0.5, side + 1) for side in (width, height))
+            axes.contour(x, y, around, [0.5], colors=INK["light"], linewidths=1.1).set_path_effects(HALO)
+        axes.set(xlim=(0, width), ylim=(height, 0))
+        axes.set_title(title, fontsize=9.5, pad=3)
+        axes.axis("off")
+    return figure

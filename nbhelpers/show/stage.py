@@ -1,0 +1,75 @@
+"""What every 3-D figure stands on: short coordinates, category arrows, and axes that are equal at every step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from nbhelpers._checks import Array, as_tensor
+from nbhelpers.show.style import colour
+
+
+def per_step(x: Array, name: str, steps: int, rows: int, columns: int) -> np.ndarray:
+    """Read (rows, columns) or (steps, rows, columns) as the latter."""
+    array = as_tensor(x, name, ndim=(2, 3)).cpu().numpy()
+    if array.shape not in {(rows, columns), (steps, rows, columns)}:
+        raise ValueError(
+            f"{name} must have shape {(rows, columns)} or, with {steps} step_labels, {(steps, rows, columns)}; "
+            f"got {array.shape}"
+        )
+    return np.broadcast_to(array, (steps, rows, columns))
+
+
+def xyz(points: np.ndarray) -> dict[str, list[float]]:
+    """Coordinates as short numbers: a thousandth of a strength is finer than a pixel."""
+    return dict(zip("xyz", np.round(points.astype(float), 3).T.tolist(), strict=True))
+
+
+def shaft(tip: np.ndarray) -> dict[str, list[float]]:
+    """The line of an arrow to ``tip``. Its name stands beyond the tip; NaN keeps the line from running into it."""
+    return xyz(np.stack([np.zeros(3), tip, np.full(3, np.nan), 1.1 * tip]))
+
+
+def arrow(tip: np.ndarray, category: int, name: str) -> go.Scatter3d:
+    """The direction of one category, in its colour and with its name; the legend hides it with its points."""
+    return go.Scatter3d(
+        **shaft(tip),
+        mode="lines+text",
+        line={"color": colour(category), "width": 5},
+        text=["", "", "", name],
+        textposition="middle center",
+        textfont={"size": 14},
+        legendgroup=name,
+        showlegend=False,
+        hoverinfo="skip",
+    )
+
+
+def layout(tip: float, strongest: float) -> dict[str, Any]:
+    """A cube around all that is drawn, seen from where arrows of length ``tip`` fill the view, and a legend below it.
+
+    Points stronger than the arrows are long are drawn too; some may be out of sight until the reader turns the cube.
+    """
+    reach = max(tip, strongest)
+    axis = {"visible": False, "range": [-1.14 * reach, 1.14 * reach]}
+    near = tip / reach
+    return {
+        "scene": {
+            **{f"{name}axis": axis for name in "xyz"},
+            "aspectmode": "cube",
+            "camera": {"eye": {"x": 0.95 * near, "y": 0.8 * near, "z": 0.5 * near}},
+            "dragmode": "orbit",
+        },
+        "uirevision": "keep",  # the camera stays where the reader put it
+        "legend": {
+            "orientation": "h",
+            "yanchor": "top",
+            "y": 0,
+            "xanchor": "center",
+            "x": 0.5,
+            "itemsizing": "constant",
+        },
+        "margin": {"l": 0, "r": 0, "t": 0, "b": 0},
+    }

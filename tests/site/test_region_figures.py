@@ -1,0 +1,289 @@
+"""The figures of regions on a page of their own: clouds that move, and a region picked by mouse, keyboard or point."""
+
+import functools
+import shutil
+import threading
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib import resources
+
+import numpy as np
+import pytest
+from browser import Browser, start
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+
+from nbhelpers import show
+
+PATIENCE = 300  # seconds: 3-D is drawn by the processor here, which other work may keep busy
+LAYERS = ("conv_12", "conv_33", "conv_53")
+ROWS, COLUMNS = 3, 4
+
+FIGURE = "document.querySelector('.nbh-figure')"
+PLOT = "document.querySelector('.nbh-plot')"
+TOLD = "return document.querySelector('.nbh-told').textContent"
+PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Figures</title>
+<link rel="icon" href="data:,">
+<meta name="viewport" content="width=device-width"><meta name="nbhelpers-plotly" content="plotly.min.js">
+</head><body><main><h1>Figures</h1>{body}</main></body></html>"""
+
+
+@pytest.fixture(scope="module")
+def along() -> np.ndarray:
+    """Regional features of 6 images at 3 checkpoints, all zero at the first."""
+    h = np.random.default_rng(0).normal(size=(3, 6, 12, 3)) * np.arange(3)[:, None, None, None]
+    return h.round(3)
+
+
+@pytest.fixture(scope="module")
+def layers() -> dict[str, np.ndarray]:
+    """Regional features of 3 images at 3 layers."""
+    rng = np.random.default_rng(1)
+    return {layer: rng.normal(size=(3, ROWS * COLUMNS, 3)).round(3) for layer in LAYERS}
+
+
+@pytest.fixture(scope="module")
+def figures(
+    along: np.ndarray, layers: dict[str, np.ndarray], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Browser]:
+    """Pages "clouds" and "depth"."""
+    directions, categories = [[0, 0, 1], [1, 0, 0]], ["bag", "boot"]
+    clouds = show.region_clouds(
+        along, np.arange(6) % 2, directions, categories, step_labels=["0", "1", "10"], shown=40, alt="Two clouds."
+    )
+    rng = np.random.default_rng(2)
+    depth = show.region_depth(
+        layers,
+        rng.integers(0, 256, (3, 3, 24, 32), dtype=np.uint8),
+        [0, 1, 0],
+        directions,
+        categories,
+        (ROWS, COLUMNS),
+        picked=(1, 6),
+        alt="Points leave the centre.",
+    )
+    folder = tmp_path_factory.mktemp("figures")
+    for name, figure in {"clouds": clouds, "depth": depth}.items():
+        (folder / f"{name}.html").write_text(PAGE.format(body=figure.html()), encoding="utf-8")
+    with resources.as_file(resources.files("plotly") / "package_data/plotly.min.js") as plotly:
+        shutil.copy(plotly, folder)
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with start(f"http://127.0.0.1:{server.server_port}/") as browser:
+            yield browser
+        server.shutdown()
+
+
+def open_(figures: Browser, page: str, size: tuple[int, int] = (1280, 1200)) -> Browser:
+    figures.open(page, size)
+    figures.wait(f"{FIGURE}.dataset.state === 'ready'", PATIENCE)
+    return figures
+
+
+@pytest.fixture
+def clouds(figures: Browser) -> Browser:
+    return open_(figures, "clouds")
+
+
+@pytest.fixture
+def depth(figures: Browser) -> Browser:
+    return open_(figures, "depth")
+
+
+def move(browser: Browser, key: str, step: int) -> None:
+    browser.driver.find_element(By.CSS_SELECTOR, ".nbh-controls input").send_keys(key)
+    browser.wait(f"{FIGURE}.dataset.step === '{step}'", PATIENCE)
+
+
+def cell(browser: Browser, image: int, row: int, column: int) -> WebElement:
+    """A region on its image; all are counted from 1, as in its name."""
+    category = ("bag", "boot", "bag")[image - 1]
+    name = f"image {image} ({category}), row {row}, column {column}"
+    return browser.driver.find_element(By.CSS_SELECTOR, f'[aria-label="{name}"]')
+
+
+def picked(browser: Browser) -> list[str]:
+    return browser.run(
+        "return [...document.querySelectorAll('[aria-selected=true]')].map(cell => cell.getAttribute('aria-label'))"
+    )
+
+
+def trace(browser: Browser, name: str) -> list[list[float]]:
+    """The points of one trace, such as "picked" (the mark) or "the picked region" (the line)."""
+    return browser.run(
+        f"const t = {PLOT}.data.find(t => t.name === arguments[0]); return [...t.x].map((x, i) => [x, t.y[i], t.z[i]])",
+        name,
+    )
+
+
+def followed(browser: Browser, layers: dict[str, np.ndarray], image: int, row: int, column: int, layer: int) -> None:
+    """Text, line and mark are those of one region, at one layer; counted from 1, but the layer from 0."""
+    path = [h[image - 1, (row - 1) * COLUMNS + column - 1] for h in layers.values()]
+    strengths = ", ".join(f"{np.linalg.norm(h):.2f} at {name}" for name, h in zip(layers, path, strict=True))
+    told = browser.run(TOLD)
+    assert told.startswith(f"image {image} (")
+    assert told.endswith(f"row {row}, column {column}: strength {strengths}.")
+    assert np.array_equal(trace(browser, "the picked region"), path)
+    assert np.array_equal(trace(browser, "picked"), path[layer : layer + 1])
+
+
+# Fig. 3
+
+
+def test_slider_moves_points_and_clouds(clouds: Browser, along: np.ndarray) -> None:
+    size = f"return Math.max(...{PLOT}.data.filter(t => t.type === 'mesh3d').flatMap(t => [...t.x].map(Math.abs)))"
+    before = clouds.run(size)
+    for key, step in ((Keys.HOME, 0), (Keys.ARROW_RIGHT, 1), (Keys.END, 2)):
+        move(clouds, key, step)
+        drawn = [tuple(point) for name in ("bag", "boot") for point in trace(clouds, name)]
+        assert set(drawn) <= {tuple(h) for h in along[step].reshape(-1, 3).tolist()}
+        assert len(drawn) == 40
+        assert (clouds.run(size) == 0) == (step == 0)
+    assert clouds.run(size) == before
+    assert clouds.problems() == []
+
+
+def test_a_name_in_the_legend_hides_points_cloud_and_arrow(clouds: Browser) -> None:
+    def visible() -> list[bool]:
+        return clouds.run(f"return {PLOT}._fullData.filter(t => t.legendgroup === 'bag').map(t => t.visible === true)")
+
+    assert visible() == [True] * 3
+    toggle = clouds.driver.find_element(By.CSS_SELECTOR, ".legendtoggle")
+    ActionChains(clouds.driver).move_to_element(toggle).click().perform()
+    clouds.wait(f"{PLOT}._fullData[0].visible === 'legendonly'", PATIENCE)
+    assert visible() == [False] * 3
+
+
+# Fig. 4
+
+
+def test_the_first_region_is_told_marked_and_outlined(depth: Browser, layers: dict[str, np.ndarray]) -> None:
+    assert picked(depth) == ["image 2 (boot), row 2, column 3"]
+    followed(depth, layers, 2, 2, 3, layer=2)
+    assert cell(depth, 2, 2, 3).value_of_css_property("outline-style") == "solid"
+    assert cell(depth, 2, 2, 2).value_of_css_property("outline-style") == "none"
+    assert depth.problems() == []
+
+
+def test_hovering_shows_a_region_and_clicking_keeps_it(depth: Browser, layers: dict[str, np.ndarray]) -> None:
+    mouse = ActionChains(depth.driver)
+    mouse.move_to_element(cell(depth, 3, 1, 4)).perform()
+    followed(depth, layers, 3, 1, 4, layer=2)
+    assert picked(depth) == ["image 2 (boot), row 2, column 3"]
+    mouse.move_to_element(depth.driver.find_element(By.CSS_SELECTOR, ".nbh-hint")).perform()
+    followed(depth, layers, 2, 2, 3, layer=2)
+    mouse.click(cell(depth, 3, 1, 4)).perform()
+    mouse.move_to_element(depth.driver.find_element(By.CSS_SELECTOR, ".nbh-hint")).perform()
+    assert picked(depth) == ["image 3 (bag), row 1, column 4"]
+    followed(depth, layers, 3, 1, 4, layer=2)
+    assert depth.problems() == []
+
+
+def test_the_slider_carries_the_mark_of_the_picked_region(depth: Browser, layers: dict[str, np.ndarray]) -> None:
+    cell(depth, 1, 3, 1).click()
+    move(depth, Keys.HOME, 0)
+    followed(depth, layers, 1, 3, 1, layer=0)
+    cell(depth, 1, 3, 2).click()
+    followed(depth, layers, 1, 3, 2, layer=0)
+    move(depth, Keys.ARROW_RIGHT, 1)
+    followed(depth, layers, 1, 3, 2, layer=1)
+
+
+def test_a_region_is_picked_with_the_keyboard_alone(depth: Browser, layers: dict[str, np.ndarray]) -> None:
+    def press(*keys: str) -> str:
+        ActionChains(depth.driver).send_keys(*keys).perform()
+        return depth.driver.switch_to.active_element.get_attribute("aria-label")
+
+    depth.driver.find_element(By.CSS_SELECTOR, ".nbh-controls input").send_keys("")
+    assert press(Keys.TAB) == "image 1 (bag), row 1, column 1"
+    assert press(Keys.TAB) == "image 2 (boot), row 2, column 3"
+    assert press(Keys.ARROW_UP, Keys.ARROW_UP) == "image 2 (boot), row 1, column 3"  # stays inside
+    assert press(Keys.END) == "image 2 (boot), row 1, column 4"
+    assert press(Keys.HOME, Keys.ARROW_DOWN) == "image 2 (boot), row 2, column 1"
+    followed(depth, layers, 2, 2, 1, layer=2)
+    assert picked(depth) == ["image 2 (boot), row 2, column 3"]
+    ring = depth.driver.switch_to.active_element
+    assert ring.value_of_css_property("outline-style") == "solid"
+    press(Keys.ENTER)
+    assert picked(depth) == ["image 2 (boot), row 2, column 1"]
+    assert press(Keys.TAB) == "image 3 (bag), row 1, column 1"
+    ActionChains(depth.driver).key_down(Keys.SHIFT).send_keys(Keys.TAB).key_up(Keys.SHIFT).perform()
+    assert press() == "image 2 (boot), row 2, column 1"  # where the reader was
+
+
+PLACE = f"""const plot = {PLOT}, scene = plot._fullLayout.scene._scene;
+const {{model, view, projection}} = scene.glplot.cameraParams;
+const trace = plot.data[arguments[0]], box = scene.glplot.canvas.getBoundingClientRect();
+const at = ["x", "y", "z"].map((key, i) => trace[key][arguments[1]] * scene.dataScale[i]);
+const [x, y, , w] = [model, view, projection].reduce(
+  (v, m) => [0, 1, 2, 3].map(row => v.reduce((sum, n, column) => sum + m[4 * column + row] * n, 0)), [...at, 1]);
+return [box.x + box.width * (1 + x / w) / 2, box.y + box.height * (1 - y / w) / 2];"""
+
+
+def click_on_point(browser: Browser, image: int, region: int) -> None:
+    """A click where a point is drawn, as long as a finger's: plotly looks at the mouse only while it draws."""
+    number, index = browser.run(
+        f"const wanted = c => c[0] === {image} && c[1] === {region};"
+        f"return {PLOT}.data.map((t, n) => [n, (t.customdata ?? []).findIndex(wanted)]).find(found => found[1] >= 0)"
+    )
+    x, y = browser.run(PLACE, number, index)
+    actions = ActionChains(browser.driver, duration=0)
+    pointer = actions.w3c_actions.pointer_action
+    pointer.move_to_location(round(x) - 2, round(y)).pause(0.2).move_to_location(round(x), round(y)).pause(1)
+    pointer.pointer_down().pause(1).pointer_up()
+    actions.perform()
+
+
+def test_a_click_on_a_point_picks_its_region(depth: Browser, layers: dict[str, np.ndarray]) -> None:
+    # The two strongest regions stand alone: no other point lies before them.
+    strengths = np.linalg.norm(layers["conv_53"], axis=-1)
+    for place in np.argsort(strengths.ravel())[:-3:-1]:
+        image, region = divmod(int(place), ROWS * COLUMNS)
+        click_on_point(depth, image, region)
+        depth.wait(f"document.querySelector('[aria-selected=true]').dataset.at === '{image},{region}'", PATIENCE)
+        followed(depth, layers, image + 1, region // COLUMNS + 1, region % COLUMNS + 1, layer=2)
+    assert depth.problems() == []
+
+
+def test_a_click_on_the_line_picks_nothing(depth: Browser) -> None:
+    depth.run(f"{PLOT}.emit('plotly_click', {{points: [{{}}]}})")
+    depth.driver.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
+    assert picked(depth) == ["image 2 (boot), row 2, column 3"]
+    assert depth.problems() == []
+
+
+def test_regions_are_grids_that_a_screen_reader_knows(depth: Browser) -> None:
+    tree = depth.run(
+        "return [...document.querySelectorAll('[role=grid]')].map(grid => [grid.getAttribute('aria-label'),"
+        " [...grid.children].map(row => [row.getAttribute('role'), row.querySelectorAll('[role=gridcell]').length]),"
+        " grid.querySelectorAll('[tabindex=\"0\"]').length])"
+    )
+    rows = [["row", COLUMNS]] * ROWS
+    assert tree == [[f"image {i} ({c})", rows, 1] for i, c in ((1, "bag"), (2, "boot"), (3, "bag"))]
+
+
+def test_regions_lie_over_their_image(depth: Browser) -> None:
+    image = depth.driver.find_element(By.CSS_SELECTOR, ".nbh-strip img").rect
+    first, last = cell(depth, 1, 1, 1).rect, cell(depth, 1, ROWS, COLUMNS).rect
+    assert (first["x"], first["y"]) == pytest.approx((image["x"], image["y"]), abs=1)
+    assert last["x"] + last["width"] == pytest.approx(image["x"] + image["width"], abs=1)
+    assert last["y"] + last["height"] == pytest.approx(image["y"] + image["height"], abs=1)
+
+
+def test_the_mark_is_written_in_the_ink_of_the_page(depth: Browser) -> None:
+    ink = f"{PLOT}._fullData.find(t => t.name === 'picked').marker.color"
+    light = depth.run(f"return {ink}")
+    depth.run("document.documentElement.dataset.theme = 'dark'")
+    depth.wait(f"{ink} !== '{light}'", PATIENCE)
+    depth.run("document.documentElement.dataset.theme = 'light'")
+    depth.wait(f"{ink} === '{light}'", PATIENCE)
+
+
+@pytest.mark.parametrize("page", ["clouds", "depth"])
+def test_nothing_is_wider_than_a_phone(figures: Browser, page: str) -> None:
+    open_(figures, page, (375, 800))
+    figures.run("for (const details of document.querySelectorAll('details')) details.open = true")
+    assert figures.run("return document.scrollingElement.scrollWidth") <= 375

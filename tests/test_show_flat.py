@@ -1,0 +1,360 @@
+"""Flat figures and tables of chapters 2 and 3: what is drawn is what was given, and bad input is named."""
+
+import base64
+import io
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from bs4 import BeautifulSoup
+from matplotlib.colors import to_rgb
+from PIL import Image
+
+from nbhelpers import show
+from nbhelpers.knowledge import KnowledgePoints
+from nbhelpers.show.style import COLOURS, colour
+from nbhelpers.study import recorded
+
+CATEGORIES = ("coat", "bag", "boot")
+
+
+def pixels(picture: show.Picture, panel: int) -> np.ndarray:
+    uri = BeautifulSoup(picture.html(), "html.parser").find_all("img")[panel]["src"]
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))).convert("RGB")).astype(float)
+
+
+def texts(figure: plt.Figure) -> list[str]:
+    return [text.get_text() for axes in figure.axes for text in axes.texts]
+
+
+# Knowledge points on images
+
+
+def marked(**change) -> dict:
+    masks = np.array([[1, 0, 0, 1, 0, 0], [0, 0, 0, 0, 0, 0]], bool)
+    points = KnowledgePoints(
+        category=np.array([[0, 1, 1, 2, 0, 0], [1, 1, 1, 1, 1, 1]]),
+        probability=np.full((2, 6), 0.5, np.float32),
+        masks=masks,
+        reliable_masks=masks & (np.arange(6) == 0),
+    )
+    fine = {"images": np.full((2, 3, 20, 30), 128, np.uint8), "points": points, "categories": CATEGORIES}
+    return fine | {"grid": (2, 3), "captions": ["first", "second"], "alt": "Two points."} | change
+
+
+def test_knowledge_points_stand_in_their_cells() -> None:
+    picture = show.points_on_images(**marked())
+    first, second, legend = picture.panels
+    assert [panel.axes[0].get_title() for panel in (first, second)] == ["first", "second"]
+    yes, no = first.axes[0].patches
+    for patch, (x, y) in ((yes, (0, 0)), (no, (0, 10))):
+        assert x < patch.get_x() < x + 1
+        assert y < patch.get_y() < y + 1
+        assert x + 9 < patch.get_x() + patch.get_width() < x + 10
+        assert y + 9 < patch.get_y() + patch.get_height() < y + 10
+    assert to_rgb(yes.get_facecolor()) == to_rgb(colour(0))
+    assert to_rgb(no.get_facecolor()) == to_rgb(colour(2))
+    assert second.axes[0].patches[:] == []
+    entries = [text.get_text() for text in legend.legends[0].get_texts()]
+    assert entries == ["reliable: names the truth", "unreliable", "coat", "boot"]
+
+
+def test_reliability_and_category_show_without_colour() -> None:
+    first = show.points_on_images(**marked()).panels[0].axes[0]
+    yes, no = first.patches
+    assert (yes.get_hatch(), yes.get_linestyle()) == (None, "-")
+    assert no.get_hatch()
+    assert no.get_linestyle() != "-"
+    assert yes.get_linewidth() > no.get_linewidth()
+    assert first.lines[0].get_marker() != first.lines[1].get_marker()
+
+
+def test_points_colour_the_picture_where_they_are_and_nowhere_else() -> None:
+    bare = pixels(show.points_on_images(**marked()), 1)
+    drawn = pixels(show.points_on_images(**marked(captions=["second", "second"])), 0)
+    changed = np.abs(drawn - bare).max(axis=2) > 12
+    columns = np.flatnonzero(changed.any(axis=0))
+    assert columns.max() < drawn.shape[1] * 0.37  # the left third of the image
+    assert changed.mean() > 0.15
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"images": np.zeros((2, 3, 8, 8))}, "images must be uint8 of shape"),
+        ({"images": np.zeros((1, 3, 8, 8), np.uint8)}, r"1 images on a grid of 2 x 3 .* \(1, 6\), got \(2, 6\)"),
+        ({"grid": (2, 2)}, r"2 images on a grid of 2 x 2 have points of shape \(2, 4\), got \(2, 6\)"),
+        ({"captions": ["a"]}, "captions must hold one text for each of the 2 images, got 1"),
+        ({"categories": ("coat", "bag")}, "points name category 2, but categories holds 2 names"),
+        ({"alt": ""}, "alt is empty"),
+    ],
+)
+def test_points_on_images_refuses(change: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        show.points_on_images(**marked(**change))
+    plt.close("all")
+
+
+# Heat maps
+
+
+def maps(**change) -> dict:
+    given = {"w": np.array([0.0, 0.1, 0.2, 0.3, 0.4, 0.0]), "Shapley": np.array([[-1.0, 0, 2], [0, 0, 0.5]])}
+    return {"image": np.zeros((3, 20, 30), np.uint8), "maps": given, "grid": (2, 3), "alt": "Maps."} | change
+
+
+def test_heat_maps_show_the_numbers_from_zero_or_around_it() -> None:
+    image, w, shapley = show.heat_maps(**maps()).panels
+    titles = [panel.axes[0].get_title() for panel in (image, w, shapley)]
+    assert titles == ["image", "w", "Shapley"]
+    for panel, name, limits in ((w, "w", (0, 0.4)), (shapley, "Shapley", (-2, 2))):
+        heat = panel.axes[0].images[-1]
+        assert np.allclose(heat.get_array(), maps()["maps"][name].reshape(2, 3))
+        assert heat.get_clim() == pytest.approx(limits)
+    numbers = [[label.get_text() for label in panel.axes[1].get_xticklabels()] for panel in (w, shapley)]
+    assert numbers == [["0", "0.4"], ["−2", "0", "2"]]
+    assert len(image.axes) == 1
+
+
+def test_zero_looks_the_same_on_all_maps_and_more_looks_alike() -> None:
+    w, shapley = (panel.axes[0].images[-1] for panel in show.heat_maps(**maps()).panels[1:])
+    for share in (0.0, 0.5, 1.0):
+        assert np.allclose(w.to_rgba(0.4 * share), shapley.to_rgba(2 * share), atol=0.02)
+    darkness = w.to_rgba(np.linspace(0, 0.4, 9))[:, :3] @ [0.3, 0.59, 0.11]
+    assert (np.diff(darkness) < 0).all()
+
+
+def test_images_of_all_panels_stand_at_one_place() -> None:
+    panels = show.heat_maps(**maps()).panels
+    boxes = [panel.axes[0].get_position().bounds for panel in panels]
+    assert len({panel.get_size_inches().tobytes() for panel in panels}) == 1
+    assert np.ptp(boxes, axis=0).max() == 0
+
+
+def test_the_object_is_outlined_on_every_panel() -> None:
+    mask = np.zeros((20, 30), bool)
+    mask[5:10, 20:] = True  # up to the edge
+    for panel in show.heat_maps(**maps(), mask=mask).panels:
+        (outline,) = panel.axes[0].collections
+        points = np.concatenate([path.vertices for path in outline.get_paths()])
+        assert points.min(axis=0) == pytest.approx([20, 5], abs=0.51)
+        assert points.max(axis=0) == pytest.approx([30, 10], abs=0.51)
+
+
+def test_a_map_of_zeros_is_white() -> None:
+    w = show.heat_maps(**maps(maps={"w": np.zeros(6)})).panels[1].axes[0].images[-1]
+    assert np.allclose(w.to_rgba(w.get_array())[..., :3], 1, atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"image": np.zeros((1, 3, 8, 8), np.uint8)}, r"image must be uint8 of shape \(3, H, W\), got uint8 of shape"),
+        ({"maps": {}}, "maps is empty"),
+        ({"maps": {"w": np.ones(5)}}, r"maps\['w'\] must have one number for each region of the 2 x 3 grid, got .*5"),
+        ({"maps": {"w": np.ones((3, 2))}}, r"2 x 3 grid, got shape \(3, 2\)"),
+        ({"maps": {"w": np.full(6, np.nan)}}, r"maps\['w'\] holds 6 NaN"),
+        ({"mask": np.zeros((20, 30))}, r"mask must be boolean of shape \(20, 30\), got float64 of shape \(20, 30\)"),
+        ({"mask": np.zeros((20, 30), bool)}, "mask holds no pixel"),
+    ],
+)
+def test_heat_maps_refuses(change: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        show.heat_maps(**maps(**change))
+
+
+# Curves
+
+
+def rows() -> list[dict]:
+    """Two checkpoints: no point, then twenty, half of them reliable."""
+    none = {"total": 0.0, "total_std": 0.0, "reliable": 0.0, "reliable_std": 0.0, "ratio": None}
+    return [none, {"total": 20.0, "total_std": 5.0, "reliable": 10.0, "reliable_std": 2.0, "ratio": 0.5}]
+
+
+def test_points_along_draws_means_bands_and_other_runs() -> None:
+    other = [{**row, "total": 30.0} for row in rows()]
+    (panel,) = show.points_along([0, 0.5], [{"conv_53": rows()}, {"conv_53": other}], alt="One layer.").panels
+    above, below = panel.axes
+    assert [line.get_ydata().tolist() for line in above.lines] == [[30, 30], [0, 10], [0, 20], [0, 10]]
+    thin, reliable, thick, _ = above.lines
+    assert thin.get_linewidth() < thick.get_linewidth() and reliable.get_linestyle() != thick.get_linestyle()
+    band = above.collections[0].get_paths()[0].get_extents()
+    assert (band.ymin, band.ymax) == (0, 25)
+    assert below.lines[-1].get_ydata()[1] == 0.5
+    assert np.isnan(below.lines[-1].get_ydata()[0])
+    assert texts(panel) == ["20", "10", "0.50"]
+    assert [label.get_text() for label in below.get_xticklabels()] == ["0", "0.5"]
+    assert panel.get_supxlabel() == "bands: ± 1 std over images"
+
+
+def test_points_along_gives_all_layers_one_scale_and_keeps_the_last_epoch() -> None:
+    many = rows()[1:] * 8
+    few = [{**row, "total": 2.0, "reliable": 1.0} for row in many]
+    panels = show.points_along(range(8), [{"conv_33": few, "conv_53": many}], alt="Two layers.").panels
+    assert [panel.axes[0].get_title() for panel in panels] == ["conv_33", "conv_53"]
+    assert len({panel.axes[0].get_ylim() for panel in panels}) == 1
+    assert [label.get_text() for label in panels[0].axes[1].get_xticklabels()] == ["1", "4", "7"]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "runs", "message"),
+    [
+        ([0, 1], [], "runs is empty"),
+        ([0, 1], [{}], "runs is empty"),
+        ([0, 1, 2], [{"conv_53": rows()}], "conv_53 must have one row for each of the 3 epochs, got 2"),
+        ([0, 1], [{"conv_53": rows()}, {"conv_43": rows()}], "every run must have the layers conv_53"),
+        ([1], [{"a": [{**rows()[1], "reliable": 21.0}]}], "but there are 21 reliable ones of 20"),
+        ([1], [{"a": [{**rows()[1], "reliable": -1.0}]}], "but there are -1 reliable ones of 20"),
+    ],
+)
+def test_points_along_refuses(epochs: list, runs: list, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        show.points_along(epochs, runs, alt="Nothing.")
+
+
+def test_agreement_prints_the_mean_and_counts_what_is_undefined() -> None:
+    picture = show.agreement({"w": [0.5, 0.7, np.nan], "‖f‖": [-0.5, -0.7, 0.0]}, alt="Two rows.")
+    (figure,) = picture.panels
+    assert texts(figure) == [
+        "w (2 images, 1 undefined)",
+        "mean 0.60 ± 0.10",
+        "‖f‖ (3 images)",
+        "mean −0.40 ± 0.29",
+    ]
+    (axes,) = figure.axes
+    clouds = [line for line in axes.lines if line.get_marker() == "o"]
+    assert [sorted(cloud.get_xdata()) for cloud in clouds] == [[0.5, 0.7], [-0.7, -0.5, 0.0]]
+    means = [line.get_xdata() for line in axes.lines if line.get_marker() == "D"]
+    assert np.ravel(means) == pytest.approx([0.6, -0.4])
+    assert axes.get_xlim()[0] < -0.7
+    assert axes.get_xlim()[1] > 1
+
+
+def test_agreement_repeats_itself_and_leaves_the_callers_array_alone() -> None:
+    r = np.array([0.5, np.nan, 0.7])
+    assert show.agreement({"w": r}, alt="x").html() == show.agreement({"w": r}, alt="x").html()
+    assert np.array_equal(r, [0.5, np.nan, 0.7], equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({}, "values is empty"),
+        (
+            {"w": [np.nan, np.nan]},
+            r"values\['w'\] must be correlations in -1 ... 1, one an image, got shape \(2,\), no",
+        ),
+        ({"w": [0.5, 1.5]}, r"got shape \(2,\), 0.5 ... 1.5"),
+        ({"w": [[0.5]]}, r"one an image, got shape \(1, 1\)"),
+        ({"w": [0.5, np.inf]}, "must be correlations"),
+    ],
+)
+def test_agreement_refuses(values: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        show.agreement(values, alt="x")
+
+
+def test_shares_stand_beside_chance() -> None:
+    chance = {"object": 0.2, "fragment": 0.0, "background": 0.8}
+    rows = {"reliable": {"background": 0.64, "object": 0.36, "fragment": 0.0}, "unreliable": dict(chance)}
+    (figure,) = show.shares(rows, chance=chance, alt="Twice.").panels
+    (axes,) = figure.axes
+    assert [bar.get_height() for bar in axes.patches] == [0.36, 0, 0.64, 0.2, 0, 0.8, 0.2, 0, 0.8]
+    assert texts(figure)[:6] == ["36%\n1.8×", "0%", "64%\n0.8×", "20%\n1.0×", "0%", "80%\n1.0×"]
+    assert texts(figure)[6:] == ["20%", "0%", "80%"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == list(chance)
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == [*rows, "all regions (chance)"]
+    assert len({bar.get_hatch() for bar in axes.patches[:6]}) == 2
+    assert to_rgb(axes.patches[0].get_facecolor()) == to_rgb(COLOURS[0])
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ({}, "rows must hold 1 ... 4 kinds of points, so that they differ; got 0"),
+        ({str(n): {"object": 1.0} for n in range(5)}, "got 5"),
+        ({"reliable": {"sky": 1.0}}, "'reliable' must name the places object; it names sky"),
+        ({"reliable": {"object": 38.0}}, "'reliable' must hold shares in 0 ... 1, found 38.0"),
+        ({"reliable": {"object": float("nan")}}, "found nan"),
+    ],
+)
+def test_shares_refuses(rows: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        show.shares(rows, chance={"object": 1.0}, alt="x")
+
+
+# Tables
+
+
+def test_table2_stands_beside_the_paper() -> None:
+    conv_43 = {"mean": -0.12345, "std": 0.5, "control_mean": 0.25}
+    conv_53 = {"mean": 0.9551, "std": 0.041, "control_mean": 0.974}
+    runs = {
+        "scenes": {"dataset": "scenes", "network": "vgg16", "table2": {"conv_43": conv_43, "conv_53": conv_53}},
+        "Tiny ImageNet": {"dataset": "tiny-imagenet", "network": "vgg16", "table2": {"conv_53": conv_53}},
+    }
+    view = show.table2(runs, recorded("paper"))
+    assert view.table.headers[1:3] == ["scenes, ‖h‖", "scenes, control ‖f‖"]
+    assert view.table.rows == [
+        ["conv_43", "−0.123 ± 0.50", "0.250", "–", "–"],
+        ["conv_53", "0.955 ± 0.04", "0.974", "0.955 ± 0.04", "0.974"],
+        ["paper (layer not stated)", "–", "–", "0.771 ± 0.16", "–"],
+    ]
+
+
+def test_a_number_and_its_spread_stay_on_one_line() -> None:
+    row = {"mean": 0.5, "std": 0.1, "control_mean": 0.2}
+    runs = {"scenes": {"dataset": "scenes", "network": "vgg16", "table2": {"conv_53": row}}}
+    page = BeautifulSoup(show.table2(runs, recorded("paper"))._repr_html_(), "html.parser")
+    assert page.find("td").string == "0.500\u00a0±\u00a00.10"
+
+
+def test_the_papers_table2_is_complete() -> None:
+    printed = {name: (row["mean"], row["std"]) for name, row in recorded("paper")["table2"].items()}
+    assert printed == {
+        "tiny-imagenet-vgg16": (0.7707, 0.16),
+        "tiny-imagenet-resnet34": (0.8248, 0.09),
+        "tiny-imagenet-mobilenet_v2": (0.8169, 0.13),
+        "coco-resnet50": (0.7572, 0.18),
+        "cub-resnet34": (0.7765, 0.17),
+    }
+
+
+def test_ablation_table_groups_columns_by_run_and_leaves_out_empty_ones() -> None:
+    row = {"shapley_pearson_mean": 0.883, "shapley_pearson_std": 0.12, "object_auroc": 0.924, "reliable_ratio": 0.716}
+    row |= {"h_pearson": 0.955, "h_pearson_std": 0.04}
+    runs = {
+        "scenes": {"ablation": {"default": row, "α 1": row | {"reliable_ratio": None}}},
+        "Tiny": {"ablation": {"default": row | {"object_auroc": None}, "v fitted": row | {"object_auroc": None}}},
+    }
+    view = show.ablation_table(runs)
+    assert view.table.headers == [
+        "setting",
+        *(f"scenes: {what}" for what in ("w, Shapley", "w, AUROC of the object", "‖h‖, w", "reliable ratio")),
+        *(f"Tiny: {what}" for what in ("w, Shapley", "‖h‖, w", "reliable ratio")),
+    ]
+    assert view.table.rows == [
+        ["default", "0.88 ± 0.12", "0.92", "0.95 ± 0.04", "0.72", "0.88 ± 0.12", "0.95 ± 0.04", "0.72"],
+        ["α 1", "0.88 ± 0.12", "0.92", "0.95 ± 0.04", "–", "–", "–", "–"],
+        ["v fitted", "–", "–", "–", "–", "0.88 ± 0.12", "0.95 ± 0.04", "0.72"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: show.table2({}, recorded("paper")), "runs is empty"),
+        (lambda: show.table2({"scenes": {}}, recorded("paper")), "no table2 recorded for scenes; run `nbhelpers repr"),
+        (lambda: show.ablation_table({}), "runs is empty"),
+        (lambda: show.ablation_table({"scenes": {}}), "no ablation recorded for scenes"),
+        (
+            lambda: show.ablation_table({"a": {"ablation": {}}}, ["speed"]),
+            "columns must be some of .*h_pearson.* got speed",
+        ),
+        (lambda: show.ablation_table({"a": {"ablation": {}}}, []), "got none"),
+    ],
+)
+def test_tables_refuse(make, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()

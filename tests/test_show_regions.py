@@ -1,0 +1,360 @@
+"""Figures of regions: known ellipsoids, points that are what was given, a region that can be followed, clear errors."""
+
+import json
+
+import numpy as np
+import pytest
+from bs4 import BeautifulSoup
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nbhelpers import show
+from nbhelpers.show.region_clouds import ellipsoid, unit_sphere
+from nbhelpers.show.style import colour
+
+CATEGORIES = ("shirt", "<b>bag</b>", "boot")
+STEPS, COUNT, REGIONS = 3, 9, 6
+
+
+def clouds() -> dict:
+    """Regional features of three categories at several checkpoints, all zero at the first."""
+    rng = np.random.default_rng(0)
+    return {
+        "h": rng.normal(size=(STEPS, COUNT, REGIONS, 3)) * np.arange(STEPS)[:, None, None, None],
+        "labels": np.arange(COUNT) % 3,
+        "directions": rng.normal(size=(STEPS, 3, 3)),
+        "categories": CATEGORIES,
+        "weights": rng.random((STEPS, COUNT, REGIONS)),
+        "step_labels": ["0", "3", "9"],
+        "shown": 20,
+        "alt": "Clouds part.",
+    }
+
+
+def depth() -> dict:
+    """Regional features of four images at three layers; two of the images are of one category."""
+    rng = np.random.default_rng(1)
+    return {
+        "h": {layer: rng.normal(size=(4, 6, 3)) for layer in ("conv_12", "conv_33", "conv_53")},
+        "images": rng.integers(0, 256, (4, 3, 8, 12), dtype=np.uint8),
+        "labels": np.array([1, 0, 1, 2]),
+        "directions": rng.normal(size=(3, 3)),
+        "categories": CATEGORIES,
+        "grid": (2, 3),
+        "alt": "Points leave the centre.",
+    }
+
+
+def places(trace: object) -> np.ndarray:
+    return np.stack([trace.x, trace.y, trace.z], axis=1).astype(float)
+
+
+def soup(figure: show.Figure) -> BeautifulSoup:
+    return BeautifulSoup(figure.html(), "html.parser")
+
+
+def payload(figure: show.Figure) -> dict:
+    return json.loads(soup(figure).find("script", type="application/json").string)
+
+
+def unchanged(given_: dict, again: dict) -> None:
+    for name, value in again.items():
+        pairs = (
+            [(given_[name][key], value[key]) for key in value] if isinstance(value, dict) else [(given_[name], value)]
+        )
+        for mine, original in pairs:
+            assert np.array_equal(mine, original), name
+
+
+# The ellipsoid
+
+
+def test_sphere_is_closed_and_seen_from_outside() -> None:
+    points, faces = unit_sphere(3)
+    assert np.allclose(np.linalg.norm(points, axis=1), 1)
+    assert np.linalg.det(points[faces]).min() > 0
+    edges = {(int(a), int(b)) for face in faces for a, b in zip(face, np.roll(face, -1), strict=True)}
+    assert len(edges) == 3 * len(faces)  # no edge is walked twice in one direction
+    assert {(b, a) for a, b in edges} == edges  # and each once in the other
+    assert len(points) - len(edges) // 2 + len(faces) == 2
+
+
+def test_ellipsoid_has_the_semi_axes_of_a_known_covariance() -> None:
+    axes = np.array([3.0, 1.0, 0.5])
+    h = np.sqrt(3) * np.concatenate([np.diag(axes), -np.diag(axes)]) + [5, 0, -2]  # mean (5, 0, -2), variances axes^2
+    tips = ellipsoid(h, np.ones(6), np.concatenate([np.eye(3), -np.eye(3)]))
+    assert np.allclose(tips - [5, 0, -2], np.concatenate([np.diag(axes), -np.diag(axes)]))
+
+
+@given(st.integers(0, 1000))
+def test_ellipsoid_is_one_standard_deviation_away(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    h = rng.normal(size=(4, 10, 3)) @ rng.normal(size=(3, 3))
+    weights = rng.integers(1, 5, (4, 10))
+    repeated = np.repeat(h.reshape(-1, 3), weights.ravel(), axis=0)
+    offset = ellipsoid(h, weights, unit_sphere()[0]) - repeated.mean(axis=0)
+    precision = np.linalg.inv(np.cov(repeated.T, bias=True))
+    assert np.allclose(np.einsum("ni,ij,nj->n", offset, precision, offset), 1)
+
+
+def test_ellipsoid_of_one_place_is_a_point_there() -> None:
+    assert np.allclose(ellipsoid(np.full((7, 3), 2.0), np.ones(7), unit_sphere()[0]), 2)
+
+
+# Fig. 3
+
+
+def test_clouds_are_those_of_each_step() -> None:
+    given_ = clouds()
+    plot = show.region_clouds(**given_).plot
+    assert [frame.name for frame in plot.frames] == given_["step_labels"]
+    sphere, _ = unit_sphere()
+    for step, frame in enumerate(plot.frames):
+        assert [trace.type for trace in frame.data] == [trace.type for trace in plot.data]
+        for c in range(3):
+            members = given_["labels"] == c
+            expected = ellipsoid(given_["h"][step, members], given_["weights"][step, members], sphere)
+            assert np.abs(places(frame.data[3 + c]) - expected).max() <= 5.1e-4
+            tip = places(frame.data[6 + c])[1]
+            mu = given_["directions"][step, c]
+            assert np.allclose(tip / np.linalg.norm(tip), mu / np.linalg.norm(mu), atol=2e-3)
+
+
+def test_the_same_regions_are_shown_at_every_step() -> None:
+    given_ = clouds()
+    plot = show.region_clouds(**given_).plot
+    seen = []
+    for c in range(3):
+        at = [tuple(int(word) for word in text.replace(",", "").split()[1::2]) for text in plot.data[c].text]
+        image, region = np.array(at).T
+        assert (given_["labels"][image] == c).all()
+        for step, frame in enumerate(plot.frames):
+            h = given_["h"][step, image, region]
+            assert np.abs(places(frame.data[c]) - h).max() <= 5.1e-4
+            assert np.allclose(frame.data[c].customdata, np.linalg.norm(h, axis=1), atol=0.0051)
+        seen += at
+    assert len(set(seen)) == len(seen) == given_["shown"]
+
+
+def test_frames_move_a_mesh_that_stays_one_mesh() -> None:
+    figure = show.region_clouds(**clouds(), start=1)
+    for trace, moved in zip(figure.plot.data, figure.plot.frames[1].data, strict=True):
+        assert np.array_equal(places(trace), places(moved), equal_nan=True)
+    for frame in payload(figure)["frames"]:
+        for mesh in frame["data"][3:6]:
+            assert set(mesh) == {"type", "x", "y", "z"}
+
+
+def test_legend_hides_points_cloud_and_arrow_together() -> None:
+    plot = show.region_clouds(**clouds()).plot
+    for c, category in enumerate(CATEGORIES):
+        group = [plot.data[c], plot.data[3 + c], plot.data[6 + c]]
+        assert {trace.legendgroup for trace in group} == {category}
+        assert [bool(trace.showlegend) for trace in group] == [True, False, False]
+
+
+def test_axes_are_equal_at_every_step_and_hold_all_that_is_drawn() -> None:
+    figure = show.region_clouds(**clouds())
+    scene = figure.plot.layout.scene
+    assert scene.aspectmode == "cube"
+    assert scene.xaxis.range == scene.yaxis.range == scene.zaxis.range
+    for frame in figure.plot.frames:
+        for trace in frame.data:
+            assert np.nanmax(np.abs(places(trace))) < scene.xaxis.range[1]
+
+
+def test_table_tells_the_weighted_mean_strength_at_every_step() -> None:
+    h = np.zeros((2, 2, 2, 3))
+    h[1, :, :, 0] = [[1, 3], [2, 2]]
+    table = show.region_clouds(
+        h,
+        [0, 1],
+        np.eye(3)[:2],
+        ["coat", "bag"],
+        weights=[[[1, 1], [1, 1]], [[3, 1], [1, 0]]],
+        step_labels=["0", "40"],
+        alt="Two clouds.",
+    ).table
+    assert list(table.headers) == ["mean strength at epoch", "0", "40"]
+    assert table.rows == [["coat", "0.00", "1.50"], ["bag", "0.00", "2.00"]]
+
+
+def test_a_category_without_images_has_an_arrow_only() -> None:
+    plot = show.region_clouds(**clouds() | {"labels": np.zeros(COUNT, int)}).plot
+    assert [trace.type for trace in plot.data] == ["scatter3d", "mesh3d"] + ["scatter3d"] * 3
+
+
+def test_one_checkpoint_needs_no_slider() -> None:
+    given_ = clouds()
+    one = {"h": given_["h"][-1:], "weights": None, "directions": given_["directions"][-1], "step_labels": ["9"]}
+    assert soup(show.region_clouds(**given_ | one)).find("input") is None
+
+
+def test_region_clouds_repeats_itself_and_leaves_the_callers_arrays_alone() -> None:
+    given_ = clouds()
+    html = show.region_clouds(**given_).html()
+    assert show.region_clouds(**given_).html() == html
+    assert show.region_clouds(**given_, random_state=1).html() != html
+    unchanged(given_, clouds())
+
+
+def test_clouds_of_a_whole_training_stay_small() -> None:
+    rng = np.random.default_rng(0)
+    figure = show.region_clouds(
+        10 * rng.normal(size=(10, 50, 64, 3)),
+        np.arange(50) % 10,
+        rng.normal(size=(10, 10, 3)),
+        [f"category {c}" for c in range(10)],
+        step_labels=[str(s) for s in range(10)],
+        alt="Ten clouds, ten checkpoints.",
+    )
+    assert len(figure.html()) < 600_000
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"h": np.zeros((3, 9, 6, 2))}, r"h must have shape \(S, N, R, 3\) with S = 3 .* got \(3, 9, 6, 2\)"),
+        ({"h": np.zeros((9, 6, 3))}, r"h must have 4 axes, got shape \(9, 6, 3\)"),
+        ({"h": np.full((3, 9, 6, 3), np.inf)}, "h holds 486 NaN or infinite values of 486; remove or repair"),
+        ({"labels": np.zeros(8, int)}, r"N = 8 labels; got \(3, 9, 6, 3\)"),
+        ({"labels": np.full(9, 3)}, "labels must lie in 0 ... 2, found 3"),
+        ({"directions": np.zeros((3, 3))}, "directions must not be zero"),
+        ({"directions": np.eye(3)[:2]}, r"directions must have shape \(3, 3\) or.* got \(2, 3\)"),
+        ({"weights": np.ones((3, 9, 5))}, r"weights must have the shape of h .*\(3, 9, 6\); got \(3, 9, 5\)"),
+        ({"weights": np.full((3, 9, 6), -1.0)}, "weights must not be negative, the smallest is -1"),
+        ({"weights": np.zeros((3, 9, 6))}, "weights of shirt are all zero at step 0: a mean needs at least one region"),
+        ({"step_labels": ["1", "2"]}, "S = 2 step_labels"),
+        ({"start": 3}, "start must be one of 3 steps, from -3 to 2; got 3"),
+        ({"shown": 0}, "shown must be a whole number of at least 1, got 0"),
+        ({"alt": ""}, "alt is empty: say in a sentence"),
+    ],
+)
+def test_region_clouds_refuses(change: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        show.region_clouds(**clouds() | change)
+
+
+# Fig. 4
+
+
+def test_every_region_is_drawn_at_every_layer() -> None:
+    given_ = depth()
+    plot = show.region_depth(**given_).plot
+    assert [frame.name for frame in plot.frames] == list(given_["h"])
+    for frame, h in zip(plot.frames, given_["h"].values(), strict=True):
+        seen = []
+        for c in range(3):
+            for place, (image, region, strength) in zip(places(frame.data[c]), frame.data[c].customdata, strict=True):
+                assert given_["labels"][image] == c
+                assert np.abs(place - h[image, region]).max() <= 5.1e-4
+                assert strength == pytest.approx(np.linalg.norm(h[image, region]), abs=0.0051)
+                seen.append((image, region))
+        assert sorted(seen) == [(image, region) for image in range(4) for region in range(6)]
+    assert plot.data[1].text[7] == "image 3 (<b>bag</b>), row 1, column 2"
+    assert len({trace.marker.size for trace in plot.data[:3]}) == 1
+
+
+def test_the_picked_region_is_followed_through_all_layers() -> None:
+    given_ = depth()
+    figure = show.region_depth(**given_, picked=(2, 4), start=0)
+    picker = payload(figure)["picker"]
+    path = np.stack([h[2, 4] for h in given_["h"].values()])
+    assert np.abs(places(figure.plot.data[picker["path"]]) - path).max() <= 5.1e-4
+    assert figure.plot.data[picker["path"]].text == tuple(given_["h"])
+    for layer, frame in enumerate(figure.plot.frames):
+        here = frame.data[frame.traces.index(picker["here"])]
+        assert np.abs(places(here)[0] - path[layer]).max() <= 5.1e-4
+    for trace, moved in zip(figure.plot.data, figure.plot.frames[0].data, strict=False):
+        assert np.array_equal(places(trace), places(moved))
+
+
+def test_the_strongest_region_of_the_first_image_is_picked_unless_told() -> None:
+    given_ = depth()
+    strongest = int(np.linalg.norm(given_["h"]["conv_53"][0], axis=1).argmax())
+    picker = payload(show.region_depth(**given_))["picker"]
+    assert picker["picked"] == [0, strongest]
+    assert picker["grid"] == [2, 3]
+
+
+def test_the_images_stand_below_with_their_names_and_colours() -> None:
+    figure = show.region_depth(**depth())
+    captions = soup(figure).find(class_="nbh-strip").find_all("figcaption")
+    assert [c.get_text() for c in captions] == [
+        "image 1 (<b>bag</b>)", "image 2 (shirt)", "image 3 (<b>bag</b>)", "image 4 (boot)"
+    ]  # fmt: skip
+    assert [c.find("i")["style"] for c in captions] == [f"background:{colour(c)}" for c in (1, 0, 1, 2)]
+    images = soup(figure).find(class_="nbh-strip").find_all("img")
+    assert [(image["alt"], image["src"][:23]) for image in images] == [("", "data:image/webp;base64,")] * 4
+    assert soup(figure).find(class_="nbh-told")["role"] == "status"
+    assert not soup(figure).find_all(id=True)  # the same figure may stand on a page twice
+
+
+def test_a_notebook_gets_the_slider_and_the_first_path() -> None:
+    spec = show.region_depth(**depth()).plotly_json()
+    assert [step["label"] for step in spec["layout"]["sliders"][0]["steps"]] == ["conv_12", "conv_33", "conv_53"]
+    assert len(next(t for t in spec["data"] if t.get("name") == "the picked region")["x"]) == 3
+
+
+def test_table_tells_how_many_regions_point_to_their_category() -> None:
+    h = {"conv_12": [[[1, 0, 0], [0, 1, 0]]], "conv_53": [[[3, 0, 0], [1, 0, 0]]]}
+    table = show.region_depth(
+        h, np.zeros((1, 3, 4, 4), np.uint8), [0], np.eye(3)[:2], ["coat", "bag"], (1, 2), alt="Two regions."
+    ).table
+    assert list(table.headers[1:]) == ["conv_12", "conv_53"]
+    assert table.rows == [["image 1 (coat)", "1.00, 50%", "2.00, 100%"]]
+
+
+def test_region_depth_repeats_itself_and_leaves_the_callers_arrays_alone() -> None:
+    given_ = depth()
+    assert show.region_depth(**given_).html() == show.region_depth(**given_).html()
+    unchanged(given_, depth())
+
+
+def test_six_images_of_196_regions_stay_small() -> None:
+    rng = np.random.default_rng(0)
+    figure = show.region_depth(
+        {f"conv_{i}": 10 * rng.normal(size=(6, 196, 3)) for i in range(5)},
+        rng.integers(0, 256, (6, 3, 64, 64), dtype=np.uint8),
+        np.arange(6),
+        rng.normal(size=(10, 3)),
+        [f"category {c}" for c in range(10)],
+        (14, 14),
+        alt="Six images, five layers.",
+    )
+    assert len(figure.html()) < 600_000
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"h": {"conv_53": np.zeros((4, 6, 3))}}, "h must hold at least two layers, from shallow to deep; got conv_53"),
+        ({"h": {}}, "h must hold at least two layers, from shallow to deep; got none"),
+        ({"h": {"a": np.zeros((4, 6, 3)), "b": np.zeros((4, 5, 3))}}, r"h\['b'\] .* grid of 2 x 3; got \(4, 5, 3\)"),
+        ({"h": {"a": np.zeros((4, 6, 3)), "b": np.full((4, 6, 3), np.nan)}}, r"h\['b'\] holds 72 NaN"),
+        (
+            {"images": np.zeros((4, 8, 12, 3), np.uint8)},
+            r"images must be uint8 of shape \(4, 3, H, W\).* \(4, 8, 12, 3\)",
+        ),
+        ({"images": np.zeros((4, 3, 8, 12))}, "images must be uint8 .* got float64"),
+        ({"labels": [0, 1, 3, 0]}, "labels must lie in 0 ... 2, found 0 ... 3"),
+        ({"directions": np.zeros((3, 3))}, "directions must not be zero"),
+        ({"directions": np.eye(3)[:2]}, r"directions must have shape \(3, 3\).* got \(2, 3\)"),
+        ({"grid": (0, 6)}, "rows of grid must be a whole number of at least 1, got 0"),
+        ({"grid": (3, 3)}, r"must have shape \(4, 9, 3\), for 4 labels and a grid of 3 x 3; got \(4, 6, 3\)"),
+        ({"picked": (0, 6)}, r"picked must be one of 4 images and one of 6 regions, counted from 0; got \(0, 6\)"),
+        ({"picked": (4, 0)}, r"counted from 0; got \(4, 0\)"),
+        ({"start": 3}, "start must be one of 3 steps, from -3 to 2; got 3"),
+        ({"alt": " "}, "alt is empty: say in a sentence"),
+    ],
+)
+def test_region_depth_refuses(change: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        show.region_depth(**depth() | change)
+
+
+@pytest.mark.parametrize(("function", "arguments"), [(show.region_clouds, clouds()), (show.region_depth, depth())])
+def test_figures_ask_what_readers_who_cannot_see_should_know(function: object, arguments: dict) -> None:
+    del arguments["alt"]
+    with pytest.raises(TypeError, match="alt"):
+        function(**arguments)
