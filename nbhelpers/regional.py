@@ -96,9 +96,7 @@ def regional_features(
     (50, 64, 3)
     """
     if not activations.regions:
-        raise ValueError(
-            "no regional features recorded; name layers, such as study.activations(layers=('conv_53',))"
-        )
+        raise ValueError("no regional features recorded; name layers, such as study.activations(layers=('conv_53',))")
     g = samples.transform(activations.features)
     found = {}
     for layer, features in activations.regions.items():
