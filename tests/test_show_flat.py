@@ -95,6 +95,78 @@ def test_points_on_images_refuses(change: dict, message: str) -> None:
     plt.close("all")
 
 
+def test_points_on_images_outlines_the_object() -> None:
+    given = marked()
+    images = given["images"]
+    masks = np.zeros((len(images), *images.shape[2:]), bool)
+    masks[:, 1:3, 1:3] = True
+    plain = show.points_on_images(**given).panels[0].axes[0]
+    outlined = show.points_on_images(**given, masks=masks).panels[0].axes[0]
+    (line,) = set(map(type, outlined.collections)) - set(map(type, plain.collections)) or [None]
+    assert len(outlined.collections) == len(plain.collections) + 1 and line is not None
+    with pytest.raises(ValueError, match=r"masks must have shape"):
+        show.points_on_images(**given, masks=masks[:, 1:])
+
+
+# Maps of many images
+
+
+def browsed(**change) -> dict:
+    rng = np.random.default_rng(3)
+    given = {
+        "images": rng.integers(0, 256, (3, 3, 8, 8), dtype=np.uint8),
+        "maps": {"w": rng.random((3, 4)), "Shapley": rng.normal(size=(3, 4))},
+        "grid": (2, 2),
+        "captions": ["coat", "bag", "boot"],
+        "alt": "Three images.",
+    }
+    return given | change
+
+
+def test_map_browser_shows_every_image_with_its_own_maps() -> None:
+    given = browsed(start=1)
+    figure = show.map_browser(**given)
+    assert [frame.name for frame in figure.plot.frames] == ["1, coat", "2, bag", "3, boot"]
+    for i, frame in enumerate(figure.plot.frames):
+        for trace, values in zip(frame.data[1:], given["maps"].values(), strict=True):
+            expected = (values[i] / np.abs(values[i]).max()).reshape(2, 2)
+            np.testing.assert_allclose(trace.z, expected, atol=6e-4)
+            np.testing.assert_allclose(trace.customdata, values[i].reshape(2, 2), rtol=6e-3)
+    assert len({frame.data[0].source for frame in figure.plot.frames}) == 3
+    np.testing.assert_allclose(figure.plot.data[2].z, figure.plot.frames[1].data[2].z)
+    assert (figure.plot.data[1].zmin, figure.plot.data[1].zmax) == (-1, 1)
+    best = given["maps"]["w"][2].argmax()
+    assert figure.table.rows[2][1].startswith(f"row {best // 2 + 1}, column {best % 2 + 1} (")
+
+
+def test_map_browser_outlines_objects_and_draws_an_empty_map() -> None:
+    given = browsed()
+    masks = np.zeros((3, 8, 8), bool)
+    masks[:, 2:5, 2:5] = True
+    plain, outlined = (show.map_browser(**given, masks=m).plot.data[0].source for m in (None, masks))
+    assert plain != outlined
+    given["maps"] = {"w": np.zeros((3, 4))}
+    assert np.abs(show.map_browser(**given).plot.data[1].z).max() == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"images": np.zeros((3, 3, 8, 8))}, "images must be uint8"),
+        ({"captions": ["coat"]}, "captions must hold one text for each of the 3 images, got 1"),
+        ({"maps": {}}, "maps is empty"),
+        ({"maps": {"w": np.ones((3, 5))}}, r"maps\['w'\] must have one row for each of 3 images .* got shape \(3, 5\)"),
+        ({"maps": {"w": np.full((3, 4), np.nan)}}, "holds 12 NaN"),
+        ({"masks": np.zeros((3, 4, 8), bool)}, "masks must have shape"),
+        ({"start": 3}, "start must be one of 3 steps"),
+        ({"alt": " "}, "alt is empty"),
+    ],
+)
+def test_map_browser_refuses(change: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        show.map_browser(**browsed(**change))
+
+
 # Heat maps
 
 

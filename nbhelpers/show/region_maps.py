@@ -34,6 +34,7 @@ def points_on_images(
     captions: Sequence[str],
     *,
     alt: str,
+    masks: np.ndarray | None = None,
 ) -> Picture:
     """Draw every knowledge point as its cell on its image, Fig. 6 right.
 
@@ -53,11 +54,13 @@ def points_on_images(
         One text above each image.
     alt : str
         What a reader who can't see the picture should know.
+    masks : array, bool (N, H, W), optional
+        The objects, outlined.
 
     Raises
     ------
     ValueError
-        If ``images`` are no uint8 images, or images, points, grid, captions or categories do not fit each other.
+        If ``images`` are no uint8 images, or images, points, grid, captions, categories or masks do not fit each other.
 
     Examples
     --------
@@ -78,20 +81,28 @@ def points_on_images(
         )
     if len(captions) != len(images):
         raise ValueError(f"captions must hold one text for each of the {len(images)} images, got {len(captions)}")
+    if masks is not None and np.shape(masks) != (len(images), *images.shape[2:]):
+        raise ValueError(f"masks must have shape {(len(images), *images.shape[2:])}, got {np.shape(masks)}")
     found = np.unique(points.category[points.masks])
     if len(found) and found[-1] >= len(categories):
         raise ValueError(f"points name category {found[-1]}, but categories holds {len(categories)} names")
     panels = [
-        _marked(image, points.category[i], points.masks[i], points.reliable_masks[i], grid, captions[i])
+        _marked(image, points, i, grid, captions[i], None if masks is None else masks[i])
         for i, image in enumerate(images)
     ]
     return Picture([*panels, _legend([int(c) for c in found], categories)], alt=alt)
 
 
 def _marked(
-    image: np.ndarray, category: np.ndarray, mask: np.ndarray, reliable: np.ndarray, grid: tuple[int, int], caption: str
+    image: np.ndarray,
+    points: KnowledgePoints,
+    number: int,
+    grid: tuple[int, int],
+    caption: str,
+    outline: np.ndarray | None,
 ) -> MatplotlibFigure:
     """One image with its points."""
+    category, mask, reliable = points.category[number], points.masks[number], points.reliable_masks[number]
     _, height, width = image.shape
     down, across = height / grid[0], width / grid[1]
     inset = 0.06 * min(down, across)  # neighbours keep outlines of their own
@@ -105,9 +116,18 @@ def _marked(
             axes.add_patch(Rectangle(corner, *size, **_cell(colour(category[region]), bool(reliable[region]))))
             centre = (column + 0.5) * across, (row + 0.5) * down
             axes.plot(*centre, **_dot(category[region]))
+        if outline is not None:
+            _outline(axes, outline)
         axes.set_title(caption, fontsize=9.5)
         axes.axis("off")
     return figure
+
+
+def _outline(axes: plt.Axes, mask: np.ndarray) -> None:
+    """A line around the object, dark with a bright halo."""
+    around = np.pad(mask, 1).astype(float)  # an object at the edge has an outline, too
+    x, y = (np.arange(-0.5, side + 1) for side in mask.shape[::-1])
+    axes.contour(x, y, around, [0.5], colors=INK["light"], linewidths=1.1).set_path_effects(HALO)
 
 
 def _legend(found: Sequence[int], categories: Sequence[str]) -> MatplotlibFigure:
@@ -226,9 +246,7 @@ def _panel(title: str, image: np.ndarray, values: np.ndarray | None, mask: np.nd
             below.get_xticklabels()[-1].set_ha("right")
             bar.outline.set_visible(False)
         if mask is not None:
-            around = np.pad(mask, 1).astype(float)  # an object at the edge has an outline, too
-            x, y = (np.arange(-0.5, side + 1) for side in (width, height))
-            axes.contour(x, y, around, [0.5], colors=INK["light"], linewidths=1.1).set_path_effects(HALO)
+            _outline(axes, mask)
         axes.set(xlim=(0, width), ylim=(height, 0))
         axes.set_title(title, fontsize=9.5, pad=3)
         axes.axis("off")
