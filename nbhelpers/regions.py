@@ -159,7 +159,8 @@ class RegionProjection(BaseEstimator):
         importance : (N, H*W)
             Weights w of the regions, as of :class:`~nbhelpers.importance.RegionImportance`.
         embedding : (N, n_components)
-            Sample features g, as of :class:`~nbhelpers.samples.SampleProjection`.
+            Sample features g, as of :class:`~nbhelpers.samples.SampleProjection`. Where one is zero, nothing is
+            aligned; where all are, as before any training, regions have no frame to be in, and h is zero.
         channel_weights : (N, K), optional
             Weights v for finding matches; equal ones by default.
         init : RegionProjection, optional
@@ -170,7 +171,7 @@ class RegionProjection(BaseEstimator):
         ValueError
             If a parameter is out of range, arrays do not fit each other or hold NaN or infinities, there are fewer than
             three images or two categories, all regions of an image are zero, weights are negative or do not sum to 1,
-            an embedding is zero, or ``init`` does not fit.
+            or ``init`` does not fit.
         """
         self._check()
         features, scores = read_images(regions, logits)
@@ -180,8 +181,6 @@ class RegionProjection(BaseEstimator):
         check_same_length(regions=features, embedding=g)
         if g.shape[1] != self.n_components:
             raise ValueError(f"embedding has {g.shape[1]} coordinates, but n_components is {self.n_components}")
-        if bool((g == 0).all(dim=1).any()):
-            raise ValueError("an embedding is zero and has no direction to align with; leave that image out")
         v = None if channel_weights is None else read_weights(channel_weights, "channel_weights", n, k, "regions have")
         start = None if init is None else self._warm_start(init, k)
 
@@ -265,7 +264,10 @@ class RegionProjection(BaseEstimator):
                     self._total(part).backward()
             return parts, torch.einsum("nrd,nrk->dk", h.grad, vectors) if slope else None
 
-        if start is None:
+        nothing = not bool(g.any())
+        if nothing:
+            start = torch.zeros(self.n_components, vectors.shape[2], device=vectors.device)
+        elif start is None:
             start = least_squares(vectors, w, g, unmix)
             start = start / (vectors @ start.T).norm(dim=2).mean()
             start = min((scale * start for scale in _SCALES), key=lambda s: float(self._total(losses(s, False)[0])))
@@ -283,7 +285,7 @@ class RegionProjection(BaseEstimator):
             return self._total(parts)
 
         seen = [losses(coordinates.detach() @ unmix, False)[0]]
-        converged = False
+        converged = nothing
         with tqdm(total=self.max_iter, desc="regional features", unit="iteration", delay=2) as bar:
             while not converged and _STRIDE * (len(seen) - 1) < self.max_iter:
                 optimizer.step(closure)

@@ -27,6 +27,8 @@ LAYERS = ("conv_12", "conv_22", "conv_33", "conv_43", "conv_53")
 COUNTED = ("conv_33", "conv_43", "conv_53")
 """Layers whose knowledge points are counted along training (Fig. 6)."""
 DEEPEST = LAYERS[-1]
+FEW, FEWER = 10, 5
+"""Images a category where every image takes many runs of much of the network."""
 PRECISION = 0.05
 """Largest standard error of a sampled Shapley value, as a share of the range of its image's values."""
 
@@ -64,7 +66,7 @@ def as_published(channels: int) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def stages(study: Study, images: ImageSet, found: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
     """Every regional experiment by name; later ones read what earlier ones ``found``."""
-    few, fewer = images.first_of_each(10), images.first_of_each(5)
+    few, fewer = images.first_of_each(FEW), images.first_of_each(FEWER)
 
     def deepest() -> list[float]:
         return [row["mean_strength"] for row in found[f"along {DEEPEST}"]]
@@ -135,7 +137,7 @@ def along(study: Study, images: ImageSet, layer: str, deepest: list[float] | Non
         mean = float(view.strength.mean())
         row = {"step": study.steps[i], "epoch": study.epochs[i], "accuracy": history[i].accuracy, **fit_row(view)}
         for name, wanted in (("last", deepest[i] if deepest else mean), ("own", 1.0)):
-            scaled = view.h * (wanted / mean)
+            scaled = view.h * (wanted / (mean or 1.0))
             points = knowledge_points(scaled, sample.directions_, sample.weights_, images.labels)
             row[name] = {**count_row(points), **({"truth": truth_row(points, truth)} if truth else {})}
         rows.append(row)
@@ -148,9 +150,9 @@ def fit_row(view: RegionalFeatures) -> dict[str, Any]:
     control = per_image_pearson(view.raw_strength, view.weights)
     start, end = view.projection.loss_curve_[[0, -1]].tolist()
     return {
-        "mean": float(np.nanmean(agreement)),
-        "std": float(np.nanstd(agreement)),
-        "control_mean": float(np.nanmean(control)),
+        "mean": _mean(agreement),
+        "std": _std(agreement),
+        "control_mean": _mean(control),
         "mean_strength": float(view.strength.mean()),
         "loss": {"start": start, "end": end, "iterations": view.projection.n_iter_},
     }
@@ -198,6 +200,17 @@ def truth_row(points: KnowledgePoints, truth: RegionTruth) -> dict[str, Any]:
     return row
 
 
+def _mean(values: np.ndarray) -> float | None:
+    """Over the images that have a number; None where none has: JSON knows no NaN."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else None
+
+
+def _std(values: np.ndarray) -> float | None:
+    known = values[~np.isnan(values)]
+    return float(known.std()) if len(known) else None
+
+
 def _share(mask: np.ndarray) -> float | None:
     return float(mask.mean()) if len(mask) else None
 
@@ -222,12 +235,12 @@ def importance_row(
     row: dict[str, float | None] = {"images": len(values)}
     for name, score in (("", view.weights), ("strength_", view.raw_strength)):
         agreement = per_image_pearson(score[rows], values)
-        row[f"{name}shapley_pearson_mean"] = float(np.nanmean(agreement))
-        row[f"{name}shapley_pearson_std"] = float(np.nanstd(agreement))
+        row[f"{name}shapley_pearson_mean"] = _mean(agreement)
+        row[f"{name}shapley_pearson_std"] = _std(agreement)
         row[f"{name}object_auroc"] = None
         if images.masks is not None:
             truth = region_truth(images, view.grid).object >= 0.5
-            row[f"{name}object_auroc"] = float(np.nanmean(per_image_auroc(score, truth)))
+            row[f"{name}object_auroc"] = _mean(per_image_auroc(score, truth))
     return row
 
 
@@ -246,9 +259,9 @@ def layer_importance(
     right = (activations.logits.argmax(axis=1) == activations.labels)[rows]
     return {
         **importance_row(view, values, images, rows),
-        "right": float(np.nanmean(agreement[right])),
-        "wrong": float(np.nanmean(agreement[~right])),
-        "beyond_strength": float(np.nanmean(per_image_partial(view.weights[rows], values, view.raw_strength[rows]))),
+        "right": _mean(agreement[right]),
+        "wrong": _mean(agreement[~right]),
+        "beyond_strength": _mean(per_image_partial(view.weights[rows], values, view.raw_strength[rows])),
     }
 
 
@@ -269,8 +282,8 @@ def shapley_choices(study: Study, images: ImageSet, known: np.ndarray, few: np.n
         values = known[few] if not options else shapley(study, images.subset(few), precision=2 * PRECISION, **options)
         pairs = {"w": w, "strength": raw, "usual": known[few]}
         agreement = {key: per_image_pearson(score, values) for key, score in pairs.items()}
-        found[name] = {key: float(np.nanmean(r)) for key, r in agreement.items()}
-        found[name] |= {"images": len(few), "w_std": float(np.nanstd(agreement["w"]))}
+        found[name] = {key: _mean(r) for key, r in agreement.items()}
+        found[name] |= {"images": len(few), "w_std": _std(agreement["w"])}
     return found
 
 

@@ -20,6 +20,8 @@ def tiny(monkeypatch, tmp_path):
     recipe = Recipe(epochs=1, batch_size=10, checkpoints=3)
     monkeypatch.setitem(study.SETTINGS, ("scenes", "vgg16"), Setting(width=0.05, recipe=recipe))
     monkeypatch.setattr(module, "PER_CATEGORY", 5)
+    monkeypatch.setattr(module.reproduce_regions, "stages", lambda *a: {})  # they have tests of their own
+    monkeypatch.setattr(module.reproduce_regions, "results", lambda found: {})
     monkeypatch.setattr(module, "METHODS", {k: module.METHODS[k] for k in ("ours", "pca", "raw_strength")})
     return Study("scenes", retrain=True, workspace=str(tmp_path))
 

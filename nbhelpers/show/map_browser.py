@@ -95,20 +95,36 @@ def map_browser(
         if kind == "image":
             plot.add_trace(go.Image(**trace, hoverinfo="skip"), row, column)
         else:
-            look = {"colorscale": _SCALE, "zmin": -1, "zmax": 1, "xgap": 1, "ygap": 1, "showscale": row == 1 < column}
-            bar = {"title": {"text": "share of<br>largest"}, "len": 0.9, "thickness": 12, "tickvals": [-1, 0, 1]}
+            look = {
+                "colorscale": _SCALE,
+                "zmin": -1,
+                "zmax": 1,
+                "xgap": 1,
+                "ygap": 1,
+                "showscale": (row, column) == places[1],
+            }
+            bar = {
+                "title": {"text": "share of the image's largest", "side": "top"},
+                "orientation": "h",
+                "len": 0.6,
+                "thickness": 10,
+                "yref": "container",
+                "y": 0,
+                "yanchor": "bottom",
+                "tickvals": [-1, 0, 1],
+            }
             hover = "row %{y}, column %{x}: %{customdata:.3g}<extra></extra>"
             plot.add_trace(go.Heatmap(**trace, **look, colorbar=bar, hovertemplate=hover), row, column)
     plot.update_xaxes(visible=False, constrain="domain")
     plot.update_yaxes(visible=False, autorange="reversed", constrain="domain")
     for i in range(1 + len(read)):
         plot.update_yaxes(scaleanchor=f"x{i + 1 if i else ''}", row=places[i][0], col=places[i][1])
-    plot.update_layout(margin={"l": 8, "r": 8, "t": 32, "b": 8}, showlegend=False)
+    plot.update_layout(margin={"l": 8, "r": 8, "t": 32, "b": 64}, showlegend=False)
     plot.update_annotations(font={"size": 14})
     plot.frames = [go.Frame(name=name, data=step(i), traces=list(range(1 + len(read)))) for i, name in enumerate(names)]
     strongest = [[names[i], *(_where(array[i].reshape(grid)) for array in read.values())] for i in range(len(images))]
     table = Table(["image", *(f"{name}: largest at" for name in read)], strongest)
-    return Figure(plot, alt=alt, slider="image", start=start, height=60 + 230 * rows, table=table)
+    return Figure(plot, alt=alt, slider="image", start=start, height=96 + 200 * rows, table=table)
 
 
 def _heat(values: np.ndarray) -> dict:

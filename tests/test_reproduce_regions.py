@@ -1,0 +1,129 @@
+"""What is recorded of regions: on a tiny network every stage runs; numbers against answers known by hand."""
+
+import json
+
+import numpy as np
+import pytest
+
+from nbhelpers import reproduce, reproduce_regions, study
+from nbhelpers.datasets import scenes
+from nbhelpers.datasets.base import ImageSet
+from nbhelpers.knowledge import KnowledgePoints
+from nbhelpers.reproduce_regions import DEEPEST, LAYERS, as_published, count_row, enlarged, truth_row
+from nbhelpers.shapley import region_shapley, tail_of
+from nbhelpers.study import Setting, Study
+from nbhelpers.training import Recipe
+from nbhelpers.truth import region_truth
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """Scenes x VGG-16 so small that all stages take seconds, and what was recorded of it."""
+    sizes = {"train": 100, "held_out": 50}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(study.datasets, "load", lambda name, split, root=None: scenes.load(split, size=sizes[split]))
+        recipe = Recipe(epochs=2, batch_size=10, checkpoints=3)
+        patch.setitem(study.SETTINGS, ("scenes", "vgg16"), Setting(width=0.05, recipe=recipe))
+        patch.setattr(reproduce, "PER_CATEGORY", 5)
+        patch.setattr(reproduce, "METHODS", {"raw_strength": reproduce.METHODS["raw_strength"]})
+        chosen = ("default", "v shared", "κ_regions 16")
+        patch.setattr(reproduce_regions, "SETTINGS", {name: reproduce_regions.SETTINGS[name] for name in chosen})
+        patch.setattr(reproduce_regions, "FEW", 2)
+        patch.setattr(reproduce_regions, "FEWER", 1)
+        patch.setattr(reproduce_regions, "PRECISION", 0.5)
+        folder = tmp_path_factory.mktemp("tiny")
+        one = Study("scenes", retrain=True, workspace=str(folder))
+        yield (
+            one,
+            reproduce.reproduce(one, folder / "out.json", command="x"),
+            json.loads((folder / "out.json").read_text()),
+        )
+
+
+def test_every_regional_key_is_recorded(tiny):
+    one, result, written = tiny
+    assert result == written
+    assert list(result["table2"]) == list(LAYERS)
+    for row in result["table2"].values():
+        assert {"mean", "std", "control_mean"} <= set(row)
+        assert row["mean"] is None or (-1 <= row["mean"] <= 1 and row["std"] >= 0)
+    for layer, steps in result["knowledge_points"].items():
+        assert layer in reproduce_regions.COUNTED
+        assert list(steps) == [str(step) for step in one.steps]
+        for row in steps.values():
+            for scale in ("last", "own"):
+                assert 0 <= row[scale]["reliable"] <= row[scale]["total"] <= 64
+                assert row[scale]["ratio"] is None or 0 <= row[scale]["ratio"] <= 1
+    deep = result["importance"][DEEPEST]
+    assert deep["images"] == 50 and result["importance"]["conv_43"]["images"] == 10
+    assert {"shapley_pearson_mean", "strength_shapley_pearson_mean", "object_auroc", "strength_object_auroc"} <= set(
+        deep
+    )
+    assert result["shapley_choices"]["zero baseline, logit"]["usual"] == pytest.approx(1)
+    names = {"default", "v shared", "κ_regions 16", "as published", "grid 4×4", "grid 14×14, images of 112 px"}
+    assert set(result["ablation"]) == names
+    assert result["ablation"]["default"]["h_pearson"] == pytest.approx(result["table2"][DEEPEST]["mean"], abs=1e-6)
+    assert result["ablation"]["default"]["object_auroc"] == pytest.approx(deep["object_auroc"], abs=1e-6)
+    assert result["ablation"]["grid 4×4"]["object_auroc"] != deep["object_auroc"]
+
+
+def test_all_layers_are_brought_to_the_mean_strength_of_the_deepest(tiny):
+    one, *_ = tiny
+    images = one.images().subset(per_category=5)
+    strengths = [1.0, 2.0, 3.0][: len(one.steps)]
+    plain = reproduce_regions.along(one, images, "conv_43", strengths)
+    double = reproduce_regions.along(one, images, "conv_43", [2 * s for s in strengths])
+    assert [row["own"] for row in plain] == [row["own"] for row in double]
+    assert sum(row["last"]["total"] for row in double) >= sum(row["last"]["total"] for row in plain)
+
+
+def test_blocks_of_a_finer_layer_are_its_players(tiny):
+    one, *_ = tiny
+    some = one.images().subset(per_category=1)
+    values = reproduce_regions.shapley(one, some, "conv_43", side=2, method="exact")
+    a = one.activations(layers=("conv_43",), images=some)
+    side = a.regions["conv_43"].shape[2]
+    players = np.kron(np.arange(4).reshape(2, 2), np.ones((side // 2, side // 2), int)).ravel()
+    expected, _ = region_shapley(tail_of(one.load(), "conv_43"), a.regions["conv_43"], a.labels, players=players)
+    np.testing.assert_allclose(values, expected, atol=1e-5)
+
+
+def test_enlarged_images_keep_their_scenes():
+    images = scenes.load("held_out", size=10)
+    larger = enlarged(images, 112)
+    assert larger.images.shape == (10, 3, 112, 112) and larger.masks.shape == (10, 112, 112)
+    np.testing.assert_allclose(larger.images.mean((1, 2, 3)), images.images.mean((1, 2, 3)), atol=1)
+    share = [(m == images.labels[:, None, None]).mean() for m in (larger.masks, images.masks)]
+    assert share[0] == pytest.approx(share[1], rel=0.05)
+    np.testing.assert_allclose(region_truth(larger, 4).object, region_truth(images, 4).object, atol=0.15)
+    flat = ImageSet(np.full((1, 3, 8, 8), 77, np.uint8), np.array([0]), ("a",), "train")
+    assert (enlarged(flat, 14).images == 77).all() and enlarged(flat, 14).masks is None
+
+
+def test_where_points_lie_and_what_they_name_is_counted_by_hand():
+    #  regions: object, fragment of category 2, fragment of category 2, background
+    masks = np.repeat(np.array([[[0, 2, 2, -1]]], np.int8), 2, axis=0)
+    images = ImageSet(np.zeros((2, 3, 1, 4), np.uint8), np.array([0, 0]), ("a", "b", "c"), "train", masks)
+    category = np.array([[0, 2, 1, 1], [1, 2, 0, 0]])
+    points = np.array([[1, 1, 1, 0], [1, 1, 0, 0]], bool)
+    row = truth_row(
+        KnowledgePoints(category, np.ones((2, 4)), points, points & (category == 0)), region_truth(images, (1, 4))
+    )
+    assert row["area"] == {"object": 0.25, "fragment": 0.5, "background": 0.25, "mixed": 0}
+    assert row["reliable"]["object"] == 1
+    assert row["unreliable"] == {"object": 0.25, "fragment": 0.75, "background": 0, "mixed": 0}
+    # of the three on fragments two say c, and c is half of what unreliable points say
+    assert row["fragment_named"] == {"points": 3, "share": pytest.approx(2 / 3), "chance": 0.5}
+
+
+def test_counts_are_means_over_images():
+    masks = np.array([[1, 1, 0, 0], [0, 0, 0, 0]], bool)
+    points = KnowledgePoints(np.zeros((2, 4), int), np.ones((2, 4)), masks, masks & np.array([1, 0, 0, 0], bool))
+    assert count_row(points) == {"total": 1, "total_std": 1, "reliable": 0.5, "reliable_std": 0.5, "ratio": 0.5}
+    assert count_row(KnowledgePoints(*[np.zeros((2, 4), int)] * 2, masks & False, masks & False))["ratio"] is None
+
+
+def test_published_settings_are_per_unit_cosine():
+    importance, projection = as_published(512)
+    assert importance["kappa_regions"] == pytest.approx(1.953125)
+    assert importance["target"] == projection["target"] == "probabilities"
