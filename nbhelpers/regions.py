@@ -52,7 +52,9 @@ class RegionProjection(BaseEstimator):
     feature, in whose frame they then are. (With :math:`\kappa' = 1`, the authors', it is too weak to hold the frame.)
 
     L-BFGS minimises the loss in whitened features, with the derivative through :math:`\kappa`. It starts where the
-    second part alone is about best: at the weighted least squares fit of g's direction, at the best of some strengths.
+    second part alone is about best, at the weighted least squares fit of g's direction, or from a projection that is
+    given, whichever is better; at the best of some strengths. A small weight decay holds strengths that neither part
+    fixes, as where all regions point one way.
 
     Parameters
     ----------
@@ -76,6 +78,8 @@ class RegionProjection(BaseEstimator):
         At most how many images each one is compared with, itself included.
     max_images : int
         How many images the fit looks at, drawn at random where there are more: a step costs the same for any N.
+    weight_decay : float
+        Half of it times the squared weights, in whitened features, is added to the loss; 0 or more.
     max_iter : int
         Largest number of L-BFGS iterations.
     tol : float
@@ -118,6 +122,7 @@ class RegionProjection(BaseEstimator):
         kappa_target: float = 20.0,
         partners: int = 100,
         max_images: int = 1000,
+        weight_decay: float = 1e-3,
         max_iter: int = 200,
         tol: float = 1e-3,
         random_state: int = 0,
@@ -133,6 +138,7 @@ class RegionProjection(BaseEstimator):
         self.kappa_target = kappa_target
         self.partners = partners
         self.max_images = max_images
+        self.weight_decay = weight_decay
         self.max_iter = max_iter
         self.tol = tol
         self.random_state = random_state
@@ -164,7 +170,7 @@ class RegionProjection(BaseEstimator):
         channel_weights : (N, K), optional
             Weights v for finding matches; equal ones by default.
         init : RegionProjection, optional
-            A fitted projection to start from, such as a neighbouring checkpoint's.
+            A fitted projection to try as a start, such as a neighbouring checkpoint's.
 
         Raises
         ------
@@ -225,6 +231,8 @@ class RegionProjection(BaseEstimator):
         check_positive(self.kappa_align, "kappa_align")
         check_positive(self.kappa_max, "kappa_max")
         check_positive(self.tol, "tol")
+        if self.weight_decay != 0:
+            check_positive(self.weight_decay, "weight_decay")
         check_count(self.n_components, "n_components", 2)
         for name, lowest in (("partners", 3), ("max_images", 3), ("max_iter", 1)):
             check_count(getattr(self, name), name, lowest)
@@ -264,35 +272,42 @@ class RegionProjection(BaseEstimator):
                     self._total(part).backward()
             return parts, torch.einsum("nrd,nrk->dk", h.grad, vectors) if slope else None
 
-        nothing = not bool(g.any())
-        if nothing:
-            start = torch.zeros(self.n_components, vectors.shape[2], device=vectors.device)
-        elif start is None:
-            start = least_squares(vectors, w, g, unmix)
-            start = start / (vectors @ start.T).norm(dim=2).mean()
-            start = min((scale * start for scale in _SCALES), key=lambda s: float(self._total(losses(s, False)[0])))
-        # start = coordinates @ unmix, as nearly as the ridge of the whitening allows
-        coordinates = torch.linalg.lstsq(unmix.T, start.to(unmix).T).solution.T.contiguous().requires_grad_()
+        def penalised(parts: torch.Tensor, coordinates: torch.Tensor) -> torch.Tensor:
+            return self._total(parts) + self.weight_decay / 2 * coordinates.square().sum()
+
+        untrained = not bool(g.any())
+        if untrained:
+            coordinates = torch.zeros(self.n_components, vectors.shape[2], device=vectors.device)
+        else:
+            starts = self._starts(vectors, w, g, unmix, start)
+            coordinates = min(starts, key=lambda c: float(penalised(losses(c @ unmix, False)[0], c)))
+        coordinates.requires_grad_()
         optimizer = torch.optim.LBFGS(
             [coordinates], max_iter=_STRIDE, history_size=20, tolerance_change=0, line_search_fn="strong_wolfe"
         )
-        latest: list[torch.Tensor] = []
 
         def closure() -> torch.Tensor:
-            parts, slope = losses(coordinates.detach() @ unmix, True)
-            coordinates.grad = slope @ unmix.T
-            latest.append(parts)
-            return self._total(parts)
+            now = coordinates.detach()
+            parts, slope = losses(now @ unmix, True)
+            coordinates.grad = slope @ unmix.T + self.weight_decay * now
+            return penalised(parts, now)
 
-        seen = [losses(coordinates.detach() @ unmix, False)[0]]
-        converged = nothing
+        seen, values = [], []
+
+        def look() -> None:
+            now = coordinates.detach()
+            seen.append(losses(now @ unmix, False)[0])
+            values.append(float(penalised(seen[-1], now)))
+
+        look()
+        converged = untrained
         with tqdm(total=self.max_iter, desc="regional features", unit="iteration", delay=2) as bar:
             while not converged and _STRIDE * (len(seen) - 1) < self.max_iter:
                 optimizer.step(closure)
-                seen.append(losses(coordinates.detach() @ unmix, False)[0])
+                look()
                 bar.update(_STRIDE)
                 bar.set_postfix(similarity=f"{float(seen[-1][0]):.4f}", alignment=f"{float(seen[-1][1]):.3f}")
-                before, after = float(self._total(seen[-2])), float(self._total(seen[-1]))
+                before, after = values[-2:]
                 converged = before - after < self.tol * max(1, abs(after))
         if not converged:
             warnings.warn(
@@ -304,6 +319,25 @@ class RegionProjection(BaseEstimator):
         self.loss_curve_ = torch.stack(seen).cpu().numpy()
         self.n_iter_ = _STRIDE * (len(seen) - 1)
         return coordinates.detach() @ unmix
+
+    def _starts(
+        self, vectors: torch.Tensor, w: torch.Tensor, g: torch.Tensor, unmix: torch.Tensor, init: torch.Tensor | None
+    ) -> list[torch.Tensor]:
+        """Whitened coordinates to start from: what is best aligned with g, and what was given, at several strengths.
+
+        A neighbouring checkpoint's Lambda can give this one's features any length, so others than its own are tried.
+        """
+
+        def whitened(components: torch.Tensor) -> torch.Tensor:
+            """Coordinates so that components = coordinates @ unmix, as nearly as the ridge of the whitening allows."""
+            return torch.linalg.lstsq(unmix.T, components.T).solution.T.contiguous()
+
+        given = [] if init is None else [init.to(unmix)]
+        found = [whitened(components) for components in given]
+        for components in (least_squares(vectors, w, g, unmix), *given):
+            of_strength_1 = whitened(components / (vectors @ components.T).norm(dim=2).mean().clamp(min=1e-12))
+            found += [strength * of_strength_1 for strength in _SCALES]
+        return found
 
     def _total(self, parts: torch.Tensor) -> torch.Tensor:
         return parts[0] + self.alpha * self.kappa_align * parts[1]

@@ -24,6 +24,8 @@ from nbhelpers.truth import RegionTruth, region_truth
 
 LAYERS = ("conv_12", "conv_22", "conv_33", "conv_43", "conv_53")
 """The paper's layers, shallow to deep (Fig. 4)."""
+FINER = 14
+"""The paper's regions a side."""
 COUNTED = ("conv_33", "conv_43", "conv_53")
 """Layers whose knowledge points are counted along training (Fig. 6)."""
 DEEPEST = LAYERS[-1]
@@ -51,6 +53,8 @@ SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "α 1": ({}, {"alpha": 1.0}),
     "κ′ 1": ({}, {"kappa_align": 1.0}),
     "matches in h": ({}, {"match": "projection"}),
+    "weight decay 0": ({}, {"weight_decay": 0.0}),
+    "weight decay 0.01": ({}, {"weight_decay": 0.01}),
 }
 """One change at a time: of the importance, and of the projection. "As published" and the grids come beside."""
 
@@ -78,6 +82,15 @@ def stages(study: Study, images: ImageSet, found: Mapping[str, Any]) -> dict[str
         return recorded_regions(study, images, DEEPEST)
 
     some = images.subset(few)
+    side = images.images.shape[2] * FINER // GRID
+
+    def finer(chosen: ImageSet) -> ImageSet:
+        """Enlarged images, which the same weights see on a finer grid."""
+        return enlarged(chosen, side)
+
+    def finer_features() -> Activations:
+        return study.activations(layers=(DEEPEST,), images=finer(images))
+
     todo: dict[str, Callable[[], Any]] = {f"along {DEEPEST}": lambda: along(study, images, DEEPEST)}
     for layer in COUNTED[:-1]:
         todo[f"along {layer}"] = lambda at=layer: along(study, images, at, deepest())
@@ -94,8 +107,15 @@ def stages(study: Study, images: ImageSet, found: Mapping[str, Any]) -> dict[str
     todo["ablation as published"] = lambda: ablation_row(
         features(), images, known(), as_published(features().regions[DEEPEST].shape[1])
     )
-    todo["ablation grid 4×4"] = lambda: ablation_row(features(), images, shapley(study, some, side=4), grid=4, rows=few)
-    todo["ablation grid 14×14, images of 112 px"] = lambda: finer_grid(study, images, few)
+    todo["shapley 4×4"] = lambda: shapley(study, some, side=4).tolist()
+    todo["ablation grid 4×4"] = lambda: ablation_row(
+        features(), images, np.array(found["shapley 4×4"]), grid=4, rows=few
+    )
+    todo["shapley 14×14"] = lambda: shapley(study, finer(some), side=FINER).tolist()
+    todo[f"ablation grid 14×14, images of {side} px"] = lambda: {
+        **ablation_row(finer_features(), finer(images), np.array(found["shapley 14×14"]), grid=FINER, rows=few),
+        "accuracy": finer_features().accuracy,
+    }
     return todo
 
 
@@ -229,17 +249,17 @@ def shapley(study: Study, images: ImageSet, layer: str = DEEPEST, *, side: int =
 
 
 def importance_row(
-    view: RegionalFeatures, values: np.ndarray, images: ImageSet, rows: np.ndarray | slice = slice(None)
+    maps: Mapping[str, np.ndarray], grid: int, values: np.ndarray, images: ImageSet, rows: np.ndarray | slice
 ) -> dict[str, float | None]:
-    """Importance against Shapley values (of the images at ``rows``) and masks; the control is the raw strength."""
+    """Maps of regions (by the prefix of their keys) against Shapley values of the images at ``rows``, and masks."""
     row: dict[str, float | None] = {"images": len(values)}
-    for name, score in (("", view.weights), ("strength_", view.raw_strength)):
+    for name, score in maps.items():
         agreement = per_image_pearson(score[rows], values)
         row[f"{name}shapley_pearson_mean"] = _mean(agreement)
         row[f"{name}shapley_pearson_std"] = _std(agreement)
         row[f"{name}object_auroc"] = None
         if images.masks is not None:
-            truth = region_truth(images, view.grid).object >= 0.5
+            truth = region_truth(images, grid).object >= 0.5
             row[f"{name}object_auroc"] = _mean(per_image_auroc(score, truth))
     return row
 
@@ -253,15 +273,16 @@ def layer_importance(
     ``beyond_strength`` is the partial correlation that is left when both are cleared of the raw strength.
     """
     activations = recorded_regions(study, images, layer)
-    samples = SampleProjection().fit(activations.features, activations.logits)
-    view = regional_features(activations, samples)[layer]
-    agreement = per_image_pearson(view.weights[rows], values)
+    regions = activations.regions[layer]
+    w = RegionImportance().fit(regions, activations.logits).weights_
+    strength = np.linalg.norm(regions, axis=1).reshape(w.shape)
+    agreement = per_image_pearson(w[rows], values)
     right = (activations.logits.argmax(axis=1) == activations.labels)[rows]
     return {
-        **importance_row(view, values, images, rows),
+        **importance_row({"": w, "strength_": strength}, GRID, values, images, rows),
         "right": _mean(agreement[right]),
         "wrong": _mean(agreement[~right]),
-        "beyond_strength": _mean(per_image_partial(view.weights[rows], values, view.raw_strength[rows])),
+        "beyond_strength": _mean(per_image_partial(w[rows], values, strength[rows])),
     }
 
 
@@ -287,14 +308,6 @@ def shapley_choices(study: Study, images: ImageSet, known: np.ndarray, few: np.n
     return found
 
 
-def finer_grid(study: Study, images: ImageSet, few: np.ndarray, side: int = 14) -> dict[str, float | None]:
-    """The ablation's row for enlarged images, which the same weights see on a grid of 14 x 14."""
-    larger = enlarged(images, images.images.shape[2] * side // GRID)
-    activations = study.activations(layers=(DEEPEST,), images=larger)
-    values = shapley(study, larger.subset(few), side=side)
-    return {**ablation_row(activations, larger, values, grid=side, rows=few), "accuracy": activations.accuracy}
-
-
 def ablation_row(
     activations: Activations,
     images: ImageSet,
@@ -311,7 +324,7 @@ def ablation_row(
     points = knowledge_points(view.h, samples.directions_, samples.weights_, images.labels)
     fit = fit_row(view)
     return {
-        **importance_row(view, values, images, rows),
+        **importance_row({"": view.weights, "strength_": view.raw_strength}, grid, values, images, rows),
         "h_pearson": fit["mean"],
         "h_pearson_std": fit["std"],
         "control_h_pearson": fit["control_mean"],

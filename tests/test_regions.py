@@ -239,6 +239,24 @@ def test_too_few_iterations_are_told(data):
         RegionProjection(max_iter=10, tol=1e-9).fit(*data[0])
 
 
+def test_a_start_of_any_length_is_no_worse_than_none(data, fitted):
+    cold = RegionProjection().fit(*data[0])
+    huge = RegionProjection()
+    huge.components_ = 1e4 * fitted.components_[::-1].copy()  # and in a frame of its own
+    warm = RegionProjection().fit(*data[0], init=huge)
+    assert total(warm.loss_curve_[-1]) < total(cold.loss_curve_[-1]) + 0.02
+    assert np.linalg.norm(warm.transform(data[0][0]), axis=2).mean() < 10
+
+
+def test_weight_decay_holds_strengths_that_nothing_else_fixes(data):
+    regions, logits, w, g = data[0]
+    same = np.ones_like(g)  # all regions may point one way, and then any strength explains as much
+    alike = np.repeat(logits[:1], len(logits), axis=0)
+    free, held = (RegionProjection(weight_decay=d).fit(regions, alike, w, same) for d in (0.0, 0.01))
+    strength = [np.linalg.norm(p.transform(regions), axis=2).mean() for p in (free, held)]
+    assert strength[1] < 0.5 * strength[0]
+
+
 def test_images_without_a_direction_are_left_unaligned(data, fitted):
     regions, logits, w, g = data[0]
     some = np.where(np.arange(len(g))[:, None] % 4, g, 0)
@@ -289,6 +307,7 @@ def test_bad_channel_weights_are_refused(data, weights, message):
 @pytest.mark.parametrize(
     "parameter, value, message",
     [
+        ("weight_decay", -1.0, "weight_decay must be a finite number above 0"),
         ("n_components", 1, "n_components must be a whole number of at least 2, got 1"),
         ("alpha", -1, "alpha must be"),
         ("kappa_align", 0, "kappa_align must be"),

@@ -1,0 +1,60 @@
+"""What holds for every chapter as a reader of the site has it: no kernel, no network."""
+
+import pytest
+from browser import Browser
+from conftest import PAGES
+from moving import PATIENCE
+
+CHAPTERS = [page for page in PAGES if page.startswith("chapters/")]
+
+
+@pytest.fixture(scope="module", params=CHAPTERS)
+def chapter(request: pytest.FixtureRequest, browser: Browser) -> Browser:
+    browser.open(request.param)
+    return browser
+
+
+def test_every_figure_is_drawn(chapter: Browser) -> None:
+    count = chapter.run("return document.querySelectorAll('.nbh-figure').length")
+    assert count >= 1
+    for i in range(count):
+        figure = f"document.querySelectorAll('.nbh-figure')[{i}]"
+        chapter.run(f"{figure}.scrollIntoView({{block: 'center'}})")
+        chapter.wait(f"{figure}.dataset.state === 'ready'", PATIENCE)
+        assert chapter.run(f"return {figure}.getAttribute('aria-label') || {figure}.innerText").strip()
+    assert chapter.problems() == []
+
+
+def test_every_figure_with_a_slider_moves(chapter: Browser) -> None:
+    figures = "[...document.querySelectorAll('.nbh-figure')].filter(f => f.querySelector('input[type=range]'))"
+    count = chapter.run(f"return {figures}.length")
+    assert count >= 1
+    for i in range(count):
+        figure = f"{figures}[{i}]"
+        chapter.run(f"{figure}.scrollIntoView({{block: 'center'}})")
+        chapter.wait(f"{figure}.dataset.state === 'ready'", PATIENCE)
+        drawn = f"return JSON.stringify({figure}.querySelector('.nbh-plot').data.map(t => [t.x, t.y, t.z, t.source]))"
+        slider = f"{figure}.querySelector('input[type=range]')"
+        before = chapter.run(drawn)
+        step = chapter.run(f"return {slider}.value == {slider}.max ? 0 : Number({slider}.max)")
+        chapter.run(f"const s = {slider}; s.value = {step}; s.dispatchEvent(new Event('input'))")
+        chapter.wait(f"{figure}.dataset.step === '{step}'", PATIENCE)
+        assert chapter.run(drawn) != before
+    assert chapter.problems() == []
+
+
+def test_every_picture_and_figure_has_a_text_alternative(chapter: Browser) -> None:
+    bare = "[...document.querySelectorAll('article img')].filter(i => !i.alt && !i.closest('[role=img][aria-label]'))"
+    allowed = f"{bare}.filter(i => !i.closest('.nbh-figure'))"  # named by their figure's own controls
+    assert chapter.run(f"return {allowed}.length") == 0
+
+
+def test_solutions_are_folded_away_until_they_are_asked_for(chapter: Browser) -> None:
+    solutions = "[...document.querySelectorAll('div.solution.dropdown')]"
+    assert chapter.run(f"return {solutions}.length") >= 4
+    hidden = f"{solutions}.every(s => s.classList.contains('toggle-hidden') || !s.querySelector('details')?.open)"
+    assert chapter.run(f"return {hidden}")
+
+
+def test_no_cell_failed_or_warned(chapter: Browser) -> None:
+    assert chapter.run("return document.querySelectorAll('.output.traceback, .output.stderr').length") == 0
