@@ -129,7 +129,7 @@ def results(found: Mapping[str, Any]) -> dict[str, Any]:
         "importance": {layer: found[f"importance {layer}"] for layer in ("conv_43", DEEPEST)},
         "shapley_choices": found["shapley choices"],
         "knowledge_points": {
-            layer: {str(row["step"]): {k: row[k] for k in ("last", "own", "mean")} for row in found[f"along {layer}"]}
+            layer: {str(row["step"]): {**row["last"], "own": row["own"]} for row in found[f"along {layer}"]}
             for layer in COUNTED
         },
         "ablation": {

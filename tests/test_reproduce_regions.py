@@ -51,9 +51,9 @@ def test_every_regional_key_is_recorded(tiny):
         assert layer in reproduce_regions.COUNTED
         assert list(steps) == [str(step) for step in one.steps]
         for row in steps.values():
-            for scale in ("last", "own"):
-                assert 0 <= row[scale]["reliable"] <= row[scale]["total"] <= 64
-                assert row[scale]["ratio"] is None or 0 <= row[scale]["ratio"] <= 1
+            for counts in (row, row["own"]):
+                assert 0 <= counts["reliable"] <= counts["total"] <= 64
+                assert counts["ratio"] is None or 0 <= counts["ratio"] <= 1
     deep = result["importance"][DEEPEST]
     assert deep["images"] == 50 and result["importance"]["conv_43"]["images"] == 10
     assert {"shapley_pearson_mean", "strength_shapley_pearson_mean", "object_auroc", "strength_object_auroc"} <= set(
