@@ -29,6 +29,8 @@ FINER = 14
 COUNTED = ("conv_33", "conv_43", "conv_53")
 """Layers whose knowledge points are counted along training (Fig. 6)."""
 DEEPEST = LAYERS[-1]
+PAPER_CHANNELS = 512
+"""Of conv_53 at full width."""
 FEW, FEWER = 10, 5
 """Images a category where every image takes many runs of much of the network."""
 PRECISION = 0.05
@@ -106,6 +108,9 @@ def stages(study: Study, images: ImageSet, found: Mapping[str, Any]) -> dict[str
         todo[f"ablation {name}"] = lambda chosen=settings: ablation_row(features(), images, known(), chosen)
     todo["ablation as published"] = lambda: ablation_row(
         features(), images, known(), as_published(features().regions[DEEPEST].shape[1])
+    )
+    todo["ablation as published, as sharp as there"] = lambda: ablation_row(
+        features(), images, known(), as_published(PAPER_CHANNELS)
     )
     todo["shapley 4×4"] = lambda: shapley(study, some, side=4).tolist()
     todo["ablation grid 4×4"] = lambda: ablation_row(

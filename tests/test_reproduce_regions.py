@@ -60,8 +60,9 @@ def test_every_regional_key_is_recorded(tiny):
         deep
     )
     assert result["shapley_choices"]["zero baseline, logit"]["usual"] == pytest.approx(1)
-    names = {"default", "v shared", "κ_regions 16", "as published", "grid 4×4", "grid 14×14, images of 112 px"}
-    assert set(result["ablation"]) == names
+    published = {"as published", "as published, as sharp as there"}
+    names = {"default", "v shared", "κ_regions 16", "grid 4×4", "grid 14×14, images of 112 px"}
+    assert set(result["ablation"]) == names | published
     assert result["ablation"]["default"]["h_pearson"] == pytest.approx(result["table2"][DEEPEST]["mean"], abs=1e-6)
     assert result["ablation"]["default"]["object_auroc"] == pytest.approx(deep["object_auroc"], abs=1e-6)
     assert result["ablation"]["grid 4×4"]["object_auroc"] != deep["object_auroc"]
