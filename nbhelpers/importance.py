@@ -10,10 +10,9 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from tqdm import tqdm
 
-from nbhelpers._checks import Array, check_positive, like, resolve_device
+from nbhelpers._checks import Array, check_positive, check_whole, like, resolve_device
 from nbhelpers.matching import (
     best_matches,
-    check_count,
     check_target,
     draw_groups,
     kl_divergence,
@@ -173,8 +172,8 @@ class RegionImportance(BaseEstimator):
         check_target(self.target, self.temperature, self.kappa_target)
         check_positive(self.kappa_regions, "kappa_regions")
         check_positive(self.memory, "memory")
-        check_count(self.partners, "partners", 3)
-        check_count(self.steps, "steps", 1)
+        check_whole(self.partners, "partners", 3)
+        check_whole(self.steps, "steps", 1)
         if self.ridge != 0:
             check_positive(self.ridge, "ridge")
         if self.channels not in CHANNELS:

@@ -75,12 +75,6 @@ def check_target(target: str, temperature: float, kappa: float) -> None:
     check_positive(kappa, "kappa_target")
 
 
-def check_count(value: Any, name: str, lowest: int) -> None:
-    """A whole number not below ``lowest``, or a ``ValueError``."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < lowest:
-        raise ValueError(f"{name} must be a whole number of at least {lowest}, got {value!r}")
-
-
 def draw_groups(n: int, size: int, random_state: int) -> list[torch.Tensor]:
     """Split ``n`` images at random into groups of at most ``size``, but at least 3, of each other's partners.
 

@@ -12,12 +12,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
-from nbhelpers._checks import Array, as_tensor, check_positive, check_same_length, like, resolve_device
+from nbhelpers._checks import Array, as_tensor, check_positive, check_same_length, check_whole, like, resolve_device
 from nbhelpers.axes import whitening_map
 from nbhelpers.kappa import KappaCurve
 from nbhelpers.matching import (
     best_matches,
-    check_count,
     check_target,
     draw_groups,
     grid_of,
@@ -233,9 +232,9 @@ class RegionProjection(BaseEstimator):
         check_positive(self.tol, "tol")
         if self.weight_decay != 0:
             check_positive(self.weight_decay, "weight_decay")
-        check_count(self.n_components, "n_components", 2)
+        check_whole(self.n_components, "n_components", 2)
         for name, lowest in (("partners", 3), ("max_images", 3), ("max_iter", 1)):
-            check_count(getattr(self, name), name, lowest)
+            check_whole(getattr(self, name), name, lowest)
         if self.alpha != 0:
             check_positive(self.alpha, "alpha")
         if self.match not in MATCHES:

@@ -269,6 +269,14 @@ def importance_row(
     return row
 
 
+def importance_and_strength(study: Study, images: ImageSet, layer: str) -> tuple[Activations, np.ndarray, np.ndarray]:
+    """What the trained network computed at one layer, w, and the control that is the length of the raw features."""
+    activations = recorded_regions(study, images, layer)
+    regions = activations.regions[layer]
+    w = RegionImportance().fit(regions, activations.logits).weights_
+    return activations, w, np.linalg.norm(regions, axis=1).reshape(w.shape)
+
+
 def layer_importance(
     study: Study, images: ImageSet, layer: str, values: np.ndarray, rows: np.ndarray | slice = slice(None)
 ) -> dict[str, float | None]:
@@ -277,10 +285,7 @@ def layer_importance(
     ``right`` and ``wrong`` are means over the images that the network names rightly and wrongly;
     ``beyond_strength`` is the partial correlation that is left when both are cleared of the raw strength.
     """
-    activations = recorded_regions(study, images, layer)
-    regions = activations.regions[layer]
-    w = RegionImportance().fit(regions, activations.logits).weights_
-    strength = np.linalg.norm(regions, axis=1).reshape(w.shape)
+    activations, w, strength = importance_and_strength(study, images, layer)
     agreement = per_image_pearson(w[rows], values)
     right = (activations.logits.argmax(axis=1) == activations.labels)[rows]
     return {
@@ -293,9 +298,7 @@ def layer_importance(
 
 def shapley_choices(study: Study, images: ImageSet, known: np.ndarray, few: np.ndarray) -> dict[str, dict[str, float]]:
     """What a baseline, a score and a target change: agreement of w, of the raw strength, and of the usual choice."""
-    activations = recorded_regions(study, images, DEEPEST)
-    w = RegionImportance().fit(activations.regions[DEEPEST], activations.logits).weights_[few]
-    raw = np.linalg.norm(activations.regions[DEEPEST], axis=1).reshape(len(images), -1)[few]
+    activations, w, strength = importance_and_strength(study, images, DEEPEST)
     choices = {
         "zero baseline, logit": {},
         "mean baseline, logit": {"baseline": "mean"},
@@ -306,7 +309,7 @@ def shapley_choices(study: Study, images: ImageSet, known: np.ndarray, few: np.n
     found: dict[str, dict[str, float]] = {}
     for name, options in choices.items():
         values = known[few] if not options else shapley(study, images.subset(few), precision=2 * PRECISION, **options)
-        pairs = {"w": w, "strength": raw, "usual": known[few]}
+        pairs = {"w": w[few], "strength": strength[few], "usual": known[few]}
         agreement = {key: per_image_pearson(score, values) for key, score in pairs.items()}
         found[name] = {key: _mean(r) for key, r in agreement.items()}
         found[name] |= {"images": len(few), "w_std": _std(agreement["w"])}
