@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from nbhelpers._checks import Array, as_tensor, check_labels, check_positive, check_same_length
+from nbhelpers._checks import Array, as_tensor, check_labels, check_positive, check_same_length, like
 from nbhelpers.kappa import KappaCurve
 from nbhelpers.radial import concentrate, log_posterior
 
@@ -99,28 +99,60 @@ def knowledge_points(
     >>> points.total.tolist(), points.reliable.tolist(), points.ratio
     ([2, 2], [1, 1], 0.5)
     """
-    vectors = as_tensor(h, "h", ndim=3, dtype=torch.float64)
+    if not 0 < threshold < 1:
+        raise ValueError(f"threshold is a probability between 0 and 1, got {threshold!r}")
+    p = category_probabilities(as_tensor(h, "h", ndim=3, dtype=torch.float64), directions, weights, kappa=kappa)
+    truth = check_labels(labels, p.shape[2])
+    check_same_length(h=p, labels=truth)
+    best, category = (part.numpy() for part in p.max(dim=2))
+    masks = best > threshold
+    return KnowledgePoints(category, best.astype(np.float32), masks, masks & (category == truth[:, None]))
+
+
+def category_probabilities(h: Array, directions: Array, weights: Array, *, kappa: KappaCurve | float = 1000.0) -> Array:
+    r"""What every region says: :math:`p(c|h) \propto \pi_c \exp[\kappa(\|h\|) \cos(h, \mu_c)]`.
+
+    Parameters
+    ----------
+    h : (..., d)
+        Regional features.
+    directions, weights : (C, d), (C,)
+        :math:`\mu` and :math:`\pi` of the sample features.
+    kappa : KappaCurve or float
+        :math:`\kappa`, or the concentration it ends at.
+
+    Returns
+    -------
+    (..., C)
+        In double precision; the last axis sums to 1.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, values are not finite, or weights are negative or do not sum to 1.
+
+    Examples
+    --------
+    >>> north, east = np.array([0.0, 1.0]), np.array([1.0, 0.0])
+    >>> category_probabilities(np.stack([0 * north, 3 * east]), np.stack([north, east]), [0.5, 0.5]).round(2)
+    array([[0.5, 0.5],
+           [0. , 1. ]])
+    """
+    vectors = as_tensor(h, "h", dtype=torch.float64)
     mu = as_tensor(directions, "directions", ndim=2, dtype=torch.float64)
     pi = as_tensor(weights, "weights", ndim=1, dtype=torch.float64)
-    n, r, d = vectors.shape
+    d = vectors.shape[-1]
     if mu.shape[1] != d:
         raise ValueError(f"h has {d} coordinates, but directions has {mu.shape[1]}")
     check_same_length(directions=mu, weights=pi)
     if float(pi.min()) < 0 or abs(float(pi.sum()) - 1) > 1e-3:
         raise ValueError(f"weights must be 0 or more and sum to 1, got {float(pi.min()):g} ... and {float(pi.sum()):g}")
-    if not 0 < threshold < 1:
-        raise ValueError(f"threshold is a probability between 0 and 1, got {threshold!r}")
-    truth = check_labels(labels, len(mu))
-    check_same_length(h=vectors, labels=truth)
     curve = kappa if isinstance(kappa, KappaCurve) else KappaCurve(check_positive(kappa, "kappa"), d)
     if curve.dim != d:
         raise ValueError(f"kappa is a curve for {curve.dim} coordinates, but h has {d}")
-
     mu = torch.nn.functional.normalize(mu, dim=1)
-    log_p = log_posterior(concentrate(vectors.reshape(-1, d), curve), pi.log(), mu).view(n, r, -1)
-    log_best, category = (part.numpy() for part in log_p.max(dim=2))
-    masks = log_best > np.log(threshold)
-    return KnowledgePoints(category, np.exp(log_best).astype(np.float32), masks, masks & (category == truth[:, None]))
+    p = log_posterior(concentrate(vectors.reshape(-1, d), curve), pi.log(), mu).exp()
+    return like(p.view(*vectors.shape[:-1], len(mu)), h)
 
 
 def normalize_strength(layers: Mapping[str, Array], to: str = "last") -> dict[str, Array]:

@@ -13,6 +13,7 @@ import numpy as np
 from nbhelpers import datasets
 from nbhelpers.activations import Activations
 from nbhelpers.datasets.base import ImageSet
+from nbhelpers.distillation import distill
 from nbhelpers.networks import Network, build, record
 from nbhelpers.paths import cache_dir, data_dir
 from nbhelpers.store import Store
@@ -21,17 +22,20 @@ from nbhelpers.training import Recipe, finished, load_checkpoint, train
 
 @dataclass(frozen=True)
 class Setting:
-    """The size of a network and how it is trained on one data set."""
+    """The size of a network, and how it and its students are trained on one data set."""
 
     width: float
     input_size: int = 64
     recipe: Recipe = field(default_factory=Recipe)
+    students: Recipe = field(default_factory=lambda: Recipe(epochs=12, checkpoints=2))
 
 
 SETTINGS = {
     ("scenes", "vgg16"): Setting(width=0.125, recipe=Recipe(epochs=40, first_checkpoint=60)),
-    ("tiny-imagenet", "vgg16"): Setting(width=0.25, recipe=Recipe(epochs=40)),
+    ("tiny-imagenet", "vgg16"): Setting(width=0.25, recipe=Recipe(epochs=40), students=Recipe(epochs=8, checkpoints=2)),
 }
+_STUDENT_SEEDS = 1000
+"""Students start from other weights than any teacher: their likeness must be learned."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,25 @@ class Study:
         """The network as it was at one checkpoint (an index into :attr:`checkpoints`), in evaluation mode."""
         return load_checkpoint(self._untrained(), self.checkpoints[checkpoint]).eval()
 
+    def student(self, lesson: str, seed: int = 0) -> Network:
+        """A student of the last checkpoint in evaluation mode: read where it is bundled or trained, else trained now.
+
+        Parameters
+        ----------
+        lesson : str
+            As of :func:`~nbhelpers.distillation.distill`.
+        seed : int
+            Of the student's initial weights, which no teacher shares, and of its training.
+        """
+        student = self._untrained(_STUDENT_SEEDS + seed)
+        bundled = data_dir() / "students" / self.name / f"{lesson}.safetensors"
+        if not self.retrain and self.seed == seed == 0 and bundled.exists():
+            return load_checkpoint(student, bundled).eval()
+        folder = self.home / "students" / f"{self.name}-seed{self.seed}" / f"{lesson}-seed{seed}"
+        images, recipe = self.images("train"), self.setting.students
+        distill(student, self.load(), images, folder, lesson, recipe, seed=seed)
+        return student.eval()
+
     def activations(
         self,
         checkpoint: int = -1,
@@ -178,11 +201,10 @@ class Study:
             **asdict(self.setting),
         }
 
-    def _untrained(self) -> Network:
+    def _untrained(self, seed: int | None = None) -> Network:
         categories = len(self.images().categories)
-        return build(
-            self.network, categories, width=self.setting.width, input_size=self.setting.input_size, seed=self.seed
-        )
+        seed = self.seed if seed is None else seed
+        return build(self.network, categories, width=self.setting.width, input_size=self.setting.input_size, seed=seed)
 
 
 def recorded(name: str) -> dict:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
+from torch import nn
 from tqdm import tqdm
 
 from nbhelpers._checks import resolve_device
@@ -65,6 +68,32 @@ class Recipe:
         return sorted({0, *spaced.tolist()})
 
 
+class Objective(Protocol):
+    """What a training minimises, and which part of the network it changes."""
+
+    def describe(self) -> dict[str, Any]:
+        """What tells two objectives apart, as JSON."""
+
+    def part(self, network: Network) -> nn.Module:
+        """The part that learns; the rest stays as it is, in evaluation mode."""
+
+    def loss(self, network: Network, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Of one batch, a scalar."""
+
+
+class TrueLabels:
+    """The cross-entropy of the true labels, for all of the network."""
+
+    def describe(self) -> dict[str, Any]:
+        return {}
+
+    def part(self, network: Network) -> nn.Module:
+        return network
+
+    def loss(self, network: Network, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(network(images), labels)
+
+
 def augment(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Random mirror, zoom (0.7 to 1) and shift of each image of a batch, in one bilinear resampling."""
     n = len(images)
@@ -86,6 +115,7 @@ def train(
     recipe: Recipe = Recipe(),
     *,
     seed: int = 0,
+    objective: Objective | None = None,
     device: str | torch.device = "auto",
 ) -> list[Path]:
     """Train ``network`` in place and keep checkpoints in ``folder``.
@@ -105,6 +135,8 @@ def train(
         How to train.
     seed : int
         Of order, augmentation and dropout; the initial weights are the network's own.
+    objective : Objective
+        What is minimised, for which part of the network; by default :class:`TrueLabels`.
     device : str or torch.device
         ``"auto"`` is CUDA when there is one. Mixed precision (bfloat16) is used where the device computes in it.
 
@@ -116,26 +148,29 @@ def train(
     Raises
     ------
     ValueError
-        If there are fewer images than one batch, or ``folder`` belongs to a run with another recipe or seed.
+        If there are fewer images than one batch, or ``folder`` belongs to a run with another recipe, seed or objective.
     OSError
         If a checkpoint cannot be written; earlier ones stay whole.
     """
     if len(images) < recipe.batch_size:
         raise ValueError(f"one batch needs {recipe.batch_size} images, got {len(images)}; lower batch_size")
+    objective = objective or TrueLabels()
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     per_epoch = len(images) // recipe.batch_size
     total = recipe.epochs * per_epoch
     kept = recipe.kept_steps(total)
-    _claim(folder, {"recipe": asdict(recipe), "seed": seed, "data_sha256": images.fingerprint, "steps": kept})
+    identity = {"recipe": asdict(recipe), "seed": seed, "data_sha256": images.fingerprint, "steps": kept}
+    _claim(folder, identity | objective.describe())
     if done := finished(folder):
         load_checkpoint(network, done[-1])
         return done
     where = resolve_device(device)
     network.to(where, memory_format=torch.channels_last)
     pixels, labels = torch.from_numpy(images.images), torch.from_numpy(images.labels)
+    part = objective.part(network)
     optimizer = torch.optim.SGD(
-        network.parameters(), recipe.learning_rate, recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True
+        part.parameters(), recipe.learning_rate, recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, recipe.learning_rate, total, pct_start=recipe.warmup, cycle_momentum=False, final_div_factor=1e3
@@ -152,13 +187,15 @@ def train(
     else:
         save_checkpoint(network, paths[0])
     step = first_epoch * per_epoch
-    with tqdm(total=total, initial=step, desc="training", unit="step") as bar, torch.random.fork_rng():
+    bar = tqdm(total=total, initial=step, desc="training", unit="step")
+    with bar, torch.random.fork_rng(), _only(part, network):
         for epoch in range(first_epoch, recipe.epochs):
-            network.train()
+            network.eval()
+            part.train()
             torch.manual_seed(_epoch_seed(seed, epoch))
             for batch, target in _batches(pixels, labels, recipe.batch_size, _epoch_seed(seed, epoch), where):
                 with torch.autocast(where.type, torch.bfloat16, enabled=_has_bfloat16(where)):
-                    loss = F.cross_entropy(network(batch), target)
+                    loss = objective.loss(network, batch, target)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
@@ -225,6 +262,20 @@ def load_checkpoint(network: Network, path: str | os.PathLike) -> Network:
     except RuntimeError as error:
         raise ValueError(f"{path} does not fit this network: {error}") from None
     return network
+
+
+@contextmanager
+def _only(part: nn.Module, network: Network) -> Iterator[None]:
+    """No derivatives but those of ``part``, which spares the backward pass through the rest."""
+    learning = {id(parameter) for parameter in part.parameters()}
+    still = [p for p in network.parameters() if p.requires_grad and id(p) not in learning]
+    for parameter in still:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in still:
+            parameter.requires_grad_(True)
 
 
 def _paths(folder: Path, steps: list[int]) -> list[Path]:
