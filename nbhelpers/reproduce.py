@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from nbhelpers import reproduce_regions
+from nbhelpers import reproduce_attacks, reproduce_regions, reproduce_students
 from nbhelpers.activations import Activations
 from nbhelpers.baselines import BASELINES
 from nbhelpers.metrics import strength_entropy_pearson
@@ -74,6 +74,8 @@ def reproduce(study: Study, out: str | os.PathLike, *, command: str) -> dict:
     timed: dict[str, dict] = {}
     found: dict[str, Any] = {}
     stages |= reproduce_regions.stages(study, sets["table1"], found)
+    stages |= reproduce_attacks.stages(study, sets["table1"])
+    stages |= reproduce_students.stages(study, sets["table1"])
     with tqdm(stages.items(), desc=f"reproduce {study.name}", unit="stage") as bar:
         for stage, run in bar:
             bar.set_postfix_str(stage)
@@ -95,6 +97,8 @@ def reproduce(study: Study, out: str | os.PathLike, *, command: str) -> dict:
         "weight_decay": found["weight_decay"],
         **{key: {method: found[f"{key} {method}"] for method in METHODS} for key in sets},
         **reproduce_regions.results(found),
+        **reproduce_attacks.results(found),
+        **reproduce_students.results(found),
     }
     replace_file(Path(out), lambda part: part.write_text(json.dumps(result, indent=1) + "\n"))
     return result

@@ -20,7 +20,7 @@ from nbhelpers.regions import RegionProjection
 from nbhelpers.samples import SampleProjection, fit_along
 from nbhelpers.shapley import region_shapley, tail_of
 from nbhelpers.study import Study
-from nbhelpers.truth import RegionTruth, region_truth
+from nbhelpers.truth import PLACES, RegionTruth, region_truth
 
 LAYERS = ("conv_12", "conv_22", "conv_33", "conv_43", "conv_53")
 """The paper's layers, shallow to deep (Fig. 4)."""
@@ -210,8 +210,7 @@ def truth_row(points: KnowledgePoints, truth: RegionTruth) -> dict[str, Any]:
     unreliable = points.masks & ~points.reliable_masks
     chosen = {"area": np.ones_like(points.masks), "reliable": points.reliable_masks, "unreliable": unreliable}
     row: dict[str, Any] = {
-        name: {where: _share(place[mask] == where) for where in ("object", "fragment", "background", "mixed")}
-        for name, mask in chosen.items()
+        name: {where: _share(place[mask] == where) for where in PLACES} for name, mask in chosen.items()
     }
     on = unreliable & (place == "fragment")
     names, shown = points.category[on], truth.fragment_category[on]

@@ -62,10 +62,12 @@ class Recipe:
         --------
         >>> Recipe(checkpoints=8).kept_steps(3000)
         [0, 10, 26, 67, 173, 448, 1159, 3000]
+        >>> Recipe(checkpoints=2).kept_steps(3000)
+        [0, 3000]
         """
         first = min(self.first_checkpoint, steps)
         spaced = np.geomspace(first, steps, self.checkpoints - 1).round().astype(int)
-        return sorted({0, *spaced.tolist()})
+        return sorted({0, *spaced[:-1].tolist(), steps})
 
 
 class Objective(Protocol):

@@ -120,6 +120,7 @@
   // customdata of a point is its image, its region and its strength.
   function follow(figure, plot, Plotly, frames, { names, grid: [rows, columns], picked, path, here }) {
     const slider = figure.querySelector(".nbh-controls input");
+    const label = figure.querySelector(".nbh-controls label").textContent;
     const told = figure.querySelector(".nbh-told");
     const set = (element, attributes) => {
       for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
@@ -141,6 +142,17 @@
       return at;
     });
 
+    // Of many steps only the first, the weakest and the last are told; a bare number needs to be told what it counts.
+    function tell(along) {
+      const many = along.length > 8;
+      const least = along.reduce((low, { strength }, step) => (strength < along[low].strength ? step : low), 0);
+      const steps = many ? new Set([0, least, along.length - 1]) : along.keys();
+      return Array.from(steps, (step) => {
+        const { name } = frames[step];
+        const at = isNaN(name) ? name : `${label} ${name}`;
+        return `${many && step === least ? "least " : ""}${along[step].strength.toFixed(2)} at ${at}`;
+      }).join(", ");
+    }
     function show([image, region]) {
       const along = places.map((at) => at[[image, region]]);
       // The frames follow too, so that the slider moves the mark of this region.
@@ -148,8 +160,7 @@
         for (const key of moving) data[traces.indexOf(here)][key] = [along[step][key]];
       });
       const change = Object.fromEntries(moving.map((key) => [key, [along.map((place) => place[key]), [along[slider.value][key]]]]));
-      told.textContent = `${cells[image][region].getAttribute("aria-label")}: strength ${
-        along.map(({ strength }, step) => `${strength.toFixed(2)} at ${frames[step].name}`).join(", ")}.`;
+      told.textContent = `${cells[image][region].getAttribute("aria-label")}: strength ${tell(along)}.`;
       return Plotly.restyle(plot, change, [path, here]);
     }
     // Tab goes from image to image, to the region where the reader was last; arrow keys go from region to region.

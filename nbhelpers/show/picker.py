@@ -1,11 +1,11 @@
-"""Images below a 3-D figure on which a reader picks a region, to follow it through all steps of the slider."""
+"""Images below a 3-D figure: a reader picks one of their regions and follows it, or some regions are marked for good."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -47,13 +47,9 @@ class Picker:
 
     def html(self) -> str:
         """The images; the script lays the regions over them."""
-        pictures = "".join(
-            f'<figure><div><img alt="" src="{_small(image)}"><div class="nbh-regions"></div></div>'
-            f'<figcaption><i style="background:{colour}"></i>{html.escape(name)}</figcaption></figure>'
-            for image, name, colour in zip(self.images, self.names, self.colours, strict=True)
-        )
+        over = ['<div class="nbh-regions"></div>'] * len(self.images)
         return (
-            f'<p class="nbh-told" role="status"></p><div class="nbh-strip">{pictures}</div>'
+            f'<p class="nbh-told" role="status"></p>{_strip(self.images, self.names, self.colours, over)}'
             '<p class="nbh-hint">Point at a region to see it above; click to keep it. '
             "With the keyboard: Tab, arrow keys, Enter.</p>"
         )
@@ -67,6 +63,65 @@ class Picker:
             "path": self.path,
             "here": self.here,
         }
+
+
+class Mark(NamedTuple):
+    """An outline around one region: its row and column, counted from 0, a CSS colour and a short text."""
+
+    row: int
+    column: int
+    colour: str
+    text: str
+
+
+@dataclass(frozen=True)
+class MarkedImages:
+    """Images below a figure with some of their regions outlined; nothing on them can be picked.
+
+    Parameters
+    ----------
+    images : array, uint8 (n, 3, H, W)
+    names : sequence of str
+        What stands below each image.
+    colours : sequence of str
+        A CSS colour for each image.
+    grid : (int, int)
+        Rows and columns of regions of every image.
+    marks : mapping of int to sequence of Mark
+        The outlines on each image, by its number.
+    """
+
+    images: np.ndarray
+    names: Sequence[str]
+    colours: Sequence[str]
+    grid: tuple[int, int]
+    marks: Mapping[int, Sequence[Mark]]
+
+    def html(self) -> str:
+        """The images with their outlines, in shares of width and height, so that they fit at any size."""
+        rows, columns = self.grid
+        over = [
+            "".join(
+                f'<b class="nbh-mark" style="left:{mark.column / columns:.2%};top:{mark.row / rows:.2%};'
+                f'width:{1 / columns:.2%};height:{1 / rows:.2%};border-color:{mark.colour}">{html.escape(mark.text)}</b>'
+                for mark in self.marks.get(i, ())
+            )
+            for i in range(len(self.images))
+        ]
+        return _strip(self.images, self.names, self.colours, over)
+
+    def data(self) -> None:
+        """Nothing for the script to do."""
+
+
+def _strip(images: np.ndarray, names: Sequence[str], colours: Sequence[str], over: Sequence[str]) -> str:
+    """Images side by side, each below markup that lies ``over`` it and above its name."""
+    pictures = "".join(
+        f'<figure><div><img alt="" src="{_small(image)}">{above}</div>'
+        f'<figcaption><i style="background:{colour}"></i>{html.escape(name)}</figcaption></figure>'
+        for image, name, colour, above in zip(images, names, colours, over, strict=True)
+    )
+    return f'<div class="nbh-strip">{pictures}</div>'
 
 
 def _small(image: np.ndarray, side: int = 192) -> str:

@@ -1,4 +1,4 @@
-"""Fig. 4 of the paper: the same regions from a shallow layer to a deep one, one of them followed all the way."""
+"""Fig. 4 of the paper: the same regions from layer to layer, or along an attack, one of them followed all the way."""
 
 from __future__ import annotations
 
@@ -26,18 +26,22 @@ def region_depth(
     *,
     alt: str,
     picked: tuple[int, int] | None = None,
+    slider: str = "layer",
+    names: Sequence[str] | None = None,
     start: int = -1,
 ) -> Figure:
-    """Draw all regions of a few images at every layer, and follow one of them through depth.
+    """Draw all regions of a few images at every step of a slider, and follow one of them all the way.
 
-    On a page the images stand below the figure. Hovering one of their regions, or going there by Tab and arrow keys,
-    shows where the region is at every layer; a click or Enter, or a click on a point, picks it.
+    The steps are layers from shallow to deep, steps of an attack, or networks that are compared. On a page the images
+    stand below the figure. Hovering one of their regions, or going there by Tab and arrow keys, shows where the region
+    is at every step; a click or Enter, or a click on a point, picks it.
 
     Parameters
     ----------
     h : mapping of str to array, (n, R, 3)
-        Projected regional features of each layer, from shallow to deep, in one frame and brought to one scale
-        (:func:`nbhelpers.knowledge.normalize_strength`). Regions are counted row by row.
+        Projected regional features at each step, by its name and in order, in one frame and brought to one scale
+        (:func:`nbhelpers.knowledge.normalize_strength`, :func:`nbhelpers.trajectories.follow`). Regions are counted
+        row by row.
     images : array, uint8 (n, 3, H, W)
         The images, at best three to six.
     labels : array, (n,)
@@ -51,14 +55,18 @@ def region_depth(
     alt : str
         What a reader who can't see the figure should know.
     picked : (int, int), optional
-        Image and region that are followed first; by default the strongest region of the first image at the last layer.
+        Image and region that are followed first; by default the strongest region of the first image at the last step.
+    slider : str
+        What the steps are.
+    names : sequence of str, optional
+        What to call each image; by default its number and its true category, such as ``"image 2 (coat)"``.
     start : int
-        The layer shown first; negative numbers count from the end.
+        The step shown first; negative numbers count from the end.
 
     Raises
     ------
     ValueError
-        If there are fewer than two layers, shapes or lengths do not fit each other, values are not finite, a direction
+        If there are fewer than two steps, shapes or lengths do not fit each other, values are not finite, a direction
         is zero, or ``picked`` names no region.
 
     Examples
@@ -70,20 +78,13 @@ def region_depth(
     ['conv_12', 'conv_53']
     """
     known = check_labels(labels, len(categories))
-    rows, columns = (
-        check_whole(size, f"{name} of grid", 1) for name, size in zip(("rows", "columns"), grid, strict=True)
-    )
-    points = _stack(h, len(known), rows * columns, grid)
-    pictures = np.asarray(images)
-    if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[:2] != (len(known), 3):
-        raise ValueError(
-            f"images must be uint8 of shape ({len(known)}, 3, H, W), one for each label; "
-            f"got {pictures.dtype} of shape {pictures.shape}"
-        )
-    mu = as_tensor(directions, "directions", ndim=2).cpu().numpy()
-    if mu.shape != (len(categories), 3):
-        raise ValueError(f"directions must have shape ({len(categories)}, 3), one for each category; got {mu.shape}")
-    mu = unit(mu)
+    rows, columns = check_grid(grid)
+    points = _stack(h, len(known), grid)
+    pictures = check_images(images, len(known))
+    mu = check_directions(directions, len(categories))
+    names = [f"image {i + 1} ({categories[c]})" for i, c in enumerate(known)] if names is None else list(names)
+    if len(names) != len(known):
+        raise ValueError(f"names must hold one text for each of the {len(known)} images, got {len(names)}")
     start = check_start(start, len(h))
     strengths = np.linalg.norm(points, axis=-1)
     image, region = (0, int(strengths[-1, 0].argmax())) if picked is None else picked
@@ -93,24 +94,23 @@ def region_depth(
             f"got {picked}"
         )
 
-    names = [f"image {i + 1} ({categories[c]})" for i, c in enumerate(known)]
     strongest = max(1e-3, float(strengths.max()))
     tip = 0.6 * strongest  # few regions are as strong as the strongest: stay near the many
     tips = tip * mu
     of_category = {c: np.flatnonzero(known == c) for c in np.unique(known)}
 
-    def positions(layer: int) -> list[dict[str, Any]]:
-        """All that differs between layers: the points of every category, then the mark of the picked region."""
+    def positions(step: int) -> list[dict[str, Any]]:
+        """All that differs between steps: the points of every category, then the mark of the picked region."""
         dots = [
             {
-                **xyz(points[layer, members].reshape(-1, 3)),
+                **xyz(points[step, members].reshape(-1, 3)),
                 "customdata": [
-                    [int(i), r, round(float(strengths[layer, i, r]), 2)] for i in members for r in range(rows * columns)
+                    [int(i), r, round(float(strengths[step, i, r]), 2)] for i in members for r in range(rows * columns)
                 ],
             }
             for members in of_category.values()
         ]
-        return [*dots, xyz(points[layer, image, region][None])]
+        return [*dots, xyz(points[step, image, region][None])]
 
     drawn = iter(positions(start))
     data = []
@@ -148,40 +148,68 @@ def region_depth(
             text=list(h),
             name="the picked region",
             showlegend=True,
-            hovertemplate="%{text}<extra>the picked region</extra>",
+            hovertemplate=f"{slider} %{{text}}<extra>the picked region</extra>",
         )
     )
     data += [arrow(tip, c, name) for c, (tip, name) in enumerate(zip(tips, categories, strict=True))]
     frames = [
-        go.Frame(name=name, data=[go.Scatter3d(**moved) for moved in positions(layer)], traces=list(range(here + 1)))
-        for layer, name in enumerate(h)
+        go.Frame(name=name, data=[go.Scatter3d(**moved) for moved in positions(step)], traces=list(range(here + 1)))
+        for step, name in enumerate(h)
     ]
     return Figure(
         go.Figure(data, layout(tip, strongest), frames),
         alt=alt,
-        slider="layer",
+        slider=slider,
         start=start,
         picker=Picker(pictures, names, [colour(c) for c in known], (rows, columns), (image, region), path, here),
         table=_summary(list(h), names, points, strengths, mu, known),
     )
 
 
-def _stack(h: Mapping[str, Array], images: int, regions: int, grid: tuple[int, int]) -> np.ndarray:
-    """All layers in one array, (L, n, R, 3)."""
+def check_grid(grid: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns of regions, at least one of each."""
+    rows, columns = (
+        check_whole(size, f"{name} of grid", 1) for name, size in zip(("rows", "columns"), grid, strict=True)
+    )
+    return rows, columns
+
+
+def check_images(images: np.ndarray, count: int) -> np.ndarray:
+    """As many uint8 images as there are labels."""
+    pictures = np.asarray(images)
+    if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[:2] != (count, 3):
+        raise ValueError(
+            f"images must be uint8 of shape ({count}, 3, H, W), one for each label; "
+            f"got {pictures.dtype} of shape {pictures.shape}"
+        )
+    return pictures
+
+
+def check_directions(directions: Array, categories: int) -> np.ndarray:
+    """One unit vector in 3-D for each category."""
+    mu = as_tensor(directions, "directions", ndim=2).cpu().numpy()
+    if mu.shape != (categories, 3):
+        raise ValueError(f"directions must have shape ({categories}, 3), one for each category; got {mu.shape}")
+    return unit(mu)
+
+
+def _stack(h: Mapping[str, Array], images: int, grid: tuple[int, int]) -> np.ndarray:
+    """All steps in one array, (S, n, R, 3)."""
     if len(h) < 2:
-        raise ValueError(f"h must hold at least two layers, from shallow to deep; got {', '.join(h) or 'none'}")
-    for layer, features in h.items():
-        shape = as_tensor(features, f"h[{layer!r}]", ndim=3).shape
-        if tuple(shape) != (images, regions, 3):
+        raise ValueError(f"h must hold at least two steps for the slider to go through; got {', '.join(h) or 'none'}")
+    wanted = (images, grid[0] * grid[1], 3)
+    for name, features in h.items():
+        shape = tuple(as_tensor(features, f"h[{name!r}]", ndim=3).shape)
+        if shape != wanted:
             raise ValueError(
-                f"h[{layer!r}] must have shape {(images, regions, 3)}, for {images} labels and a grid of "
-                f"{grid[0]} x {grid[1]}; got {tuple(shape)}"
+                f"h[{name!r}] must have shape {wanted}, for {images} labels and a grid of "
+                f"{grid[0]} x {grid[1]}; got {shape}"
             )
-    return np.stack([as_tensor(features, layer).cpu().numpy() for layer, features in h.items()])
+    return np.stack([as_tensor(features, name).cpu().numpy() for name, features in h.items()])
 
 
 def _summary(
-    layers: Sequence[str],
+    steps: Sequence[str],
     names: Sequence[str],
     points: np.ndarray,
     strengths: np.ndarray,
@@ -192,7 +220,7 @@ def _summary(
     nearest = (points @ mu.T).argmax(axis=-1)
     own = (nearest == labels[:, None]).mean(axis=-1)
     rows = [
-        [name, *(f"{strengths[layer, i].mean():.2f}, {own[layer, i]:.0%}" for layer in range(len(layers)))]
+        [name, *(f"{strengths[step, i].mean():.2f}, {own[step, i]:.0%}" for step in range(len(steps)))]
         for i, name in enumerate(names)
     ]
-    return Table(["mean strength, share of regions nearest to the arrow of their image", *layers], rows)
+    return Table(["mean strength, share of regions nearest to the arrow of their image", *steps], rows)

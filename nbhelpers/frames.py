@@ -1,0 +1,103 @@
+"""One frame for two networks: how the regional features of a student are laid over its teacher's (Fig. 9 right)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import orthogonal_procrustes
+
+from nbhelpers._checks import Array, as_tensor
+from nbhelpers.activations import Activations
+from nbhelpers.knowledge import KnowledgePoints, knowledge_points, normalize_strength
+from nbhelpers.regional import GRID, RegionalFeatures, regional_features
+from nbhelpers.samples import SampleProjection
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """What one network says of N images: its sample features, and the regional features of its layers.
+
+    Attributes
+    ----------
+    activations : Activations
+    samples : SampleProjection
+    regions : dict of str to RegionalFeatures
+        By layer, shallow to deep.
+    """
+
+    activations: Activations
+    samples: SampleProjection
+    regions: dict[str, RegionalFeatures]
+
+    @property
+    def embedding(self) -> np.ndarray:
+        """The sample features g, (N, 3)."""
+        return self.samples.transform(self.activations.features)
+
+    def points(self, to: str = "last") -> dict[str, KnowledgePoints]:
+        """Knowledge points of every layer, strengths normalised as by :func:`~nbhelpers.knowledge.normalize_strength`.
+
+        Raises
+        ------
+        ValueError
+            As :func:`~nbhelpers.knowledge.normalize_strength`.
+        """
+        scaled = normalize_strength({layer: view.h for layer, view in self.regions.items()}, to)
+        mu, pi, labels = self.samples.directions_, self.samples.weights_, self.activations.labels
+        return {layer: knowledge_points(h, mu, pi, labels) for layer, h in scaled.items()}
+
+
+def portray(activations: Activations, reference: Portrait | None = None, *, grid: int = GRID) -> Portrait:
+    """Fit the sample and the regional features of one network, in the frame of another where one is given.
+
+    Two networks share no axes: any turn of all directions fits equally well. So a student's sample features are turned,
+    by the orthogonal Procrustes solution, to where its teacher puts the same images; then its regions are fitted to
+    them. Lengths need no such step: both are evidence in the units of one curve :math:`\\kappa(l)`.
+
+    Parameters
+    ----------
+    activations : Activations
+        With the regional features of at least one layer.
+    reference : Portrait, optional
+        Of the same images by another network, such as the teacher.
+    grid : int
+        Regions a side.
+
+    Raises
+    ------
+    ValueError
+        If the reference shows other images, and as :func:`~nbhelpers.regional.regional_features`.
+    """
+    samples = SampleProjection().fit(activations.features, activations.logits)
+    if reference is not None:
+        if not np.array_equal(reference.activations.labels, activations.labels):
+            raise ValueError("a common frame needs the same images in the same order, but the labels differ")
+        samples.align(activations.features, reference.embedding)
+    return Portrait(activations, samples, regional_features(activations, samples, grid=grid))
+
+
+def turn(h: Array, target: Array) -> np.ndarray:
+    """Turn h by the one orthogonal matrix that brings it closest to the target: another choice of a common frame.
+
+    Parameters
+    ----------
+    h, target : (N, R, 3)
+        Regional features of the same regions.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ or values are not finite.
+
+    Examples
+    --------
+    >>> h = np.random.default_rng(0).normal(size=(4, 9, 3))
+    >>> bool(np.allclose(turn(h[..., ::-1], h), h))
+    True
+    """
+    given, wanted = (as_tensor(x, name, ndim=3).cpu().numpy() for x, name in ((h, "h"), (target, "target")))
+    if given.shape != wanted.shape:
+        raise ValueError(f"h and target must have one shape, got {given.shape} and {wanted.shape}")
+    axes, _ = orthogonal_procrustes(given.reshape(-1, given.shape[2]), wanted.reshape(-1, given.shape[2]))
+    return given @ axes

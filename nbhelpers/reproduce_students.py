@@ -1,0 +1,90 @@
+"""What students learn of one study's network: Fig. 9, over seeds. Returns JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from nbhelpers.datasets.base import ImageSet
+from nbhelpers.distillation import LESSONS
+from nbhelpers.frames import Portrait, portray, turn
+from nbhelpers.networks import Network, record
+from nbhelpers.regional import GRID
+from nbhelpers.reproduce_regions import count_row
+from nbhelpers.study import Study
+from nbhelpers.training import accuracy
+from nbhelpers.trajectories import changes
+
+LAYERS = ("conv_33", "conv_43", "conv_53")
+DEEPEST = LAYERS[-1]
+SEEDS = (0, 1, 2)
+QUANTILES = (5, 25, 50, 75, 95)
+
+
+def stages(study: Study, images: ImageSet) -> dict[str, Callable[[], Any]]:
+    """One stage for the teacher, and one for each student of each seed; training is part of it."""
+
+    @cache
+    def teacher() -> Portrait:
+        return portrait(study.load(), images)
+
+    def student(lesson: str, seed: int) -> dict[str, Any]:
+        network = study.student(lesson, seed)
+        return student_row(network, teacher(), images) | {"accuracy": accuracy(network, study.images())}
+
+    todo: dict[str, Callable[[], Any]] = {"teacher": lambda: {"layers": layer_rows(teacher())}}
+    for seed in SEEDS:
+        for lesson in LESSONS:
+            todo[f"student {lesson} {seed}"] = lambda at=lesson, s=seed: student(at, s)
+    return todo
+
+
+def results(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys that a recorded result holds of students."""
+    students = {str(seed): {lesson: found[f"student {lesson} {seed}"] for lesson in LESSONS} for seed in SEEDS}
+    return {
+        "distillation": {
+            seed: {"teacher": found["teacher"]["layers"], **{lesson: row["layers"] for lesson, row in rows.items()}}
+            for seed, rows in students.items()
+        },
+        "students": {
+            seed: {lesson: {key: row[key] for key in ("accuracy", "frames")} for lesson, row in rows.items()}
+            for seed, rows in students.items()
+        },
+    }
+
+
+def portrait(network: Network, images: ImageSet, reference: Portrait | None = None) -> Portrait:
+    """One network in the frame of another."""
+    return portray(record(network, images, LAYERS, grid=GRID), reference)
+
+
+def layer_rows(seen: Portrait) -> dict[str, Any]:
+    """Knowledge points per image of every layer, with both normalisations of strength."""
+    own = seen.points("own")
+    return {layer: {**count_row(points), "own": count_row(own[layer])} for layer, points in seen.points().items()}
+
+
+def student_row(network: Network, teacher: Portrait, images: ImageSet) -> dict[str, Any]:
+    """Counts of one student, and how its regions differ from the teacher's under three choices of a common frame."""
+    seen = portrait(network, images, teacher)
+    mine, theirs = seen.regions[DEEPEST], teacher.regions[DEEPEST]
+    frames = {
+        "turned by samples": mine.h,
+        "turned by regions": turn(mine.h, theirs.h),
+        "teacher's projection": theirs.projection.transform(mine.raw),
+    }
+    return {"layers": layer_rows(seen), "frames": {name: difference(h, theirs.h) for name, h in frames.items()}}
+
+
+def difference(student: np.ndarray, teacher: np.ndarray) -> dict[str, Any]:
+    """Fig. 9 right in numbers: quantiles over regions of 1 - cos, and of the student's strength minus the teacher's."""
+    orientation, strength = changes(np.stack([student, teacher]))
+    kinds = {"orientation": orientation, "strength": strength}
+    found = {
+        name: dict(zip(map(str, QUANTILES), np.percentile(v, QUANTILES), strict=True)) for name, v in kinds.items()
+    }
+    return found | {f"{name}_mean": float(values.mean()) for name, values in kinds.items()}

@@ -1,0 +1,232 @@
+"""What an attack changes, beside its random control: layer by layer, type by type, and how often it succeeds (Fig. 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from nbhelpers.show.picture import Picture
+from nbhelpers.show.style import COLOURS, FAINT, MATPLOTLIB
+from nbhelpers.trajectories import TYPES
+
+ATTACK = {"color": COLOURS[2], "ls": "-", "marker": "o"}
+CONTROL = {"color": COLOURS[8], "ls": "--", "marker": "s"}
+LOOKS = {"attack": ATTACK, "random control": CONTROL}
+SHARES = ("1", "2", "3", "4", "none")
+
+
+def layer_changes(runs: Sequence[Mapping[str, Mapping[str, float]]], *, alt: str) -> Picture:
+    """Draw how far an attack turns and weakens regional features, layer by layer, beside its control (Fig. 8 left).
+
+    The first run has markers, and error bars of one standard deviation over images; further runs, such as other seeds,
+    are thin lines. The last layer's numbers are written out.
+
+    Parameters
+    ----------
+    runs : sequence of mapping of str to mapping
+        For each run and layer, from shallow to deep, one row with ``delta_orientation`` (:math:`1 - \\cos`) and
+        ``delta_strength`` (before minus after, in units of the layer's mean strength), with ``_std`` of each over
+        images, and the same four of the control, ``control_delta_orientation`` and so on.
+    alt : str
+        What a reader who can't see the picture should know.
+
+    Raises
+    ------
+    ValueError
+        If there is no run or layer, runs differ in layers, a number is missing or not finite, a standard deviation is
+        negative, or :math:`1 - \\cos` lies outside 0 ... 2.
+
+    Examples
+    --------
+    >>> turned = {"delta_orientation": 0.5, "delta_orientation_std": 0.1, "delta_strength": 0.2}
+    >>> stayed = {"control_delta_orientation": 0.0, "control_delta_orientation_std": 0.0, "control_delta_strength": 0.0}
+    >>> row = turned | stayed | {"delta_strength_std": 0.1, "control_delta_strength_std": 0.0}
+    >>> layer_changes([{"conv_33": row, "conv_53": row}], alt="The attack turns what the control leaves.")
+    The attack turns what the control leaves.
+    """
+    if not runs or not runs[0]:
+        raise ValueError("runs is empty: give the changes of at least one layer of one run")
+    layers = list(runs[0])
+    if any(list(run) != layers for run in runs):
+        raise ValueError(f"every run must have the layers {', '.join(layers)}")
+    panels = []
+    for what, label in (("orientation", "turn, 1 − cos"), ("strength", "strength lost (layer's mean = 1)")):
+        with plt.rc_context(MATPLOTLIB):
+            figure, axes = plt.subplots(figsize=(3.4, 2.9))
+            place = np.arange(len(layers))
+            last = []
+            for (name, look), prefix, aside in zip(LOOKS.items(), ("", "control_"), (-0.05, 0.05), strict=True):
+                read = [_column(run, f"{prefix}delta_{what}") for run in runs]
+                for mean, _ in read[1:]:
+                    axes.plot(place + aside, mean, lw=0.8, alpha=0.7, color=look["color"], ls=look["ls"])
+                mean, deviation = read[0]
+                axes.errorbar(place + aside, mean, deviation, label=name, lw=1.8, ms=5, elinewidth=1, capsize=2, **look)
+                last.append(mean[-1])
+            _write(axes, place[-1] + 0.05, last, "{:.2f}", aside=8)
+            axes.set(title=what, ylabel=label, xticks=place, xticklabels=layers)
+            axes.set_xlim(-0.3, place[-1] + 0.25 + 0.12 * len(layers))  # room for the numbers
+            if what == "orientation":
+                axes.set_ylim(bottom=0)
+            else:
+                axes.axhline(0, color=FAINT, lw=0.8, zorder=0)
+            _legend(figure, axes)
+            figure.supxlabel("bars: ± 1 std over images", fontsize=8)
+        panels.append(figure)
+    return Picture(panels, alt=alt)
+
+
+def _column(run: Mapping[str, Mapping[str, float]], name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Means and standard deviations of one quantity at all layers."""
+    found = []
+    for key in (name, f"{name}_std"):
+        for layer, row in run.items():
+            if key not in row or row[key] is None or not np.isfinite(row[key]):
+                raise ValueError(f"{layer} must have a finite number {key}, got {row.get(key)!r}")
+            if key.endswith("_std") and row[key] < 0:
+                raise ValueError(f"{layer}: a standard deviation is 0 or more, but {key} is {row[key]:g}")
+            if key.endswith("orientation") and not 0 <= row[key] <= 2:
+                raise ValueError(f"{layer}: 1 - cos lies in 0 ... 2, but {key} is {row[key]:g}")
+        found.append(np.array([row[key] for row in run.values()], dtype=float))
+    return found[0], found[1]
+
+
+def type_shares(
+    attack: Mapping[str, Mapping[str, float]], control: Mapping[str, Mapping[str, float]], *, alt: str
+) -> Picture:
+    """Draw which share of regions has each of the four trajectory types, along the size of the attack (Fig. 8 right).
+
+    One panel a type, all on the same scale, the control beside the attack, every number written out; below them
+    the share of regions that have none of the four types.
+
+    Parameters
+    ----------
+    attack, control : mapping of str to mapping
+        For each size ε, such as ``"1/255"``, the shares (0 ... 1) of ``"1"``, ``"2"``, ``"3"``, ``"4"`` and ``"none"``
+        among all regions; they sum to 1.
+    alt : str
+        What a reader who can't see the picture should know.
+
+    Raises
+    ------
+    ValueError
+        If there is no size, attack and control differ in sizes, a type is missing or unknown, or shares lie outside
+        0 ... 1 or do not sum to 1.
+
+    Examples
+    --------
+    >>> moved = {"1": 0.1, "2": 0.2, "3": 0.1, "4": 0.1, "none": 0.5}
+    >>> still = {"1": 0.0, "2": 0.0, "3": 0.0, "4": 0.1, "none": 0.9}
+    >>> type_shares({"1/255": moved}, {"1/255": still}, alt="Half of the regions have a type, a tenth by chance.")
+    Half of the regions have a type, a tenth by chance.
+    """
+    sizes = _sizes(attack, control)
+    for name, rows in (("attack", attack), ("control", control)):
+        for size, row in rows.items():
+            if sorted(row) != sorted(SHARES):
+                raise ValueError(f"{name}[{size!r}] must name {', '.join(SHARES)}; it names {', '.join(row) or 'none'}")
+            for kind, share in row.items():
+                _check_share(f"{name}[{size!r}][{kind!r}]", share)
+            if abs(sum(row.values()) - 1) > 1e-3:
+                raise ValueError(f"the shares of {name}[{size!r}] must sum to 1, they sum to {sum(row.values()):.4g}")
+    with plt.rc_context(MATPLOTLIB):
+        figure, panels = plt.subplots(2, 2, figsize=(4.2, 4.4), sharex=True, sharey=True)
+        for kind, axes in enumerate(panels.flat, start=1):
+            _along(axes, *([100 * rows[size][str(kind)] for size in sizes] for rows in (attack, control)), "{:.1f}")
+            axes.set(title=f"{kind} {TYPES[kind]}", xticks=range(len(sizes)), xticklabels=sizes)
+        low, high = panels[0, 0].get_ylim()
+        room = 0.15 * (high - low)  # for the numbers
+        panels[0, 0].set(yticks=[tick for tick in panels[0, 0].get_yticks() if 0 <= tick <= high])
+        panels[0, 0].set_ylim(low - room, high + room)
+        for row in panels:
+            row[0].set_ylabel("% of all regions")
+        for axes in panels[1]:
+            axes.set_xlabel("ε")
+        _legend(figure, panels[0, 0])
+        rest = (
+            f"{name} " + ", ".join(f"{100 * rows[size]['none']:.1f}" for size in sizes)
+            for name, rows in (("attack", attack), ("control", control))
+        )
+        figure.supxlabel("none of the four types (%), by ε:\n" + "; ".join(rest), fontsize=8.5)
+    return Picture(figure, alt=alt)
+
+
+def success_along(attack: Mapping[str, float], control: Mapping[str, float], *, alt: str) -> Picture:
+    """Draw how often an attack succeeds along its size, beside the random control, with every number written out.
+
+    Parameters
+    ----------
+    attack, control : mapping of str to float
+        For each size ε, such as ``"1/255"``, the share (0 ... 1) of fooled images among those that were named rightly.
+    alt : str
+        What a reader who can't see the picture should know.
+
+    Raises
+    ------
+    ValueError
+        If there is no size, attack and control differ in sizes, or a share lies outside 0 ... 1.
+
+    Examples
+    --------
+    >>> success_along({"1/255": 0.4, "2/255": 0.9}, {"1/255": 0.0, "2/255": 0.01}, alt="Only the attack succeeds.")
+    Only the attack succeeds.
+    """
+    sizes = _sizes(attack, control)
+    for name, rows in (("attack", attack), ("control", control)):
+        for size, share in rows.items():
+            _check_share(f"{name}[{size!r}]", share)
+    with plt.rc_context(MATPLOTLIB):
+        figure, axes = plt.subplots(figsize=(4.2, 3))
+        _along(axes, [attack[size] for size in sizes], [control[size] for size in sizes], "{:.2f}")
+        axes.set(xlabel="size of the attack ε", ylabel="success rate", xticks=range(len(sizes)), xticklabels=sizes)
+        axes.set(ylim=(-0.13, 1.13), yticks=(0, 0.5, 1))
+        _legend(figure, axes)
+    return Picture(figure, alt=alt)
+
+
+def _sizes(attack: Mapping[str, object], control: Mapping[str, object]) -> list[str]:
+    if not attack:
+        raise ValueError("attack is empty: give the shares of at least one size of the attack")
+    if list(attack) != list(control):
+        raise ValueError(
+            f"attack and control must have the same sizes in the same order, got {', '.join(attack)} and "
+            f"{', '.join(control) or 'none'}"
+        )
+    return list(attack)
+
+
+def _check_share(name: str, share: float | None) -> None:
+    if share is None or not 0 <= share <= 1:
+        raise ValueError(f"{name} must be a share in 0 ... 1, got {share!r}")
+
+
+def _along(axes: plt.Axes, attack: Sequence[float], control: Sequence[float], form: str) -> None:
+    """Attack and control along the size, each with its number: the larger's above it, the smaller's below."""
+    place = np.arange(len(attack))
+    for (name, look), values in zip(LOOKS.items(), (attack, control), strict=True):
+        axes.plot(place, values, lw=1.8, ms=5, label=name, **look)
+    for x, pair in zip(place, zip(attack, control, strict=True), strict=True):
+        _write(axes, x, pair, form)
+    axes.set_xlim(-0.4, place[-1] + 0.4)
+
+
+def _write(axes: plt.Axes, x: float, pair: Sequence[float], form: str, aside: float = 0) -> None:
+    """The two numbers at x, where neither hides the other."""
+    upper = int(pair[1] > pair[0])  # the attack's number stands above where both are equal
+    for i, (look, value) in enumerate(zip(LOOKS.values(), pair, strict=True)):
+        up = 1 if i == upper else -1
+        axes.annotate(
+            form.format(value).replace("-", "−"),
+            (x, value),
+            (aside, up * (1 if aside else 5)),
+            textcoords="offset points",
+            ha="left" if aside else "center",
+            va="bottom" if up > 0 else "top",
+            fontsize=8.5,
+            color=look["color"],
+        )
+
+
+def _legend(figure: plt.Figure, axes: plt.Axes) -> None:
+    figure.legend(*axes.get_legend_handles_labels(), frameon=False, loc="outside upper center", ncols=2)
