@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from scipy.linalg import orthogonal_procrustes
 
-from nbhelpers._checks import Array, as_tensor
+from nbhelpers._checks import Array, as_tensor, like
 from nbhelpers.activations import Activations
 from nbhelpers.knowledge import KnowledgePoints, knowledge_points, normalize_strength
 from nbhelpers.regional import GRID, RegionalFeatures, regional_features
 from nbhelpers.samples import SampleProjection
+from nbhelpers.vmf import float_type
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def portray(activations: Activations, reference: Portrait | None = None, *, grid
     return Portrait(activations, samples, regional_features(activations, samples, grid=grid))
 
 
-def turn(h: Array, target: Array) -> np.ndarray:
+def turn(h: Array, target: Array) -> Array:
     """Turn h by the one orthogonal matrix that brings it closest to the target: another choice of a common frame.
 
     Parameters
@@ -96,8 +98,10 @@ def turn(h: Array, target: Array) -> np.ndarray:
     >>> bool(np.allclose(turn(h[..., ::-1], h), h))
     True
     """
-    given, wanted = (as_tensor(x, name, ndim=3).cpu().numpy() for x, name in ((h, "h"), (target, "target")))
+    given, wanted = (
+        as_tensor(x, name, ndim=3, dtype=torch.float64).numpy() for x, name in ((h, "h"), (target, "target"))
+    )
     if given.shape != wanted.shape:
         raise ValueError(f"h and target must have one shape, got {given.shape} and {wanted.shape}")
     axes, _ = orthogonal_procrustes(given.reshape(-1, given.shape[2]), wanted.reshape(-1, given.shape[2]))
-    return given @ axes
+    return like(torch.from_numpy(given @ axes).to(float_type(h)), h)

@@ -15,16 +15,12 @@ _BLOCK = 2**23  # similarities held at once: 32 MB of float32 stay near the proc
 
 
 def read_regions(regions: Any) -> torch.Tensor:
-    """Regional features (N, K, H, W) in the type they were given, finite, no image of which is zero everywhere."""
+    """Regional features (N, K, H, W) in the type they were given, finite."""
     tensor = regions.detach() if isinstance(regions, torch.Tensor) else torch.as_tensor(np.asarray(regions))
     if tensor.ndim != 4:
         raise ValueError(f"regions must have 4 axes (images, channels, height, width), got shape {tuple(tensor.shape)}")
     for start in range(0, max(1, len(tensor)), 256):  # bounds the memory of the checks
-        part = as_tensor(tensor[start : start + 256], "regions", device=tensor.device)
-        silent = (part == 0).flatten(1).all(dim=1)
-        if not part.is_meta and bool(silent.any()):
-            image = start + int(silent.nonzero()[0])
-            raise ValueError(f"all regions of image {image} are zero: nothing to compare; leave such images out")
+        as_tensor(tensor[start : start + 256], "regions", device=tensor.device)
     return tensor
 
 
@@ -43,6 +39,11 @@ def read_images(regions: Any, logits: Any) -> tuple[torch.Tensor, torch.Tensor]:
         raise ValueError(f"regions are judged by comparing images: at least 3 images are needed, got {n}")
     if scores.shape[1] < 2:
         raise ValueError(f"logits must score at least 2 categories, got shape {tuple(scores.shape)}")
+    if not tensor.is_meta:
+        silent = tensor.flatten(1).count_nonzero(dim=1) == 0
+        if bool(silent.any()):
+            image = int(silent.nonzero()[0])
+            raise ValueError(f"all regions of image {image} are zero: nothing to compare; leave such images out")
     return tensor, scores
 
 

@@ -41,10 +41,10 @@ def stages(study: Study, images: ImageSet) -> dict[str, Callable[[], Any]]:
 
 
 def results(found: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys that a recorded result holds of the attacks: the first two at the paper's size."""
+    """The keys that a recorded result holds of the attacks: the first two at the paper's size. None fooled, no types."""
     sweep = {f"{size}/255": found[f"attack {size}/255"] for size in SIZES}
     paper = next(iter(sweep.values()))
-    return {"attack": paper["layers"], "attack_types": paper["types"], "attack_sweep": sweep}
+    return {"attack": paper["layers"], "attack_types": paper.get("types"), "attack_sweep": sweep}
 
 
 def attack_row(study: Study, images: ImageSet, frame: Frame, eps: float) -> dict[str, Any]:

@@ -32,7 +32,9 @@ class Setting:
 
 SETTINGS = {
     ("scenes", "vgg16"): Setting(width=0.125, recipe=Recipe(epochs=40, first_checkpoint=60)),
-    ("tiny-imagenet", "vgg16"): Setting(width=0.25, recipe=Recipe(epochs=40), students=Recipe(epochs=8, checkpoints=2)),
+    ("tiny-imagenet", "vgg16"): Setting(
+        width=0.25, recipe=Recipe(epochs=40), students=Recipe(epochs=8, batch_size=32, checkpoints=2)
+    ),
 }
 _STUDENT_SEEDS = 1000
 """Students start from other weights than any teacher: their likeness must be learned."""

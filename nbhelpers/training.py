@@ -174,8 +174,10 @@ def train(
     optimizer = torch.optim.SGD(
         part.parameters(), recipe.learning_rate, recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True
     )
+    # torch divides by the length of the rise, which is zero where it has exactly one step.
+    warmup = recipe.warmup if round(recipe.warmup * total, 9) != 1 else 1.5 / total
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, recipe.learning_rate, total, pct_start=recipe.warmup, cycle_momentum=False, final_div_factor=1e3
+        optimizer, recipe.learning_rate, total, pct_start=warmup, cycle_momentum=False, final_div_factor=1e3
     )
     paths = _paths(folder, kept)
     resume = folder / "resume.pt"

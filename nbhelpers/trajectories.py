@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from nbhelpers._checks import Array, as_tensor, check_labels, check_positive, check_same_length
 from nbhelpers.datasets.base import ImageSet
@@ -113,7 +114,7 @@ def changes(h: Array) -> tuple[np.ndarray, np.ndarray]:
     >>> orientation.item(), strength.item()
     (1.0, 1.0)
     """
-    steps = as_tensor(h, "h", ndim=4).double().cpu().numpy()
+    steps = as_tensor(h, "h", ndim=4, dtype=torch.float64).numpy()
     first, last = steps[0], steps[-1]
     lengths = np.linalg.norm(first, axis=2), np.linalg.norm(last, axis=2)
     product = lengths[0] * lengths[1]
@@ -212,8 +213,8 @@ def trajectory_types(
     for name, value, low in (("cosine", cosine, -1), ("probability", probability, 0)):
         if not low <= value <= 1:
             raise ValueError(f"{name} must lie in {low} ... 1, got {value!r}")
-    steps = as_tensor(h, "h", ndim=4).double().cpu().numpy()
-    mu = np.asarray(as_tensor(directions, "directions", ndim=2).double().cpu())
+    steps = as_tensor(h, "h", ndim=4, dtype=torch.float64).numpy()
+    mu = as_tensor(directions, "directions", ndim=2, dtype=torch.float64).numpy()
     mu = mu / np.linalg.norm(mu, axis=1, keepdims=True)
     p = category_probabilities(steps[-1], mu, weights, kappa=kappa)
     before, after = check_labels(original, len(mu)), check_labels(new, len(mu))

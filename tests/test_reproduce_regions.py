@@ -4,28 +4,23 @@ import json
 
 import numpy as np
 import pytest
+from tiny import shrink
 
-from nbhelpers import reproduce, reproduce_regions, study
+from nbhelpers import reproduce, reproduce_regions
 from nbhelpers.datasets import scenes
 from nbhelpers.datasets.base import ImageSet
 from nbhelpers.knowledge import KnowledgePoints
 from nbhelpers.reproduce_regions import DEEPEST, LAYERS, as_published, count_row, enlarged, truth_row
 from nbhelpers.shapley import region_shapley, tail_of
-from nbhelpers.study import Setting, Study
-from nbhelpers.training import Recipe
+from nbhelpers.study import Study
 from nbhelpers.truth import region_truth
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     """Scenes x VGG-16 so small that all stages take seconds, and what was recorded of it."""
-    sizes = {"train": 100, "held_out": 50}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(study.datasets, "load", lambda name, split, root=None: scenes.load(split, size=sizes[split]))
-        recipe = Recipe(epochs=2, batch_size=10, checkpoints=3)
-        patch.setitem(study.SETTINGS, ("scenes", "vgg16"), Setting(width=0.05, recipe=recipe))
-        patch.setattr(reproduce, "PER_CATEGORY", 5)
-        patch.setattr(reproduce, "METHODS", {"raw_strength": reproduce.METHODS["raw_strength"]})
+        shrink(patch, reproduce_regions)
         chosen = ("default", "v shared", "κ_regions 16")
         patch.setattr(reproduce_regions, "SETTINGS", {name: reproduce_regions.SETTINGS[name] for name in chosen})
         patch.setattr(reproduce_regions, "FEW", 2)

@@ -1,0 +1,142 @@
+"""What is recorded of attacks and of students: on a tiny network every stage runs; numbers against hand-made cases."""
+
+import json
+
+import numpy as np
+import pytest
+from tiny import shrink
+
+from nbhelpers import reproduce, reproduce_attacks, reproduce_students
+from nbhelpers.datasets.base import ImageSet
+from nbhelpers.distillation import LESSONS
+from nbhelpers.networks import record
+from nbhelpers.reproduce_attacks import before_row, carrier_row, change_row, fragment_row
+from nbhelpers.reproduce_students import difference
+from nbhelpers.study import Study
+from nbhelpers.trajectories import Trail
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """The tiny study, and what was recorded of its attacks and students."""
+    with pytest.MonkeyPatch.context() as patch:
+        shrink(patch, reproduce_attacks, reproduce_students)
+        patch.setattr(reproduce_attacks, "SIZES", (1, 64))
+        patch.setattr(reproduce_students, "SEEDS", (0, 1))
+        folder = tmp_path_factory.mktemp("tiny")
+        one = Study("scenes", retrain=True, workspace=str(folder))
+        yield one, reproduce.reproduce(one, folder / "out.json", command="x"), folder / "out.json"
+
+
+def test_every_key_of_the_attacks_is_recorded(tiny):
+    _, result, path = tiny
+    assert json.loads(path.read_text()) == result
+    assert list(result["attack"]) == list(reproduce_attacks.LAYERS)
+    assert list(result["attack_sweep"]) == ["1/255", "64/255"]
+    strong = result["attack_sweep"]["64/255"]
+    assert result["attack"] == result["attack_sweep"]["1/255"]["layers"]
+    assert strong["fooled"] / strong["right"] == pytest.approx(strong["success_rate"])
+    assert strong["success_rate"] > max(strong["control_success_rate"], 0.5)
+    for name in ("types", "control_types"):
+        assert list(strong[name]) == ["none", "1", "2", "3", "4"]
+        assert sum(strong[name].values()) == pytest.approx(1)
+    for layer in strong["layers"].values():
+        assert 0 <= layer["control_delta_orientation"] <= layer["delta_orientation"] <= 2
+        assert layer["delta_strength_size"] >= abs(layer["delta_strength"])
+    assert sum(strong["before"]["all regions"]["counts"]) == strong["fooled"] * 64
+    assert sum(strong["carriers"]["attack"]["area"].values()) == pytest.approx(1)
+    assert strong["fragment"]["images"] == strong["fooled"]
+
+
+def test_every_key_of_the_students_is_recorded_and_their_seeds_differ(tiny):
+    _, result, _ = tiny
+    assert list(result["distillation"]) == list(result["students"]) == ["0", "1"]
+    for seed in result["distillation"].values():
+        assert list(seed) == ["teacher", *LESSONS]
+        for layers in seed.values():
+            assert list(layers) == list(reproduce_students.LAYERS)
+            for row in layers.values():
+                assert 0 <= row["reliable"] <= row["total"] <= 64 and 0 <= row["own"]["total"] <= 64
+    first, second = result["distillation"].values()
+    assert first["teacher"] == second["teacher"]
+    assert all(first[lesson] != second[lesson] for lesson in LESSONS)
+    for row in result["students"]["0"].values():
+        assert 0 <= row["accuracy"] <= 1
+        assert list(row["frames"]) == ["turned by samples", "turned by regions", "teacher's projection"]
+
+
+def test_students_are_read_where_they_were_trained(tiny, monkeypatch):
+    one, *_ = tiny
+    monkeypatch.setattr("nbhelpers.training.accuracy", None)
+    images = one.images()
+    student = one.student("conv_53", 1)
+    assert not student.training
+    again = Study("scenes", retrain=True, workspace=one.workspace).student("conv_53", 1)
+    np.testing.assert_array_equal(record(student, images).logits, record(again, images).logits)
+    other = record(one.student("conv_53", 0), images).logits
+    assert np.abs(other - record(student, images).logits).max() > 1e-3
+
+
+def test_a_teacher_compared_with_itself_differs_nowhere(tiny):
+    one, *_ = tiny
+    images = one.images().subset(per_category=5)
+    teacher = reproduce_students.portrait(one.load(), images)
+    row = reproduce_students.student_row(one.load(), teacher, images)
+    for frame in row["frames"].values():
+        assert frame["orientation_mean"] == pytest.approx(0, abs=1e-5)
+        assert frame["strength_mean"] == pytest.approx(0, abs=1e-4)
+
+
+def test_changes_are_means_over_regions_then_over_images():
+    h = np.zeros((2, 2, 2, 3))
+    h[0, :, :, 0] = 1
+    h[1, 0, :, 0] = 1  # the first image stays as it is
+    h[1, 1, 0, 1], h[1, 1, 1, 0] = 1, 3  # in the second one region turns by 90 degrees, one grows by 2
+    row = change_row(h, "x_")
+    assert row["x_delta_orientation"] == row["x_delta_orientation_std"] == 0.25
+    assert row["x_delta_strength"] == -0.5 and row["x_delta_strength_std"] == 0.5
+    assert row["x_delta_strength_size"] == 0.5
+
+
+def test_only_regions_that_speak_for_the_new_category_enter_the_histogram():
+    p = {"original before": np.array([[0.1, 0.9, 0.5]]), "new after": np.array([[0.41, 0.8, 0.39]])}
+    row = before_row({"": p, "control_": {**p, "new after": np.zeros((1, 3))}})
+    assert row["attack"]["regions"] == 2 and row["attack"]["median"] == 0.5
+    assert np.flatnonzero(row["attack"]["counts"]).tolist() == [2, 18]
+    assert row["control_"] == {"regions": 0, "counts": [0] * 20, "median": None}
+    assert row["all regions"]["regions"] == 3
+
+
+def scene(masks, labels):
+    masks = np.array(masks, np.int8)[:, None]
+    pixels = np.zeros((len(masks), 3, 1, masks.shape[2]), np.uint8)
+    return ImageSet(pixels, np.array(labels), ("a", "b", "c"), "train", masks)
+
+
+def test_carriers_are_regions_that_came_to_speak_for_the_new_category(monkeypatch):
+    monkeypatch.setattr(reproduce_attacks, "GRID", (1, 4))
+    images = scene([[0, 2, 1, -1]], [0])
+    p = {"new before": np.array([[0.5, 0, 0, 0]]), "new after": np.array([[0.9, 0.9, 0.9, 0.1]])}
+    row = carrier_row(p, images, np.array([2]))
+    assert row["regions"] == 2 and row["on_fragments"] == 2  # the first spoke for it before
+    assert row["share"] == {"object": 0, "fragment": 1, "background": 0, "mixed": 0}
+    assert row["area"] == {"object": 0.25, "fragment": 0.5, "background": 0.25, "mixed": 0}
+    assert row["of_the_new_category"] == 0.5
+
+
+def test_fragments_are_compared_with_chance_and_with_the_second_guess():
+    images = scene([[0, 1, -1], [0, 2, -1], [0, -1, -1]], [0, 0, 0])
+    logits = np.array([[[3, 2, 1], [3, 2, 1], [3, 1, 2]], [[0, 3, 1], [0, 1, 3], [0, 3, 1]]], float)
+    row = fragment_row(Trail(logits, {}), images, np.ones(3, bool))
+    assert row["images"] == 3 and row["share"] == pytest.approx(2 / 3)  # names b, c, b; fragments b, c, none
+    assert row["chance"] == pytest.approx((2 / 3 + 1 / 3) / 3)
+    assert row["second_share"] == pytest.approx(1 / 3) and row["new_is_second"] == pytest.approx(1 / 3)
+    assert 0 < row["p_value"] <= 1
+
+
+def test_a_student_that_is_half_as_strong_is_so_in_every_quantile():
+    teacher = np.random.default_rng(0).normal(size=(4, 9, 3))
+    row = difference(teacher / 2, teacher)
+    assert row["orientation_mean"] == pytest.approx(0, abs=1e-12)
+    strengths = np.linalg.norm(teacher, axis=2)
+    assert row["strength"]["50"] == pytest.approx(-np.median(strengths) / 2)
