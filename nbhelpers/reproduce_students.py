@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from scipy.linalg import orthogonal_procrustes
 
 from nbhelpers.datasets.base import ImageSet
 from nbhelpers.distillation import LESSONS
@@ -14,6 +15,7 @@ from nbhelpers.frames import Portrait, portray, turn
 from nbhelpers.networks import Network, record
 from nbhelpers.regional import GRID
 from nbhelpers.reproduce_regions import count_row
+from nbhelpers.samples import SampleProjection
 from nbhelpers.study import Study
 from nbhelpers.training import accuracy
 from nbhelpers.trajectories import changes
@@ -69,10 +71,14 @@ def layer_rows(seen: Portrait) -> dict[str, Any]:
 
 
 def student_row(network: Network, teacher: Portrait, images: ImageSet) -> dict[str, Any]:
-    """Counts of one student, and how its regions differ from the teacher's under three choices of a common frame."""
+    """Counts of one student, and how its regions differ from the teacher's by the choice of a common frame."""
     seen = portrait(network, images, teacher)
     mine, theirs = seen.regions[DEEPEST], teacher.regions[DEEPEST]
+    features, logits = seen.activations.features, seen.activations.logits
+    own = SampleProjection().fit(features, logits).transform(features)
+    back, _ = orthogonal_procrustes(seen.embedding, own)
     frames = {
+        "not turned": mine.h @ back.astype(mine.h.dtype),
         "turned by samples": mine.h,
         "turned by regions": turn(mine.h, theirs.h),
         "teacher's projection": theirs.projection.transform(mine.raw),
