@@ -40,9 +40,9 @@ def distill(
     """Train ``student`` in place on what ``teacher`` computes for the same, equally augmented images.
 
     A student that mimics a layer learns in two stages: first all that leads to the layer, with no label, from the mean
-    squared difference to the teacher's features (in units of their mean square), at :data:`MIMICRY_RATE` times the
-    recipe's learning rate; then what follows the layer, from the true labels, for a quarter of the epochs, while the
-    mimicking part stays as it is. What the layer shows is so what the teacher taught.
+    squared difference to the teacher's features (in units of their mean square), without dropout, at
+    :data:`MIMICRY_RATE` times the recipe's learning rate; then what follows the layer, from the true labels, for a
+    quarter of the epochs, while the mimicking part stays as it is. What the layer shows is so what the teacher taught.
 
     Parameters
     ----------
@@ -117,6 +117,9 @@ class Mimicry:
         return network
 
     def loss(self, network: Network, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        for module in network.modules():
+            if isinstance(module, nn.Dropout):
+                module.eval()  # a feature that is switched off at random cannot be like the teacher's
         with torch.no_grad():
             wanted = features_of(self.teacher, self.layer, images)
         found = features_of(network, self.layer, images)

@@ -41,7 +41,7 @@ def stages(study: Study, images: ImageSet) -> dict[str, Callable[[], Any]]:
 
 
 def results(found: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys that a recorded result holds of the attacks: the first two at the paper's size. None fooled, no types."""
+    """The keys that a recorded result holds of the attacks: the first two at the paper's size."""
     sweep = {f"{size}/255": found[f"attack {size}/255"] for size in SIZES}
     paper = next(iter(sweep.values()))
     return {"attack": paper["layers"], "attack_types": paper.get("types"), "attack_sweep": sweep}

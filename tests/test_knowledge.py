@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbhelpers.kappa import KappaCurve
-from nbhelpers.knowledge import knowledge_points, normalize_strength
+from nbhelpers.knowledge import category_probabilities, knowledge_points, normalize_strength
 
 AXES = np.eye(3)
 THIRDS = np.full(3, 1 / 3)
@@ -99,6 +99,69 @@ def test_bad_input_is_refused(change, message):
     arguments = {"h": np.ones((2, 4, 3)), "directions": AXES, "weights": THIRDS, "labels": [0, 1], **change}
     with pytest.raises(ValueError, match=message):
         knowledge_points(**arguments)
+
+
+@pytest.mark.parametrize("shape", [(), (4,), (2, 3), (2, 3, 2)])
+def test_what_regions_say_has_any_shape_and_equals_brute_force(shape):
+    rng = np.random.default_rng(0)
+    h, mu, pi = rng.normal(size=(*shape, 3)), rng.normal(size=(4, 3)), rng.dirichlet(np.ones(4))
+    before = h.copy(), mu.copy(), pi.copy()
+    p = category_probabilities(h, mu, pi, kappa=30.0)
+    assert p.shape == (*shape, 4) and p.dtype == np.float64
+    np.testing.assert_allclose(p.sum(axis=-1), 1, rtol=1e-12)
+    curve = KappaCurve(30.0, dim=3)
+    for found, v in zip(p.reshape(-1, 4), h.reshape(-1, 3), strict=True):
+        length = np.linalg.norm(v)
+        wanted = pi * np.exp(curve(length) * (mu / np.linalg.norm(mu, axis=1, keepdims=True)) @ v / length)
+        np.testing.assert_allclose(found, wanted / wanted.sum(), rtol=1e-9)
+    for now, then in zip((h, mu, pi), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+def test_knowledge_points_are_where_one_category_is_likely():
+    rng = np.random.default_rng(1)
+    h = rng.normal(size=(5, 6, 3))
+    p = category_probabilities(h, AXES, THIRDS)
+    points = knowledge_points(h, AXES, THIRDS, [0, 1, 2, 0, 1], threshold=0.7)
+    np.testing.assert_array_equal(points.category, p.argmax(axis=2))
+    np.testing.assert_array_equal(points.masks, p.max(axis=2) > 0.7)
+
+
+def test_weak_regions_say_the_weights_and_strong_ones_their_direction():
+    pi = np.array([0.7, 0.2, 0.1])
+    p = category_probabilities(np.stack([0 * AXES[1], 1e6 * AXES[1]]), AXES, pi)
+    np.testing.assert_allclose(p, [pi, [0, 1, 0]], atol=1e-12)
+    without = category_probabilities(np.ones((1, 3), np.float32), AXES, [0.5, 0.5, 0.0])
+    np.testing.assert_allclose(without, [[0.5, 0.5, 0.0]])
+    undirected = category_probabilities(AXES[:1], 0 * AXES, pi)
+    np.testing.assert_allclose(undirected, [pi])
+
+
+def test_what_is_given_comes_back_as_its_kind():
+    h = torch.randn(2, 3, generator=torch.Generator().manual_seed(0))
+    before = h.clone()
+    p = category_probabilities(h, torch.eye(3), torch.full((3,), 1 / 3))
+    assert isinstance(p, torch.Tensor) and p.dtype == torch.float64 and torch.equal(h, before)
+    np.testing.assert_allclose(category_probabilities(h.numpy(), AXES, THIRDS), p, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"h": np.full((4, 3), np.nan)}, "h holds 12 NaN"),
+        ({"h": np.ones((0, 3))}, "h is empty"),
+        ({"h": np.ones((4, 2))}, "h has 2 coordinates, but directions has 3"),
+        ({"directions": np.ones(3)}, "directions must have 2 axes"),
+        ({"weights": np.ones((1, 3)) / 3}, "weights must have 1 axes"),
+        ({"weights": [0.5, 0.5]}, "directions has 3, weights has 2"),
+        ({"weights": [0.5, 0.7, -0.2]}, "weights must be 0 or more and sum to 1"),
+        ({"kappa": -1.0}, "kappa must be a finite number above 0"),
+        ({"kappa": KappaCurve(10.0, dim=4)}, "kappa is a curve for 4 coordinates, but h has 3"),
+    ],
+)
+def test_what_says_nothing_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        category_probabilities(**{"h": np.ones((4, 3)), "directions": AXES, "weights": THIRDS, **change})
 
 
 def test_both_normalisations_keep_directions_and_set_the_mean_strength():

@@ -118,3 +118,34 @@ def test_bad_requests_are_refused(arguments, message):
 def test_unknown_layer_is_named_beside_those_that_exist(network, images):
     with pytest.raises(ValueError, match=r"no layer conv_99; this network has conv_11, conv_12, .*conv_53"):
         networks.record(network, images, ["conv_12", "conv_99"])
+
+
+def test_pixels_are_seen_in_place_of_the_images(network, images):
+    pixels = images.images.astype(np.float32) / 255
+    before = pixels.copy()
+    expected = networks.record(network, images, ["conv_53"], grid=4)
+    same = networks.record(network, images, ["conv_53"], grid=4, pixels=pixels, batch_size=100)
+    np.testing.assert_array_equal(same.logits, expected.logits)
+    np.testing.assert_array_equal(same.features, expected.features)
+    np.testing.assert_array_equal(same.regions["conv_53"], expected.regions["conv_53"])
+    turned = networks.record(network, images, pixels=pixels[::-1].copy(), batch_size=3)
+    np.testing.assert_allclose(turned.logits, expected.logits[::-1], atol=1e-5)
+    np.testing.assert_array_equal(turned.labels, images.labels)  # of the images, whatever is seen
+    np.testing.assert_array_equal(pixels, before)
+    assert images.images.dtype == np.uint8
+
+
+@pytest.mark.parametrize(
+    "spoil, message",
+    [
+        (lambda p: p[:6], "images has 7, pixels has 6"),
+        (lambda p: p[0], "pixels must have 4 axes"),
+        (lambda p: p * np.nan, "pixels holds .* NaN"),
+        (lambda p: 255 * p, r"pixels must lie in \[0, 1\], found 0 \.\.\. 255; divide uint8 pixels by 255"),
+        (lambda p: (255 * p).astype(np.uint8), r"pixels must lie in \[0, 1\]"),
+    ],
+)
+def test_pixels_that_do_not_fit_are_refused(network, images, spoil, message):
+    with pytest.raises(ValueError, match=message):
+        networks.record(network, images, pixels=spoil(images.images.astype(np.float32) / 255))
+    assert hooks(network) == 0

@@ -328,8 +328,11 @@ def test_six_images_of_196_regions_stay_small() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"h": {"conv_53": np.zeros((4, 6, 3))}}, "h must hold at least two layers, from shallow to deep; got conv_53"),
-        ({"h": {}}, "h must hold at least two layers, from shallow to deep; got none"),
+        (
+            {"h": {"conv_53": np.zeros((4, 6, 3))}},
+            "h must hold at least two steps for the slider to go through; got conv_53",
+        ),
+        ({"h": {}}, "h must hold at least two steps for the slider to go through; got none"),
         ({"h": {"a": np.zeros((4, 6, 3)), "b": np.zeros((4, 5, 3))}}, r"h\['b'\] .* grid of 2 x 3; got \(4, 5, 3\)"),
         ({"h": {"a": np.zeros((4, 6, 3)), "b": np.full((4, 6, 3), np.nan)}}, r"h\['b'\] holds 72 NaN"),
         (

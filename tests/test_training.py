@@ -13,6 +13,7 @@ import torch
 
 from nbhelpers import networks, training
 from nbhelpers.datasets.base import ImageSet
+from nbhelpers.shapley import tail_of
 
 RECIPE = training.Recipe(epochs=3, batch_size=8, checkpoints=4)
 
@@ -160,3 +161,71 @@ def test_augmentation_keeps_shape_range_and_its_seed():
     assert first.min() >= 0 and first.max() <= 1 + 1e-6
     assert torch.equal(images, before)
     assert not torch.allclose(first, images)
+
+
+class Tail(training.TrueLabels):
+    """True labels for what follows conv_53, until the given number of batches has been seen."""
+
+    def __init__(self, batches=1000):
+        self.left = batches
+
+    def describe(self):
+        return {"follows": "conv_53"}
+
+    def part(self, network):
+        return tail_of(network, "conv_53")
+
+    def loss(self, network, images, labels):
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
+        # The rest runs as in use: no batch statistics, no derivatives.
+        assert {name for name, p in network.named_parameters() if p.requires_grad} <= TAIL
+        assert not network.body.features[1].training and network.body.classifier[2].training
+        return super().loss(network, images, labels)
+
+
+TAIL = {f"body.classifier.{i}.{kind}" for i in (0, 3, 6) for kind in ("weight", "bias")}
+
+
+def test_an_objective_changes_only_its_part(tmp_path):
+    network, before = tiny_network(), tiny_network().state_dict()
+    training.train(network, tiny_set(), tmp_path, RECIPE, objective=Tail())
+    after = network.state_dict()
+    assert {name for name in after if not torch.equal(after[name], before[name])} == TAIL
+    assert all(p.requires_grad for p in network.parameters())
+    assert all(p.grad is None for name, p in network.named_parameters() if name not in TAIL)
+
+
+@pytest.mark.parametrize("batches", [0, 5])
+def test_what_was_still_may_learn_again_even_after_an_error(tmp_path, batches):
+    network = tiny_network()
+    network.body.features[0].weight.requires_grad_(False)  # the caller's own wish
+    network.body.classifier[6].bias.requires_grad_(False)
+    with pytest.raises(KeyboardInterrupt):
+        training.train(network, tiny_set(), tmp_path, RECIPE, objective=Tail(batches))
+    still = {name for name, p in network.named_parameters() if not p.requires_grad}
+    assert still == {"body.features.0.weight", "body.classifier.6.bias"}
+
+
+def test_an_interrupted_part_goes_on_where_it_stopped(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        training.train(tiny_network(), tiny_set(), tmp_path / "a", RECIPE, objective=Tail(6))
+    resumed, whole = tiny_network(), tiny_network()
+    training.train(resumed, tiny_set(), tmp_path / "a", RECIPE, objective=Tail())
+    training.train(whole, tiny_set(), tmp_path / "b", RECIPE, objective=Tail())
+    assert same(resumed, whole)
+
+
+def test_without_an_objective_the_true_labels_are_learned(tmp_path):
+    plain, explicit = tiny_network(), tiny_network()
+    training.train(plain, tiny_set(), tmp_path / "a", RECIPE)
+    training.train(explicit, tiny_set(), tmp_path / "b", RECIPE, objective=training.TrueLabels())
+    assert same(plain, explicit)
+    assert (tmp_path / "a" / "run.json").read_bytes() == (tmp_path / "b" / "run.json").read_bytes()
+
+
+def test_the_folder_of_another_objective_is_refused(tmp_path):
+    training.train(tiny_network(), tiny_set(), tmp_path, RECIPE, objective=Tail())
+    with pytest.raises(ValueError, match=r"holds another run: .*'follows': 'conv_53'.*Choose another folder"):
+        training.train(tiny_network(), tiny_set(), tmp_path, RECIPE)

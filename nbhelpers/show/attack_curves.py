@@ -1,4 +1,4 @@
-"""What an attack changes, beside its random control: layer by layer, type by type, and how often it succeeds (Fig. 8)."""
+"""What an attack changes, beside its random control: by layer, by type of trajectory, and its success (Fig. 8)."""
 
 from __future__ import annotations
 
@@ -51,26 +51,32 @@ def layer_changes(runs: Sequence[Mapping[str, Mapping[str, float]]], *, alt: str
     layers = list(runs[0])
     if any(list(run) != layers for run in runs):
         raise ValueError(f"every run must have the layers {', '.join(layers)}")
+    names = [f"{prefix}delta_{what}" for prefix in ("", "control_") for what in ("orientation", "strength")]
+    read = {name: [_column(run, name) for run in runs] for name in names}
     panels = []
-    for what, label in (("orientation", "turn, 1 − cos"), ("strength", "strength lost (layer's mean = 1)")):
+    for what, label in (("orientation", "turned (1 − cos)"), ("strength", "lost (layer's mean = 1)")):
         with plt.rc_context(MATPLOTLIB):
             figure, axes = plt.subplots(figsize=(3.4, 2.9))
             place = np.arange(len(layers))
             last = []
             for (name, look), prefix, aside in zip(LOOKS.items(), ("", "control_"), (-0.05, 0.05), strict=True):
-                read = [_column(run, f"{prefix}delta_{what}") for run in runs]
-                for mean, _ in read[1:]:
+                (first, deviation), *others = read[f"{prefix}delta_{what}"]
+                for mean, _ in others:
                     axes.plot(place + aside, mean, lw=0.8, alpha=0.7, color=look["color"], ls=look["ls"])
-                mean, deviation = read[0]
-                axes.errorbar(place + aside, mean, deviation, label=name, lw=1.8, ms=5, elinewidth=1, capsize=2, **look)
-                last.append(mean[-1])
-            _write(axes, place[-1] + 0.05, last, "{:.2f}", aside=8)
-            axes.set(title=what, ylabel=label, xticks=place, xticklabels=layers)
-            axes.set_xlim(-0.3, place[-1] + 0.25 + 0.12 * len(layers))  # room for the numbers
+                axes.errorbar(
+                    place + aside, first, deviation, label=name, lw=1.8, ms=5, elinewidth=1, capsize=2, **look
+                )
+                last.append(first[-1])
+            _write(axes, place[-1] + 0.05, last, digits=2, aside=8)
+            axes.set(title=what, ylabel=label)
+            _name_ticks(axes, layers)
+            span = -0.3, place[-1] + 0.2
+            axes.spines["bottom"].set_bounds(span)
+            axes.set_xlim(span[0], span[1] + 0.12 * len(layers))  # room for the numbers
             if what == "orientation":
                 axes.set_ylim(bottom=0)
             else:
-                axes.axhline(0, color=FAINT, lw=0.8, zorder=0)
+                axes.hlines(0, *span, color=FAINT, lw=0.8, zorder=0)
             _legend(figure, axes)
             figure.supxlabel("bars: ± 1 std over images", fontsize=8)
         panels.append(figure)
@@ -133,8 +139,8 @@ def type_shares(
     with plt.rc_context(MATPLOTLIB):
         figure, panels = plt.subplots(2, 2, figsize=(4.2, 4.4), sharex=True, sharey=True)
         for kind, axes in enumerate(panels.flat, start=1):
-            _along(axes, *([100 * rows[size][str(kind)] for size in sizes] for rows in (attack, control)), "{:.1f}")
-            axes.set(title=f"{kind} {TYPES[kind]}", xticks=range(len(sizes)), xticklabels=sizes)
+            _along(axes, *([100 * rows[size][str(kind)] for size in sizes] for rows in (attack, control)), digits=1)
+            axes.set_title(f"{kind} {TYPES[kind]}")
         low, high = panels[0, 0].get_ylim()
         room = 0.15 * (high - low)  # for the numbers
         panels[0, 0].set(yticks=[tick for tick in panels[0, 0].get_yticks() if 0 <= tick <= high])
@@ -143,6 +149,7 @@ def type_shares(
             row[0].set_ylabel("% of all regions")
         for axes in panels[1]:
             axes.set_xlabel("ε")
+            _name_ticks(axes, sizes)
         _legend(figure, panels[0, 0])
         rest = (
             f"{name} " + ", ".join(f"{100 * rows[size]['none']:.1f}" for size in sizes)
@@ -178,9 +185,9 @@ def success_along(attack: Mapping[str, float], control: Mapping[str, float], *, 
             _check_share(f"{name}[{size!r}]", share)
     with plt.rc_context(MATPLOTLIB):
         figure, axes = plt.subplots(figsize=(4.2, 3))
-        _along(axes, [attack[size] for size in sizes], [control[size] for size in sizes], "{:.2f}")
-        axes.set(xlabel="size of the attack ε", ylabel="success rate", xticks=range(len(sizes)), xticklabels=sizes)
-        axes.set(ylim=(-0.13, 1.13), yticks=(0, 0.5, 1))
+        _along(axes, [attack[size] for size in sizes], [control[size] for size in sizes], digits=2)
+        axes.set(xlabel="size of the attack ε", ylabel="success rate", ylim=(-0.13, 1.13), yticks=(0, 0.5, 1))
+        axes.set_xticks(range(len(sizes)), sizes)
         _legend(figure, axes)
     return Picture(figure, alt=alt)
 
@@ -201,23 +208,23 @@ def _check_share(name: str, share: float | None) -> None:
         raise ValueError(f"{name} must be a share in 0 ... 1, got {share!r}")
 
 
-def _along(axes: plt.Axes, attack: Sequence[float], control: Sequence[float], form: str) -> None:
+def _along(axes: plt.Axes, attack: Sequence[float], control: Sequence[float], digits: int) -> None:
     """Attack and control along the size, each with its number: the larger's above it, the smaller's below."""
     place = np.arange(len(attack))
     for (name, look), values in zip(LOOKS.items(), (attack, control), strict=True):
         axes.plot(place, values, lw=1.8, ms=5, label=name, **look)
     for x, pair in zip(place, zip(attack, control, strict=True), strict=True):
-        _write(axes, x, pair, form)
+        _write(axes, x, pair, digits)
     axes.set_xlim(-0.4, place[-1] + 0.4)
 
 
-def _write(axes: plt.Axes, x: float, pair: Sequence[float], form: str, aside: float = 0) -> None:
+def _write(axes: plt.Axes, x: float, pair: Sequence[float], digits: int, aside: float = 0) -> None:
     """The two numbers at x, where neither hides the other."""
     upper = int(pair[1] > pair[0])  # the attack's number stands above where both are equal
     for i, (look, value) in enumerate(zip(LOOKS.values(), pair, strict=True)):
         up = 1 if i == upper else -1
         axes.annotate(
-            form.format(value).replace("-", "−"),
+            f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−"),  # + 0.0: no minus before a zero
             (x, value),
             (aside, up * (1 if aside else 5)),
             textcoords="offset points",
@@ -226,6 +233,12 @@ def _write(axes: plt.Axes, x: float, pair: Sequence[float], form: str, aside: fl
             fontsize=8.5,
             color=look["color"],
         )
+
+
+def _name_ticks(axes: plt.Axes, names: Sequence[str]) -> None:
+    """Slanted where they are too long to stand side by side."""
+    slant = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if len("".join(names)) > 24 else {}
+    axes.set_xticks(range(len(names)), names, fontsize=9, **slant)
 
 
 def _legend(figure: plt.Figure, axes: plt.Axes) -> None:

@@ -19,7 +19,7 @@ from plotly.offline import get_plotlyjs_version
 from nbhelpers.show.style import plotly_template
 
 if TYPE_CHECKING:
-    from nbhelpers.show.picker import Picker
+    from nbhelpers.show.picker import MarkedImages, Picker
 
 
 class Table(NamedTuple):
@@ -53,9 +53,9 @@ class Figure:
         In CSS pixels.
     thumbnails : array, uint8 (N, 3, H, W), optional
         Shown beside the figure while a point is hovered whose ``customdata[0]`` is the number of the image.
-    picker : Picker, optional
-        Images below the figure whose regions can be picked and followed through the frames. Only on a page: a notebook
-        shows the region that the picker picks first.
+    picker : Picker or MarkedImages, optional
+        Images below the figure, whose regions can be picked and followed through the frames, or are marked for good.
+        Only on a page: a notebook shows the region that the picker picks first.
     table : Table, optional
         The numbers behind the figure, folded away below it.
 
@@ -82,7 +82,7 @@ class Figure:
         start: int = -1,
         height: int = 560,
         thumbnails: np.ndarray | None = None,
-        picker: Picker | None = None,
+        picker: Picker | MarkedImages | None = None,
         table: Table | None = None,
     ) -> None:
         if not alt.strip():
@@ -107,7 +107,7 @@ class Figure:
         figure = json.loads(self.plot.to_json())
         figure["layout"] |= {"height": self.height, "template": plotly_template("light", background="white")}
         if self.plot.frames:
-            figure["layout"]["height"] += 140  # the slider, below a legend of two lines
+            figure["layout"]["height"] += 160  # the slider, below a legend of two lines
             at_once = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
             steps = [{"label": f.name, "method": "animate", "args": [[f.name], at_once]} for f in self.plot.frames]
             label = {"prefix": f"{self.slider}: "}

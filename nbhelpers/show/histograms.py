@@ -70,10 +70,12 @@ def histogram(
             said = f"{name}: median {median:.2f} (n = {len(numbers):,})".replace("-", "−")
             shares = np.histogram(numbers, edges)[0] / len(numbers)
             axes.stairs(shares, edges, ls=line, lw=1.8, color=hue, zorder=2.5)
-            axes.plot(median, 0, ls=line, marker=mark, color=hue, ms=7, mec="white", clip_on=False, zorder=4, label=said)
+            axes.plot(
+                median, 0, ls=line, marker=mark, color=hue, ms=7, mec="white", clip_on=False, zorder=4, label=said
+            )
         axes.set(xlabel=xlabel, ylabel="share of each group", xlim=(edges[0], edges[-1]))
         axes.set_ylim(bottom=0)
-        figure.legend(frameon=False, fontsize=9, loc="outside upper left")
+        figure.legend(frameon=False, fontsize=9, loc="outside upper left", handlelength=3.5)
     return Picture(figure, alt=alt)
 
 

@@ -10,11 +10,10 @@ from PIL import Image
 from plotly.subplots import make_subplots
 
 from nbhelpers._checks import Array, as_tensor
-from nbhelpers.show.figure import Figure, Table, check_start, data_uri
+from nbhelpers.show.figure import Figure, Table, check_start
+from nbhelpers.show.panels import ORANGE, PURPLE, SIDE, WHITE, enlarged, finish, heat, heat_look, picture, square
 
-_SCALE = ((0, "#5e3c99"), (0.5, "#f7f7f7"), (1, "#e66101"))  # purple below 0, white at 0, orange above
 _COLUMNS = 3
-_SIDE = 160  # pixels that a thumbnail is enlarged to, so that the object's outline is fine
 
 
 def map_browser(
@@ -83,44 +82,25 @@ def map_browser(
     names = [f"{i + 1}, {caption}" for i, caption in enumerate(captions)]
 
     def step(i: int) -> list[dict]:
-        return [{"type": "image", "source": pictures[i]}, *(_heat(array[i].reshape(grid)) for array in read.values())]
+        return [pictures[i], *(_heat(array[i].reshape(grid)) for array in read.values())]
 
     rows = -(-(1 + len(read)) // _COLUMNS)
     plot = make_subplots(
         rows, _COLUMNS, subplot_titles=["image", *read], horizontal_spacing=0.04, vertical_spacing=0.12
     )
-    places = [(1 + i // _COLUMNS, 1 + i % _COLUMNS) for i in range(1 + len(read))]
-    for trace, (row, column) in zip(step(start), places, strict=True):
-        kind = trace.pop("type")
-        if kind == "image":
-            plot.add_trace(go.Image(**trace, hoverinfo="skip"), row, column)
-        else:
-            look = {
-                "colorscale": _SCALE,
-                "zmin": -1,
-                "zmax": 1,
-                "xgap": 1,
-                "ygap": 1,
-                "showscale": (row, column) == places[1],
-            }
-            bar = {
-                "title": {"text": "share of the image's largest", "side": "top"},
-                "orientation": "h",
-                "len": 0.6,
-                "thickness": 10,
-                "yref": "container",
-                "y": 0,
-                "yanchor": "bottom",
-                "tickvals": [-1, 0, 1],
-            }
-            hover = "row %{y}, column %{x}: %{customdata:.3g}<extra></extra>"
-            plot.add_trace(go.Heatmap(**trace, **look, colorbar=bar, hovertemplate=hover), row, column)
-    plot.update_xaxes(visible=False, constrain="domain")
-    plot.update_yaxes(visible=False, autorange="reversed", constrain="domain")
-    for i in range(1 + len(read)):
-        plot.update_yaxes(scaleanchor=f"x{i + 1 if i else ''}", row=places[i][0], col=places[i][1])
-    plot.update_layout(margin={"l": 8, "r": 8, "t": 32, "b": 64}, showlegend=False)
-    plot.update_annotations(font={"size": 14})
+    look = {
+        **heat_look("share of the image's largest", [-1, 0, 1]),
+        "colorscale": ((0, PURPLE), (0.5, WHITE), (1, ORANGE)),
+        "zmin": -1,
+        "zmax": 1,
+        "hovertemplate": "row %{y}, column %{x}: %{customdata:.3g}<extra></extra>",
+    }
+    for i, trace in enumerate(step(start)):
+        row, column = 1 + i // _COLUMNS, 1 + i % _COLUMNS
+        rest = look | {"showscale": i == 1} if trace["type"] == "heatmap" else {"hoverinfo": "skip"}
+        plot.add_trace(trace | rest, row, column)
+        square(plot, row, column)
+    finish(plot)
     plot.frames = [go.Frame(name=name, data=step(i), traces=list(range(1 + len(read)))) for i, name in enumerate(names)]
     strongest = [[names[i], *(_where(array[i].reshape(grid)) for array in read.values())] for i in range(len(images))]
     table = Table(["image", *(f"{name}: largest at" for name in read)], strongest)
@@ -129,14 +109,7 @@ def map_browser(
 
 def _heat(values: np.ndarray) -> dict:
     top = float(np.abs(values).max()) or 1.0
-    whole = np.arange(1, max(values.shape) + 1)
-    return {
-        "type": "heatmap",
-        "x": whole[: values.shape[1]].tolist(),
-        "y": whole[: values.shape[0]].tolist(),
-        "z": np.round(values / top, 3).tolist(),
-        "customdata": [[float(f"{v:.3g}") for v in row] for row in values],
-    }
+    return heat(values / top) | {"customdata": [[float(f"{v:.3g}") for v in row] for row in values]}
 
 
 def _where(values: np.ndarray) -> str:
@@ -144,12 +117,12 @@ def _where(values: np.ndarray) -> str:
     return f"row {row + 1}, column {column + 1} ({values.max():.3g})"
 
 
-def _outlined(image: np.ndarray, mask: np.ndarray | None) -> str:
-    """The image as a data URI, with a line where the object ends."""
-    big = np.asarray(Image.fromarray(image.transpose(1, 2, 0)).resize((_SIDE, _SIDE), Image.Resampling.BICUBIC)).copy()
+def _outlined(image: np.ndarray, mask: np.ndarray | None) -> dict:
+    """The image, with a line where the object ends."""
+    big = enlarged(image.transpose(1, 2, 0)).copy()
     if mask is not None:
-        inside = np.asarray(Image.fromarray(mask).resize((_SIDE, _SIDE), Image.Resampling.NEAREST))
+        inside = np.asarray(Image.fromarray(mask).resize((SIDE, SIDE), Image.Resampling.NEAREST))
         padded = np.pad(inside, 1)
         core = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
         big[inside & ~core] = 255
-    return data_uri(Image.fromarray(big), quality=80)
+    return picture(big)

@@ -1,4 +1,4 @@
-"""Images below a 3-D figure: a reader picks one of their regions and follows it, or some regions are marked for good."""
+"""Images below a 3-D figure: a reader picks one of their regions and follows it, or some of them are marked."""
 
 from __future__ import annotations
 
@@ -48,8 +48,12 @@ class Picker:
     def html(self) -> str:
         """The images; the script lays the regions over them."""
         over = ['<div class="nbh-regions"></div>'] * len(self.images)
+        captions = [
+            f'<i style="background:{colour}"></i>{html.escape(name)}'
+            for name, colour in zip(self.names, self.colours, strict=True)
+        ]
         return (
-            f'<p class="nbh-told" role="status"></p>{_strip(self.images, self.names, self.colours, over)}'
+            f'<p class="nbh-told" role="status"></p>{_strip(self.images, captions, over)}'
             '<p class="nbh-hint">Point at a region to see it above; click to keep it. '
             "With the keyboard: Tab, arrow keys, Enter.</p>"
         )
@@ -83,8 +87,6 @@ class MarkedImages:
     images : array, uint8 (n, 3, H, W)
     names : sequence of str
         What stands below each image.
-    colours : sequence of str
-        A CSS colour for each image.
     grid : (int, int)
         Rows and columns of regions of every image.
     marks : mapping of int to sequence of Mark
@@ -93,33 +95,32 @@ class MarkedImages:
 
     images: np.ndarray
     names: Sequence[str]
-    colours: Sequence[str]
     grid: tuple[int, int]
     marks: Mapping[int, Sequence[Mark]]
 
     def html(self) -> str:
         """The images with their outlines, in shares of width and height, so that they fit at any size."""
         rows, columns = self.grid
+        size = f"width:{1 / columns:.2%};height:{1 / rows:.2%}"
         over = [
             "".join(
-                f'<b class="nbh-mark" style="left:{mark.column / columns:.2%};top:{mark.row / rows:.2%};'
-                f'width:{1 / columns:.2%};height:{1 / rows:.2%};border-color:{mark.colour}">{html.escape(mark.text)}</b>'
+                f'<b class="nbh-mark" style="left:{mark.column / columns:.2%};top:{mark.row / rows:.2%};{size};'
+                f'border-color:{mark.colour}">{html.escape(mark.text)}</b>'
                 for mark in self.marks.get(i, ())
             )
             for i in range(len(self.images))
         ]
-        return _strip(self.images, self.names, self.colours, over)
+        return _strip(self.images, [html.escape(name) for name in self.names], over)
 
     def data(self) -> None:
         """Nothing for the script to do."""
 
 
-def _strip(images: np.ndarray, names: Sequence[str], colours: Sequence[str], over: Sequence[str]) -> str:
-    """Images side by side, each below markup that lies ``over`` it and above its name."""
+def _strip(images: np.ndarray, captions: Sequence[str], over: Sequence[str]) -> str:
+    """Images side by side, each with markup that lies ``over`` it and markup below it."""
     pictures = "".join(
-        f'<figure><div><img alt="" src="{_small(image)}">{above}</div>'
-        f'<figcaption><i style="background:{colour}"></i>{html.escape(name)}</figcaption></figure>'
-        for image, name, colour, above in zip(images, names, colours, over, strict=True)
+        f'<figure><div><img alt="" src="{_small(image)}">{above}</div><figcaption>{caption}</figcaption></figure>'
+        for image, caption, above in zip(images, captions, over, strict=True)
     )
     return f'<div class="nbh-strip">{pictures}</div>'
 

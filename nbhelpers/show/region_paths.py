@@ -13,11 +13,11 @@ from nbhelpers.show.figure import Figure, Table, check_start
 from nbhelpers.show.picker import Mark, MarkedImages
 from nbhelpers.show.region_depth import check_directions, check_grid, check_images
 from nbhelpers.show.stage import arrow, layout, xyz
-from nbhelpers.show.style import COLOURS, FAINT, colour
+from nbhelpers.show.style import COLOURS, WIRE
 from nbhelpers.trajectories import TYPES
 
 LOOKS = {
-    "none": (FAINT, "circle-open"),
+    "none": (COLOURS[5], "circle-open"),
     "direct": (COLOURS[0], "circle"),
     "rebuilt": (COLOURS[1], "diamond"),
     "awakened": (COLOURS[4], "square"),
@@ -115,7 +115,7 @@ def region_paths(
     ways = np.stack([points[:, example.image, example.region] for example in chosen], axis=1)  # (T + 1, E, 3)
     strengths = np.linalg.norm(ways, axis=-1)
     strongest = max(1e-3, float(strengths.max()))
-    tip = 0.8 * strongest  # the strongest of a few is no outlier
+    tip = 0.8 * strongest  # nearer, and the strongest way would leave the view
     of_kind = {
         kind: [e for e, example in enumerate(chosen) if example.kind == kind]
         for kind in LOOKS
@@ -137,7 +137,7 @@ def region_paths(
             go.Scatter3d(
                 **drawn,
                 mode="markers+text",
-                marker={"color": hue, "symbol": form, "size": 7, "line": {"width": 0}},
+                marker={"color": hue, "symbol": form, "size": 8, "line": {"width": 0}},
                 text=[str(e + 1) for e in members],
                 textposition="top center",
                 textfont={"size": 14},
@@ -156,7 +156,11 @@ def region_paths(
         data.append(go.Scatter3d(**xyz(line), mode="lines", line={"color": hue, "width": 3}, **look))
         ring = {"color": hue, "symbol": "circle-open", "size": 4}
         data.append(go.Scatter3d(**xyz(ways[0, members]), mode="markers", marker=ring, **look))
-    data += [arrow(end, c, name) for c, (end, name) in enumerate(zip(tip * mu, categories, strict=True))]
+    # Colours tell types here: arrows, which have their names, are grey.
+    data += [
+        arrow(end, c, name).update(line_color=WIRE)
+        for c, (end, name) in enumerate(zip(tip * mu, categories, strict=True))
+    ]
     frames = [
         go.Frame(name=name, data=[go.Scatter3d(**moved) for moved in positions(step)], traces=list(range(len(of_kind))))
         for step, name in enumerate(steps)
@@ -166,7 +170,7 @@ def region_paths(
         alt=alt,
         slider=slider,
         start=start,
-        picker=_below(pictures, known, names, chosen, (rows, columns)),
+        picker=_below(pictures, names, chosen, (rows, columns)),
         table=_summary(chosen, names, known, ways, mu, columns),
     )
 
@@ -182,7 +186,9 @@ def _read(examples: Sequence[tuple[str, int, int, int]], images: int, regions: i
         kind, *place = given
         if kind not in TYPES:
             raise ValueError(f"examples[{number}] must be of a type among {', '.join(TYPES)}; got {kind!r}")
-        for value, what, size in zip(place, ("image", "region", "category"), (images, regions, categories), strict=True):
+        for value, what, size in zip(
+            place, ("image", "region", "category"), (images, regions, categories), strict=True
+        ):
             if not 0 <= value < size:
                 raise ValueError(f"examples[{number}] names {what} {value}, but there are 0 ... {size - 1}")
         found.append(_Example(kind, *(int(value) for value in place)))
@@ -198,7 +204,6 @@ def _read(examples: Sequence[tuple[str, int, int, int]], images: int, regions: i
 
 def _below(
     images: np.ndarray,
-    labels: np.ndarray,
     names: dict[int, str],
     examples: Sequence[_Example],
     grid: tuple[int, int],
@@ -209,8 +214,7 @@ def _below(
         here = [(number, example) for number, example in enumerate(examples, 1) if example.image == i]
         captions.append(f"{name}: " + ", ".join(f"{number} {example.kind}" for number, example in here))
         marks[place] = [Mark(*divmod(e.region, grid[1]), LOOKS[e.kind][0], str(number)) for number, e in here]
-    shown = list(names)
-    return MarkedImages(images[shown], captions, [colour(c) for c in labels[shown]], grid, marks)
+    return MarkedImages(images[list(names)], captions, grid, marks)
 
 
 def _summary(
@@ -224,12 +228,20 @@ def _summary(
     """The figure in numbers, one row an example."""
     strengths = np.linalg.norm(ways, axis=-1)
     cosines = np.einsum("ted,cd->tec", ways, mu) / np.where(strengths > 0, strengths, 1)[..., None]
-    rows = []
-    for e, (kind, image, region, new) in enumerate(examples):
-        told = [strengths[0, e], strengths[:, e].min(), strengths[-1, e]]
-        told += [cosines[step, e, c] for c in (labels[image], new) for step in (0, -1)]
-        place = f"{region // columns + 1}, {region % columns + 1}"
-        rows.append([e + 1, kind, names[image], place, *(f"{number:.2f}" for number in told)])
-    headers = ["number", "type", "image (original → new)", "row, column", "strength at start", "least", "at end"]
-    headers += [f"cosine with {which}, {when}" for which in ("original", "new") for when in ("start", "end")]
-    return Table(headers, rows)
+    rows = [
+        [
+            e + 1,
+            kind,
+            names[image],
+            f"{region // columns + 1}, {region % columns + 1}",
+            _numbers(strengths[0, e], strengths[:, e].min(), strengths[-1, e]),
+            *(_numbers(cosines[0, e, c], cosines[-1, e, c]) for c in (labels[image], new)),
+        ]
+        for e, (kind, image, region, new) in enumerate(examples)
+    ]
+    headers = ["number", "type", "image (original → new)", "row, column", "strength: start, least, end"]
+    return Table([*headers, *(f"cosine with {which}: start, end" for which in ("original", "new"))], rows)
+
+
+def _numbers(*values: float) -> str:
+    return ", ".join(f"{value:.2f}" for value in values)

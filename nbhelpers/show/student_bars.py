@@ -71,11 +71,11 @@ def student_points(networks: Mapping[str, Mapping[str, Rows]], *, alt: str, rati
             above.set(title=layer, ylabel="points per image", ylim=(0, top))
             figure.legend(*above.get_legend_handles_labels(), frameon=False, loc="outside upper center", ncols=2)
             if ratio:
-                _bars(lowest, [found["ratio"] for found in rows.values()], 0, 0.6, **BARS[1][1])
-                lowest.set(ylabel="reliable ratio", ylim=(0, 1.05), yticks=(0, 0.5, 1))
+                _bars(lowest, [found["ratio"] for found in rows.values()], 0, 0.6, written=True, **BARS[1][1])
+                lowest.set(ylabel="reliable ratio", ylim=(0, 1.2), yticks=(0, 0.5, 1))
             names = [f"{name} ({len(found['total'])})" for name, found in rows.items()]
             lowest.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
-            figure.supxlabel("(number of seeds); lines: ± 1 std", fontsize=8)
+            figure.supxlabel("dots: seeds (how many)\nlines: ± 1 std over seeds", fontsize=8)
         panels.append(figure)
     return Picture(panels, alt=alt)
 
@@ -97,16 +97,24 @@ def _read(where: str, rows: Rows) -> dict[str, np.ndarray]:
     return {"total": total, "reliable": reliable, "ratio": ratio}
 
 
-def _bars(axes: plt.Axes, columns: Sequence[np.ndarray], aside: float, width: float, **look: object) -> None:
+def _bars(
+    axes: plt.Axes, columns: Sequence[np.ndarray], aside: float, width: float, *, written: bool = False, **look: object
+) -> None:
     """A bar for the mean of each column, a dot for each number, and a line where there are two or more."""
-    known = [column[~np.isnan(column)] for column in columns]
-    place = np.arange(len(columns)) + aside
-    axes.bar(place, [numbers.mean() if len(numbers) else 0 for numbers in known], width, **look)
-    for x, numbers in zip(place, known, strict=True):
+    for place, column in enumerate(columns):
+        x = place + aside
+        numbers = column[~np.isnan(column)]
         seeds = len(numbers)
         if not seeds:
             axes.annotate("–", (x, 0), (0, 2), textcoords="offset points", ha="center")
+            continue
+        mean, deviation = numbers.mean(), numbers.std(ddof=1) if seeds > 1 else 0
+        axes.bar(x, mean, width, **look)
+        look = {**look, "label": None}  # one entry in the legend
+        spread = width * np.linspace(-0.3, 0.3, seeds) if seeds > 1 else np.zeros(1)
+        axes.plot(x + spread, numbers, "o", ms=2.8, color=COLOURS[1], mec=INK["light"], mew=0.5, zorder=4)
         if seeds > 1:
-            axes.errorbar(x, numbers.mean(), numbers.std(ddof=1), color=INK["light"], elinewidth=1, capsize=2)
-        spread = width * np.linspace(-0.25, 0.25, seeds) if seeds > 1 else np.zeros(seeds)
-        axes.plot(x + spread, numbers, "o", ms=3, color=COLOURS[1], mec=INK["light"], mew=0.5, zorder=4)
+            axes.errorbar(x, mean, deviation, color=INK["light"], elinewidth=1.2, capsize=2.5, zorder=5)
+        if written:
+            top = max(numbers.max(), mean + deviation)
+            axes.annotate(f"{mean:.2f}", (x, top), (0, 3), textcoords="offset points", ha="center", fontsize=8)

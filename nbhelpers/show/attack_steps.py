@@ -1,0 +1,217 @@
+"""One attacked image, step by step: what is added to it, what its regions say, and what the network answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from nbhelpers._checks import Array, as_tensor, check_positive, check_whole
+from nbhelpers.show.figure import Figure, Table, check_start
+from nbhelpers.show.panels import ORANGE, WHITE, enlarged, finish, heat, heat_look, picture, square
+from nbhelpers.show.region_depth import check_grid
+from nbhelpers.show.style import FAINT, colour
+
+THRESHOLD = 0.4
+"""Above it a region is a knowledge point, as in :func:`nbhelpers.knowledge.knowledge_points`."""
+
+
+def attack_steps(
+    path: Array,
+    probabilities: Array,
+    regions: Array,
+    original: int,
+    new: int,
+    categories: Sequence[str],
+    grid: tuple[int, int],
+    *,
+    eps: float,
+    alt: str,
+    start: int = -1,
+) -> Figure:
+    """Show an attacked image at the step of a slider, beside what was added to it and what is said of it.
+
+    The perturbation is enlarged around grey until ``eps`` becomes white and ``-eps`` black. Two maps tell how probable
+    the original and the new category are to every region, and bars what the network answers.
+
+    Parameters
+    ----------
+    path : array, (T + 1, 3, H, W)
+        The iterates of one image, in [0, 1], from the clean image on; for instance ``pgd(...)[:, i]``.
+    probabilities : array, (T + 1, C)
+        The network's answer at each step.
+    regions : array, (T + 1, R, C)
+        What every region says at each step, as of :func:`nbhelpers.knowledge.category_probabilities`.
+    original, new : int
+        What the network takes the image for before the attack, and after it, or the target. A title says that the
+        attack failed if the two are the same, or if the last answer is not ``new``.
+    categories : sequence of str
+        The C names.
+    grid : (int, int)
+        Rows and columns of regions; their product is R.
+    eps : float
+        How far the attack may move a pixel, as it was given to :func:`nbhelpers.attacks.pgd`.
+    alt : str
+        What a reader who can't see the figure should know.
+    start : int
+        The step shown first; negative numbers count from the end.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit each other, values are not finite or outside 0 ... 1, a category does not exist, or a pixel
+        moves further than ``eps``.
+
+    Examples
+    --------
+    >>> path = np.full((2, 3, 8, 8), 0.5)
+    >>> path[1] += 0.1
+    >>> regions = [[[0.9, 0.1]], [[0.2, 0.8]]]
+    >>> figure = attack_steps(path, [[0.7, 0.3], [0.4, 0.6]], regions, 0, 1, ["coat", "shirt"], (1, 1), eps=0.1,
+    ...                       alt="A grey square turns from coat to shirt.")
+    >>> figure.table.rows
+    [['0', '0.700', '0.300', 1, 0], ['1', '0.400', '0.600', 0, 1]]
+    """
+    pixels = _read_path(path, check_positive(eps, "eps"))
+    count = len(categories)
+    rows, columns = check_grid(grid)
+    answers = _probabilities(probabilities, "probabilities", (len(pixels), count))
+    said = _probabilities(regions, "regions", (len(pixels), rows * columns, count))
+    for name, category in (("original", original), ("new", new)):
+        if check_whole(category, name, 0) >= count:
+            raise ValueError(f"{name} must be one of {count} categories, counted from 0; got {category}")
+    start = check_start(start, len(pixels))
+    moved = 0.5 + (pixels - pixels[0]) * (0.5 / eps)
+
+    def step(t: int) -> list[dict[str, Any]]:
+        """All that differs between steps: image, perturbation, two maps, bars."""
+        return [
+            picture(enlarged(_bytes(pixels[t]))),
+            picture(_bytes(moved[t])),
+            *(heat(said[t, :, c].reshape(grid)) for c in (original, new)),
+            {"type": "bar", "x": answers[t].round(3).tolist()},
+        ]
+
+    steps = [step(t) for t in range(len(pixels))]
+    plot = make_subplots(
+        2,
+        3,
+        specs=[[{}, {}, {"rowspan": 2}], [{}, {}, None]],
+        subplot_titles=[
+            "attacked image",
+            f"perturbation ×{0.5 / eps:.3g}",
+            "network's P(c)",
+            *(f"p(c | h) for<br>{categories[c]}" for c in (original, new)),
+        ],
+        horizontal_spacing=0.04,
+        vertical_spacing=0.16,
+    )
+    look = heat_look("what a region says, p(c | h)", [0, 0.5, 1])
+    look["colorbar"] |= {"x": 0.33, "xanchor": "center"}  # below the maps, clear of the bars' numbers
+    look |= {
+        "colorscale": ((0, WHITE), (1, ORANGE)),
+        "zmin": 0,
+        "zmax": 1,
+        "hovertemplate": "row %{y}, column %{x}: %{z:.2f}<extra></extra>",
+    }
+    rest = [{"hoverinfo": "skip"}, {"hoverinfo": "skip"}, look, look | {"showscale": False}]
+    for i, (trace, other) in enumerate(zip(steps[start], rest, strict=False)):
+        row, column = 1 + i // 2, 1 + i % 2
+        plot.add_trace(trace | other, row, column)
+        square(plot, row, column)
+    _draw_bars(plot, steps[start][4], categories, original, new)
+    finish(plot)
+    failed = original == new or answers[-1].argmax() != new
+    way = f"{categories[original]} → {categories[new]}" + (": the attack failed" if failed else "")
+    plot.update_layout(title={"text": way, "x": 0.5, "y": 0.98, "yanchor": "top", "font": {"size": 15}}, margin_t=66)
+    plot.frames = [go.Frame(name=str(t), data=data, traces=list(range(5))) for t, data in enumerate(steps)]
+    return Figure(
+        plot,
+        alt=alt,
+        start=start,
+        height=550,
+        table=Table(
+            [
+                "step",
+                *(f"P({categories[c]})" for c in (original, new)),
+                *(f"regions with p({categories[c]} | h) > {THRESHOLD}" for c in (original, new)),
+            ],
+            [
+                [str(t), *(f"{answers[t, c]:.3f}" for c in (original, new))]
+                + [int((said[t, :, c] > THRESHOLD).sum()) for c in (original, new)]
+                for t in range(len(pixels))
+            ],
+        ),
+    )
+
+
+def _draw_bars(plot: go.Figure, lengths: dict[str, Any], categories: Sequence[str], original: int, new: int) -> None:
+    """One bar a category with its name above, so that long names take no width from the bars."""
+    named = {original, new}
+    place = np.arange(len(categories))
+    plot.add_trace(
+        lengths
+        | {
+            "y": (place + 0.15).tolist(),
+            "width": 0.4,
+            "orientation": "h",
+            "marker": {"color": [colour(c) if c in named else FAINT for c in place], "line": {"width": 0}},
+            "hovertext": list(categories),
+            "hovertemplate": "P(%{hovertext}) = %{x:.3f}<extra></extra>",
+        },
+        1,
+        3,
+    )
+    names = [f"<b>{name}</b>" if c in named else name for c, name in enumerate(categories)]
+    plot.add_trace(
+        go.Scatter(
+            x=[0] * len(names),
+            y=place - 0.28,
+            mode="text",
+            text=names,
+            textposition="middle right",
+            textfont={"size": 12},
+            hoverinfo="skip",
+            cliponaxis=False,
+        ),
+        1,
+        3,
+    )
+    plot.update_xaxes(range=[0, 1], tickvals=[0, 0.5, 1], row=1, col=3)
+    plot.update_yaxes(range=[len(names) - 0.5, -0.6], visible=False, row=1, col=3)
+
+
+def _read_path(path: Array, eps: float) -> np.ndarray:
+    """The iterates of one image, float (T + 1, 3, H, W)."""
+    pixels = as_tensor(path, "path").cpu().numpy()
+    if pixels.ndim != 4 or pixels.shape[1] != 3 or len(pixels) < 2:
+        raise ValueError(
+            "path must have shape (T + 1, 3, H, W), at least two iterates of one image, such as pgd(...)[:, 0]; "
+            f"got {pixels.shape}"
+        )
+    if pixels.min() < 0 or pixels.max() > 1:
+        raise ValueError(f"path must lie in [0, 1], found {pixels.min():g} ... {pixels.max():g}")
+    furthest = float(np.abs(pixels - pixels[0]).max())
+    if furthest > eps * (1 + 1e-3):
+        raise ValueError(
+            f"a pixel moves by {furthest:.4g} from path[0], further than eps = {eps:.4g}: give the attack's own eps, "
+            "and the clean image as path[0]"
+        )
+    return pixels
+
+
+def _probabilities(given: Array, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    p = as_tensor(given, name).cpu().numpy()
+    if p.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, from the steps of path, grid and categories; got {p.shape}")
+    if p.min() < 0 or p.max() > 1 + 1e-6:
+        raise ValueError(f"{name} must lie in 0 ... 1, found {p.min():g} ... {p.max():g}; logits need a softmax first")
+    return p
+
+
+def _bytes(image: np.ndarray) -> np.ndarray:
+    """float (3, H, W) in [0, 1] as uint8 (H, W, 3)."""
+    return np.rint(255 * image.clip(0, 1)).astype(np.uint8).transpose(1, 2, 0)
