@@ -9,8 +9,7 @@ from scipy.linalg import orthogonal_procrustes
 from scipy.special import log_softmax
 from scipy.stats import norm, t
 
-from nbhelpers.exercises import PASSED, expect
-from nbhelpers.exercises.attacks import ask
+from nbhelpers.exercises import PASSED, ask, expect
 
 
 def check_mimicry_loss(function: Callable[[np.ndarray, np.ndarray], float]) -> str:

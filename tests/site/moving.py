@@ -7,11 +7,11 @@ from browser import Browser
 PATIENCE = 300  # seconds: 3-D is drawn by the processor here, which other work may keep busy
 
 
-def draw(chapter: Browser, label: str) -> str:
-    """Bring the first figure that shows ``label`` beside its slider into view; what JavaScript calls it."""
+def draw(chapter: Browser, label: str, number: int = 0) -> str:
+    """Bring the figure of that ``number`` with ``label`` beside its slider into view; what JavaScript calls it."""
     figure = (
         "[...document.querySelectorAll('.nbh-figure')]"
-        f".find(f => f.querySelector('.nbh-controls label')?.innerText.trim() === '{label}')"
+        f".filter(f => f.querySelector('.nbh-controls label')?.innerText.trim() === '{label}')[{number}]"
     )
     chapter.run(f"{figure}.scrollIntoView({{block: 'center'}})")
     chapter.wait(f"{figure}.dataset.state === 'ready'", PATIENCE)

@@ -1,0 +1,53 @@
+"""Chapter 4 as a reader of the site has it: an attacked image and the paths of its regions on a slider, no kernel."""
+
+import pytest
+from browser import Browser
+from moving import draw, move
+
+PAGE = "chapters/04_attacks"
+
+
+@pytest.fixture(scope="module")
+def chapter(browser: Browser) -> Browser:
+    browser.open(PAGE)
+    return browser
+
+
+@pytest.mark.parametrize("number", [0, 2], ids=["one image", "what a kernel would let the reader choose"])
+def test_the_slider_changes_the_image_what_was_added_and_what_regions_say(chapter: Browser, number: int) -> None:
+    figure = draw(chapter, "step", number)
+    panels = (
+        f"return {figure}.querySelector('.nbh-plot').data"
+        ".map(t => t.type === 'image' ? t.source : JSON.stringify([t.z, t.x]))"
+    )
+    seen = []
+    for step in (0, 20):
+        move(chapter, figure, step)
+        seen.append(chapter.run(panels))
+    changed = [old != new for old, new in zip(*seen, strict=True)]
+    assert len(changed) >= 5
+    assert all(changed)
+    assert chapter.problems() == []
+
+
+def test_regions_move_along_their_paths_and_are_marked_on_their_images(chapter: Browser) -> None:
+    figure = draw(chapter, "step", 1)
+    markers = (
+        f"return {figure}.querySelector('.nbh-plot').data.filter(t => t.type === 'scatter3d' && t.mode === 'markers')"
+        ".map(t => JSON.stringify([t.x, t.y, t.z]))"
+    )
+    seen = []
+    for step in (0, 20):
+        move(chapter, figure, step)
+        seen.append(chapter.run(markers))
+    assert sum(old != new for old, new in zip(*seen, strict=True)) >= 4  # one trace a type
+    assert chapter.run(f"return {figure}.querySelectorAll('.nbh-mark').length") >= 8
+    for kind in ("direct", "rebuilt", "awakened", "damaged"):
+        assert kind in chapter.run(f"return {figure}.querySelector('details').textContent")
+    assert chapter.problems() == []
+
+
+def test_the_success_rates_are_printed(chapter: Browser) -> None:
+    printed = chapter.run("return [...document.querySelectorAll('.output.stream')].map(o => o.innerText).join(' ')")
+    assert "eps 1/255: fooled" in printed
+    assert "Tiny ImageNet: of" in printed
