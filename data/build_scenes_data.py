@@ -18,7 +18,6 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import skimage
 from PIL import Image
 
 from nbhelpers.store import replace_file
@@ -62,6 +61,8 @@ def register(entries: dict[str, dict[str, str]]) -> None:
 
 
 def main() -> None:
+    import skimage  # not needed by those who only register files
+
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fashion-mnist", type=Path, default=DEBIAN, help="folder with the four original .gz files")
     folder = parser.parse_args().fashion_mnist
