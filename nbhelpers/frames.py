@@ -53,9 +53,10 @@ class Portrait:
 def portray(activations: Activations, reference: Portrait | None = None, *, grid: int = GRID) -> Portrait:
     """Fit the sample and the regional features of one network, in the frame of another where one is given.
 
-    Two networks share no axes: any turn of all directions fits equally well. So a student's sample features are turned,
-    by the orthogonal Procrustes solution, to where its teacher puts the same images; then its regions are fitted to
-    them. Lengths need no such step: both are evidence in the units of one curve :math:`\\kappa(l)`.
+    Two networks share no axes: any turn of all directions fits equally well, and some arrangements of the categories
+    fit nearly equally well. So a student's sample features start where a linear map of them comes closest to its
+    teacher's embedding of the same images, and are in the end turned to it (orthogonal Procrustes); then its regions
+    are fitted to them. Lengths need no such step: both are evidence in the units of one curve :math:`\\kappa(l)`.
 
     Parameters
     ----------
@@ -71,11 +72,15 @@ def portray(activations: Activations, reference: Portrait | None = None, *, grid
     ValueError
         If the reference shows other images, and as :func:`~nbhelpers.regional.regional_features`.
     """
-    samples = SampleProjection().fit(activations.features, activations.logits)
-    if reference is not None:
+    features, logits = activations.features, activations.logits
+    if reference is None:
+        samples = SampleProjection().fit(features, logits)
+    else:
         if not np.array_equal(reference.activations.labels, activations.labels):
             raise ValueError("a common frame needs the same images in the same order, but the labels differ")
-        samples.align(activations.features, reference.embedding)
+        start = SampleProjection()
+        start.components_ = np.linalg.lstsq(features, reference.embedding, rcond=None)[0].T
+        samples = SampleProjection().fit(features, logits, init=start).align(features, reference.embedding)
     return Portrait(activations, samples, regional_features(activations, samples, grid=grid))
 
 

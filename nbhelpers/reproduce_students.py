@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import numpy as np
-from scipy.linalg import orthogonal_procrustes
 
+from nbhelpers.activations import Activations
 from nbhelpers.datasets.base import ImageSet
 from nbhelpers.distillation import LESSONS
 from nbhelpers.frames import Portrait, portray, turn
 from nbhelpers.networks import Network, record
-from nbhelpers.regional import GRID
+from nbhelpers.regional import GRID, regional_features
 from nbhelpers.reproduce_regions import count_row
 from nbhelpers.samples import SampleProjection
 from nbhelpers.study import Study
@@ -74,16 +75,21 @@ def student_row(network: Network, teacher: Portrait, images: ImageSet) -> dict[s
     """Counts of one student, and how its regions differ from the teacher's by the choice of a common frame."""
     seen = portrait(network, images, teacher)
     mine, theirs = seen.regions[DEEPEST], teacher.regions[DEEPEST]
-    features, logits = seen.activations.features, seen.activations.logits
-    own = SampleProjection().fit(features, logits).transform(features)
-    back, _ = orthogonal_procrustes(seen.embedding, own)
     frames = {
-        "not turned": mine.h @ back.astype(mine.h.dtype),
-        "turned by samples": mine.h,
+        "turned only": turned_only(seen.activations, teacher),
+        "started and turned": mine.h,
         "turned by regions": turn(mine.h, theirs.h),
         "teacher's projection": theirs.projection.transform(mine.raw),
     }
     return {"layers": layer_rows(seen), "frames": {name: difference(h, theirs.h) for name, h in frames.items()}}
+
+
+def turned_only(activations: Activations, teacher: Portrait) -> np.ndarray:
+    """Regional features in a frame whose sample features were fitted with no eye on the teacher's, then turned."""
+    samples = SampleProjection().fit(activations.features, activations.logits)
+    samples.align(activations.features, teacher.embedding)
+    deepest = replace(activations, regions={DEEPEST: activations.regions[DEEPEST]})
+    return regional_features(deepest, samples)[DEEPEST].h
 
 
 def difference(student: np.ndarray, teacher: np.ndarray) -> dict[str, Any]:

@@ -21,18 +21,14 @@ RECIPE = Recipe(epochs=4, batch_size=8, learning_rate=0.02, checkpoints=2)  # 16
 SHORT = replace(RECIPE, epochs=2)
 
 
-@pytest.fixture(scope="module")
-def taught(tmp_path_factory):
-    """A teacher that tells dark from light."""
-    network = tiny_network(3)
-    recipe = Recipe(epochs=8, batch_size=8, checkpoints=2)
-    training.train(network, tiny_set(64), tmp_path_factory.mktemp("teacher"), recipe)
-    return network.eval()
-
-
 @pytest.fixture
-def teacher(taught):
-    return copy.deepcopy(taught)
+def teacher():
+    """It has learned nothing: enough for all but the tests of what students learn."""
+    return tiny_network(3).eval()
+
+
+def build(categories=2, width=0.05, input_size=32, seed=0):
+    return networks.build("vgg16", categories, width=width, input_size=input_size, seed=seed)
 
 
 def unit(images):
@@ -78,6 +74,13 @@ def test_mimicry_is_the_relative_squared_error(teacher):
         assert loss_of(Mimicry(teacher, layer), student, images) == pytest.approx(expected, rel=1e-4)
 
 
+def test_dropout_does_not_come_between_a_mimic_and_its_teacher(teacher):
+    same_network = copy.deepcopy(teacher)
+    for module in same_network.modules():
+        module.training = isinstance(module, nn.Dropout)
+    assert Mimicry(teacher, "fc").loss(same_network, unit(tiny_set()), None) == 0
+
+
 def test_saying_nothing_costs_one(teacher):
     silent = tiny_network(1)
     nn.init.zeros_(silent.body.classifier[3].weight)
@@ -121,20 +124,22 @@ def test_the_rest_learns_from_true_labels(teacher):
 # Lessons.
 
 
-@pytest.mark.parametrize("lesson, at_most", [("conv_53", 0.5), ("fc", 0.85)])
-def test_a_mimicking_student_comes_near_its_teacher(tmp_path, teacher, lesson, at_most):
-    student, fresh = tiny_network(1), tiny_set(32, seed=9)
-    objective = Mimicry(teacher, lesson)
-    assert loss_of(objective, student, fresh) > 0.9  # no better than saying nothing
-    distill(student, teacher, tiny_set(64), tmp_path, lesson, RECIPE)
-    assert loss_of(objective, student, fresh) < at_most
+@pytest.fixture(scope="module")
+def wise(tmp_path_factory):
+    """A teacher that tells dark from light, wide enough that what its students learn does not hang on their seeds."""
+    network = build(width=0.125)
+    training.train(network, tiny_set(64), tmp_path_factory.mktemp("teacher"), replace(RECIPE, epochs=6))
+    return network.eval()
 
 
-def test_soft_labels_bring_a_student_near_its_teacher(tmp_path, teacher):
-    student, fresh = tiny_network(1), tiny_set(32, seed=9)
-    before = loss_of(SoftLabels(teacher, 4.0), student, fresh)
-    distill(student, teacher, tiny_set(64), tmp_path, "soft", replace(RECIPE, epochs=8))
-    assert loss_of(SoftLabels(teacher, 4.0), student, fresh) < before / 2
+@pytest.mark.parametrize("lesson", ["conv_53", "fc", "soft"])
+def test_students_come_near_their_teacher(tmp_path, wise, lesson):
+    student, fresh = build(width=0.125, seed=1), tiny_set(32, seed=9)
+    objective = SoftLabels(wise, 4.0) if lesson == "soft" else Mimicry(wise, lesson)
+    before = loss_of(objective, student, fresh)
+    assert before > (2 if lesson == "soft" else 0.9)  # a mimic costs 1 where it says nothing
+    distill(student, wise, tiny_set(64), tmp_path, lesson, replace(RECIPE, epochs=6, learning_rate=0.005))
+    assert loss_of(objective, student, fresh) < 0.75 * min(before, 1 if lesson != "soft" else before)
 
 
 @pytest.mark.parametrize("lesson", ["conv_12", "conv_53", "fc"])
@@ -242,7 +247,7 @@ def test_a_finished_student_is_read_not_trained_again(tmp_path, teacher, monkeyp
 # Refusals.
 
 
-@pytest.mark.parametrize("first, second", itertools.permutations(LESSONS, 2))
+@pytest.mark.parametrize("first, second", list(itertools.permutations(LESSONS, 2)))
 def test_the_folder_of_another_lesson_is_refused(tmp_path, teacher, monkeypatch, first, second):
     with monkeypatch.context() as patch:
         patch.setattr(training, "augment", None)  # the folder is claimed before the first batch
@@ -276,10 +281,6 @@ def test_impossible_temperatures_are_refused(tmp_path, teacher, temperature):
 def part_of(network, layers):
     """A network that names fewer of its layers."""
     return networks.Network(network.body, {k: network._layer_paths[k] for k in layers}, network._head_path)
-
-
-def build(categories=2, width=0.05, input_size=32):
-    return networks.build("vgg16", categories, width=width, input_size=input_size)
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_every_key_of_the_students_is_recorded_and_their_seeds_differ(tiny):
     assert all(first[lesson] != second[lesson] for lesson in LESSONS)
     for row in result["students"]["0"].values():
         assert 0 <= row["accuracy"] <= 1
-        assert list(row["frames"]) == ["not turned", "turned by samples", "turned by regions", "teacher's projection"]
+        assert list(row["frames"]) == ["turned only", "started and turned", "turned by regions", "teacher's projection"]
 
 
 def test_students_are_read_where_they_were_trained(tiny, monkeypatch):

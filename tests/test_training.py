@@ -163,6 +163,11 @@ def test_augmentation_keeps_shape_range_and_its_seed():
     assert not torch.allclose(first, images)
 
 
+def test_a_warmup_of_exactly_one_step(tmp_path):
+    training.train(tiny_network(), tiny_set(16), tmp_path, training.Recipe(epochs=5, batch_size=8, warmup=0.1))
+    assert (tmp_path / "step-000010.safetensors").exists()
+
+
 class Tail(training.TrueLabels):
     """True labels for what follows conv_53, until the given number of batches has been seen."""
 
