@@ -93,9 +93,13 @@ def turned_only(activations: Activations, teacher: Portrait) -> np.ndarray:
 
 
 def difference(student: np.ndarray, teacher: np.ndarray) -> dict[str, Any]:
-    """Fig. 9 right in numbers: quantiles over regions of 1 - cos, and of the student's strength minus the teacher's."""
+    """Fig. 9 right in numbers: quantiles of 1 - cos, and of the student's strength minus the teacher's.
+
+    Directions are compared where the teacher's region is stronger than its mean: a weak region's direction means little.
+    """
     orientation, strength = changes(np.stack([student, teacher]))
-    kinds = {"orientation": orientation, "strength": strength}
+    length = np.linalg.norm(teacher, axis=2)
+    kinds = {"orientation": orientation[length > length.mean()], "strength": strength}
     found = {
         name: dict(zip(map(str, QUANTILES), np.percentile(v, QUANTILES), strict=True)) for name, v in kinds.items()
     }

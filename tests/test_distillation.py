@@ -137,9 +137,10 @@ def test_students_come_near_their_teacher(tmp_path, wise, lesson):
     student, fresh = build(width=0.125, seed=1), tiny_set(32, seed=9)
     objective = SoftLabels(wise, 4.0) if lesson == "soft" else Mimicry(wise, lesson)
     before = loss_of(objective, student, fresh)
-    assert before > (2 if lesson == "soft" else 0.9)  # a mimic costs 1 where it says nothing
+    at_most = before / 2 if lesson == "soft" else 0.75  # a mimic costs 1 where it says nothing
+    assert before > 0.9
     distill(student, wise, tiny_set(64), tmp_path, lesson, replace(RECIPE, epochs=6, learning_rate=0.005))
-    assert loss_of(objective, student, fresh) < 0.75 * min(before, 1 if lesson != "soft" else before)
+    assert loss_of(objective, student, fresh) < at_most
 
 
 @pytest.mark.parametrize("lesson", ["conv_12", "conv_53", "fc"])
@@ -212,11 +213,9 @@ class Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize(
-    "lesson, batch", [("conv_53", 2), ("conv_53", 10), ("conv_53", 18), ("fc", 18), ("soft", 10), ("alone", 10)]
-)
+@pytest.mark.parametrize("lesson, batch", [("conv_53", 10), ("conv_53", 18), ("soft", 10)])
 def test_a_killed_run_ends_with_the_same_bits(tmp_path, teacher, monkeypatch, lesson, batch):
-    """Killed in the first epoch, in a later one (4 batches each), and in the second stage."""
+    """Killed in the third epoch (of 4 batches each), or in the second stage."""
     seen, augment = [], training.augment
 
     def breaks(*arguments):

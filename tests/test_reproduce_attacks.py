@@ -140,3 +140,12 @@ def test_a_student_that_is_half_as_strong_is_so_in_every_quantile():
     assert row["orientation_mean"] == pytest.approx(0, abs=1e-12)
     strengths = np.linalg.norm(teacher, axis=2)
     assert row["strength"]["50"] == pytest.approx(-np.median(strengths) / 2)
+
+
+def test_directions_are_compared_where_the_teacher_is_strong():
+    teacher = np.zeros((1, 4, 3))
+    teacher[0, :, 0] = [3, 3, 0.1, 0.1]
+    student = teacher.copy()
+    student[0, 2:] = [0, 1, 0]  # only weak regions turn
+    student[0, 1] = [0, 3, 0]
+    assert difference(student, teacher)["orientation_mean"] == 0.5
