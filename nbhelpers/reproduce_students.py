@@ -95,7 +95,7 @@ def turned_only(activations: Activations, teacher: Portrait) -> np.ndarray:
 def difference(student: np.ndarray, teacher: np.ndarray) -> dict[str, Any]:
     """Fig. 9 right in numbers: quantiles of 1 - cos, and of the student's strength minus the teacher's.
 
-    Directions are compared where the teacher's region is stronger than its mean: a weak region's direction means little.
+    Directions are compared where the teacher's region is stronger than the mean: weak ones' directions mean little.
     """
     orientation, strength = changes(np.stack([student, teacher]))
     length = np.linalg.norm(teacher, axis=2)
