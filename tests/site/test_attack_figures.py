@@ -1,18 +1,14 @@
 """The figures of attacks on pages of their own: sliders, the legend, marks on images, themes and narrow screens."""
 
-import functools
-import shutil
-import threading
 from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from importlib import resources
 
 import numpy as np
 import pytest
-from browser import Browser, start
+from browser import Browser
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from serving import PAGE, browse
 
 from nbhelpers import show
 
@@ -25,10 +21,6 @@ EPS = 8 / 255
 FIGURE = "document.querySelector('.nbh-figure')"
 PLOT = "document.querySelector('.nbh-plot')"
 EYE = f"{PLOT}._fullLayout.scene._scene.getCamera().eye"
-PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Figures</title>
-<link rel="icon" href="data:,">
-<meta name="viewport" content="width=device-width"><meta name="nbhelpers-plotly" content="plotly.min.js">
-</head><body><main><h1>Figures</h1>{body}</main></body></html>"""
 
 
 @pytest.fixture(scope="module")
@@ -64,17 +56,9 @@ def figures(
             {str(t): points for t, points in enumerate(h)}, *shared, picked=(1, 2), slider="step", alt="All regions."
         ),
     }
-    folder = tmp_path_factory.mktemp("figures")
-    for name, figure in drawn.items():
-        (folder / f"{name}.html").write_text(PAGE.format(body=figure.html()), encoding="utf-8")
-    with resources.as_file(resources.files("plotly") / "package_data/plotly.min.js") as plotly:
-        shutil.copy(plotly, folder)
-    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(folder))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        with start(f"http://127.0.0.1:{server.server_port}/") as browser:
-            yield browser
-        server.shutdown()
+    pages = {name: PAGE.format(body=figure.html()) for name, figure in drawn.items()}
+    with browse(pages, tmp_path_factory.mktemp("figures")) as browser:
+        yield browser
 
 
 def open_(figures: Browser, page: str, size: tuple[int, int] = (1280, 1200)) -> Browser:

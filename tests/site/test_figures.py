@@ -1,18 +1,14 @@
 """The figures on a page of their own, in a browser with the network closed."""
 
-import functools
-import shutil
-import threading
 from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from importlib import resources
 
 import numpy as np
 import pytest
-from browser import Browser, start
+from browser import Browser
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from serving import browse
 
 from nbhelpers import show
 
@@ -49,18 +45,13 @@ def figures(embeddings: np.ndarray, tmp_path_factory: pytest.TempPathFactory) ->
         alt="Bags above, boots on the right.",
     )
     curve = show.kappa_slider({"1": lambda strength: strength, "2": lambda strength: 2 * strength}, alt="Two slopes.")
-    folder = tmp_path_factory.mktemp("figures")
     body = f"{space.html()}<div style='height:5000px'></div>{curve.html()}"
-    (folder / "space.html").write_text(PAGE.format(plotly="plotly.min.js", body=body), encoding="utf-8")
-    (folder / "lost.html").write_text(PAGE.format(plotly="nowhere.js", body=space.html()), encoding="utf-8")
-    with resources.as_file(resources.files("plotly") / "package_data/plotly.min.js") as plotly:
-        shutil.copy(plotly, folder)
-    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(folder))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        with start(f"http://127.0.0.1:{server.server_port}/") as browser:
-            yield browser
-        server.shutdown()
+    pages = {
+        "space": PAGE.format(plotly="plotly.min.js", body=body),
+        "lost": PAGE.format(plotly="nowhere.js", body=space.html()),
+    }
+    with browse(pages, tmp_path_factory.mktemp("figures")) as browser:
+        yield browser
 
 
 @pytest.fixture
