@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 Array = np.ndarray | torch.Tensor
 
@@ -33,8 +34,9 @@ def as_tensor(
         If ``x`` is not numeric, has the wrong number of axes, is empty, or holds NaN or infinities.
     """
     try:
-        # A copy of a read-only array, because torch warns that it could write to it; nothing here would.
-        tensor = x.detach() if isinstance(x, torch.Tensor) else torch.as_tensor(np.require(x, requirements="W"))
+        # A copy of a read-only array, because torch warns that it could write to it; nothing here would. Torch reads
+        # no array that runs backwards, such as a mirrored image, and its order in memory must not decide what is drawn.
+        tensor = x.detach() if isinstance(x, torch.Tensor) else torch.as_tensor(np.require(x, requirements=("C", "W")))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be an array of numbers, got {type(x).__name__}: {error}") from None
     axes = (ndim,) if isinstance(ndim, int) else ndim
@@ -50,6 +52,21 @@ def as_tensor(
                 f"{name} holds {bad} NaN or infinite values of {tensor.numel()}; remove or repair them first"
             )
     return tensor.to(device=device, dtype=dtype)
+
+
+def read_pixels(images: Array, name: str = "images", *, ndim: int = 4) -> torch.Tensor:
+    """Images in [0, 1] as float32 on the CPU, or a ``ValueError`` that shows what was given."""
+    pixels = as_tensor(images, name, ndim=ndim)
+    low, high = float(pixels.min()), float(pixels.max())
+    if low < 0 or high > 1:
+        raise ValueError(f"{name} must lie in [0, 1], found {low:g} ... {high:g}; divide uint8 pixels by 255")
+    return pixels
+
+
+def check_evaluating(model: nn.Module, name: str = "model") -> None:
+    """Batch statistics and dropout would make what it says, and its gradient, another at every call."""
+    if any(module.training for module in model.modules()):
+        raise ValueError(f"the {name}, or a part of it, is in training mode; call {name}.eval() first")
 
 
 def like(result: torch.Tensor, given: Any) -> Any:

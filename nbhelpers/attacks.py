@@ -9,12 +9,13 @@ from tqdm import tqdm
 
 from nbhelpers._checks import (
     Array,
-    as_tensor,
+    check_evaluating,
     check_labels,
     check_positive,
     check_same_length,
     check_whole,
     like,
+    read_pixels,
     resolve_device,
 )
 
@@ -75,10 +76,11 @@ def pgd(
     ------
     ValueError
         If images lie outside [0, 1] or are not finite, labels are no categories of the model, a size is not positive,
-        the model is in training mode, or it does not give one row of finite logits an image.
+        the model is in training mode, or it does not give one row of finite logits an image and their gradient.
 
     Examples
     --------
+    >>> import numpy as np
     >>> model = nn.Sequential(nn.Flatten(), nn.Linear(3, 2, bias=False)).eval()
     >>> _ = nn.init.constant_(model[1].weight[0], 1), nn.init.constant_(model[1].weight[1], -1)
     >>> path = pgd(model, np.full((1, 3, 1, 1), 0.5), [0], eps=0.1, step=0.06, steps=2)
@@ -106,13 +108,15 @@ def pgd(
             x = start.to(where, memory_format=torch.channels_last)
             low, high = (x - eps).clamp(min=0), (x + eps).clamp(max=1)
             if random_start:
-                noise = torch.empty_like(start).uniform_(-eps, eps, generator=generator)
+                noise = torch.empty(start.shape).uniform_(-eps, eps, generator=generator)
                 x = (start + noise).clamp(0, 1).to(x)
             path[0, rows] = x.cpu()
             for t in range(steps):
                 x = x.detach().requires_grad_()
                 loss = F.cross_entropy(_logits(model, x), y, reduction="sum")
                 slope = torch.autograd.grad(loss, x)[0]
+                if slope.isnan().any():
+                    raise ValueError(f"the gradient holds NaN at step {t + 1}: the model has no derivative there")
                 x = torch.clamp(x.detach() + sign * slope.sign(), low, high)
                 path[t + 1, rows] = x.cpu()
                 bar.update(len(rows))
@@ -123,7 +127,7 @@ def random_path(path: Array, random_state: int = 0) -> Array:
     """The control of an attack: every pixel is moved as far as the attack moved it, but up or down by lot.
 
     One lot holds for all iterates, so that the control, too, moves step by step. All norms of the perturbation are
-    those of the attack, at every step. Where [0, 1] leaves no room the other way, the pixel goes the attack's.
+    those of the attack, at every step. A pixel that would leave [0, 1] on the other way goes the attack's throughout.
 
     Parameters
     ----------
@@ -139,35 +143,17 @@ def random_path(path: Array, random_state: int = 0) -> Array:
 
     Examples
     --------
+    >>> import numpy as np
     >>> path = np.array([0.5, 0.6, 0.7]).reshape(3, 1, 1, 1, 1) * np.ones((3, 1, 3, 4, 4))
     >>> moved = random_path(path)[-1] - path[0]
     >>> np.unique(moved.round(6))
     array([-0.2,  0.2])
     """
-    given = read_pixels(path, ndim=5)
-    start = given[0]
-    sign = torch.randint(0, 2, start.shape, generator=torch.Generator().manual_seed(random_state)).mul_(2).sub_(1)
-    control = torch.empty_like(given)
-    for t, iterate in enumerate(given):
-        moved = iterate - start
-        other = start + sign * moved
-        control[t] = torch.where((other < 0) | (other > 1), iterate, other)
-    return like(control, path)
-
-
-def read_pixels(images: Array, ndim: int = 4) -> torch.Tensor:
-    """Images in [0, 1] as float32 on the CPU, or a ``ValueError`` that shows what was given."""
-    pixels = as_tensor(images, "images", ndim=ndim)
-    low, high = float(pixels.min()), float(pixels.max())
-    if low < 0 or high > 1:
-        raise ValueError(f"images must lie in [0, 1], found {low:g} ... {high:g}; divide uint8 pixels by 255")
-    return pixels
-
-
-def check_evaluating(model: nn.Module) -> None:
-    """Batch statistics and dropout would make the gradient another at every call."""
-    if any(module.training for module in model.modules()):
-        raise ValueError("the model, or a part of it, is in training mode; call model.eval() first")
+    given = read_pixels(path, "path", ndim=5)
+    twice = 2 * given[0]
+    lot = torch.randint(0, 2, twice.shape, generator=torch.Generator().manual_seed(random_state)) == 0
+    mirrored = lot & (given.amax(dim=0) <= twice) & (given.amin(dim=0) >= twice - 1)
+    return like(torch.where(mirrored, twice - given, given), path)
 
 
 def _logits(model: nn.Module, x: torch.Tensor) -> torch.Tensor:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nbhelpers._checks import check_positive, resolve_device
+from nbhelpers._checks import check_evaluating, check_positive, resolve_device
 from nbhelpers.datasets.base import ImageSet
 from nbhelpers.networks import Network, tapped
 from nbhelpers.shapley import tail_of
@@ -98,7 +98,7 @@ def distill(
         objective = SoftLabels(teacher, temperature)
         return train(student, images, folder, recipe, seed=seed, objective=objective, device=device)[-1]
     mimicry = replace(recipe, learning_rate=MIMICRY_RATE * recipe.learning_rate)
-    train(student, images, folder / "mimic", mimicry, seed=seed, objective=Mimicry(teacher, lesson), device=device)
+    train(student, images, folder, mimicry, seed=seed, objective=Mimicry(teacher, lesson), device=device)
     rest = replace(recipe, epochs=max(1, recipe.epochs // 4))
     return train(student, images, folder / "rest", rest, seed=seed, objective=Rest(lesson), device=device)[-1]
 
@@ -180,8 +180,7 @@ def check_pupil(student: Network, teacher: Network, lesson: str, images: ImageSe
     if lesson not in (ALONE, SOFT) and lesson not in teacher.layers:
         known = ", ".join((ALONE, SOFT, *teacher.layers))
         raise ValueError(f"unknown lesson {lesson!r}; there are {known}")
-    if teacher.training:
-        raise ValueError("the teacher is in training mode, so what it says would change; call teacher.eval() first")
+    check_evaluating(teacher, "teacher")
     outputs = student.head.out_features, teacher.head.out_features
     if outputs != (len(images.categories),) * 2:
         raise ValueError(

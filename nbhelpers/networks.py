@@ -13,7 +13,7 @@ from torch import nn
 from torchvision.models import vgg
 from tqdm import tqdm
 
-from nbhelpers._checks import check_positive, check_same_length, resolve_device
+from nbhelpers._checks import Array, check_positive, check_same_length, read_pixels, resolve_device
 from nbhelpers.activations import Activations
 from nbhelpers.datasets.base import ImageSet
 from nbhelpers.matching import pool_regions
@@ -149,7 +149,7 @@ def record(
     layers: Sequence[str] = (),
     *,
     grid: int | None = None,
-    pixels: np.ndarray | None = None,
+    pixels: Array | None = None,
     batch_size: int = 100,
     device: str | torch.device = "auto",
 ) -> Activations:
@@ -166,7 +166,7 @@ def record(
     grid : int, optional
         Average every layer to this many regions a side, as :func:`~nbhelpers.matching.pool_regions` does; by default
         layers keep their own grids.
-    pixels : float32 (N, 3, H, W), optional
+    pixels : (N, 3, H, W), optional
         What the network sees in place of the images, in [0, 1], such as an iterate of an attack on them.
     batch_size : int
         Images a forward pass; bounds the memory.
@@ -182,9 +182,9 @@ def record(
     ------
     ValueError
         If a layer does not exist (the message lists those that do), its own grid is coarser than ``grid``, or
-        ``pixels`` are not one for each image.
+        ``pixels`` are not one for each image, or lie outside [0, 1].
     """
-    seen = images.images if pixels is None else pixels
+    seen = torch.from_numpy(images.images) if pixels is None else read_pixels(pixels, "pixels")
     check_same_length(images=images.labels, pixels=seen)
     named = network.layers
     unknown = [layer for layer in layers if layer not in named]
@@ -196,7 +196,7 @@ def record(
     parts: dict[str, list[np.ndarray]] = {"logits": [], "features": [], **{layer: [] for layer in layers}}
     try:
         with torch.inference_mode(), tapped({k: named[k] for k in layers}, {"features": network.head}) as caught:
-            for batch in tqdm(torch.split(torch.from_numpy(seen), batch_size), "recording", delay=2):
+            for batch in tqdm(seen.split(batch_size), "recording", delay=2):
                 x = to_unit(batch, where) if pixels is None else batch.to(where, memory_format=torch.channels_last)
                 caught["logits"] = network(x)
                 for key, collected in parts.items():

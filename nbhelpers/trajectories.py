@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
-from nbhelpers._checks import Array, as_tensor, check_labels, check_positive, check_same_length
+from nbhelpers._checks import Array, as_tensor, check_labels, check_positive, check_same_length, read_pixels
 from nbhelpers.datasets.base import ImageSet
 from nbhelpers.kappa import KappaCurve
 from nbhelpers.knowledge import category_probabilities
@@ -55,14 +56,14 @@ class Trail:
 
 
 def follow(
-    network: Network, path: np.ndarray, images: ImageSet, fitted: Mapping[str, RegionalFeatures], **options: Any
+    network: Network, path: Array, images: ImageSet, fitted: Mapping[str, RegionalFeatures], **options: Any
 ) -> Trail:
     """Project the regional features of every iterate as those of the clean images were projected.
 
     Parameters
     ----------
     network : Network
-    path : float32 (T + 1, N, 3, H, W)
+    path : (T + 1, N, 3, H, W)
         As of :func:`~nbhelpers.attacks.pgd`.
     images : ImageSet
         The N images that were attacked.
@@ -74,18 +75,25 @@ def follow(
     Raises
     ------
     ValueError
-        If no layer is given, its features were not fitted on this network, or path and images do not fit.
+        If no layer is given, its features were not fitted on this network, are all zero, or lie on another grid than
+        those of another layer; if path and images do not fit, or the path leaves [0, 1].
     """
     if not fitted:
         raise ValueError("no layer to follow; give the regional features of at least one")
-    grid = next(iter(fitted.values())).grid[0]
-    scale = {layer: 1 / view.strength.mean() for layer, view in fitted.items()}
+    grids = {layer: view.grid for layer, view in fitted.items()}
+    if len(set(grids.values())) > 1:
+        raise ValueError(f"all layers must lie on one grid, got {grids}; fit them with one grid")
+    grid = next(iter(grids.values()))[0]
+    strength = {layer: view.strength.mean() for layer, view in fitted.items()}
+    silent = [layer for layer, mean in strength.items() if mean == 0]
+    if silent:
+        raise ValueError(f"all regional features of {', '.join(silent)} are zero: no strength to measure with")
     logits, h = [], {layer: [] for layer in fitted}
-    for pixels in path:
+    for pixels in read_pixels(path, "path", ndim=5):
         found = record(network, images, tuple(fitted), grid=grid, pixels=pixels, **options)
         logits.append(found.logits)
         for layer, view in fitted.items():
-            h[layer].append(scale[layer] * view.projection.transform(found.regions[layer]))
+            h[layer].append(view.projection.transform(found.regions[layer]) / strength[layer])
     return Trail(np.stack(logits), {layer: np.stack(steps) for layer, steps in h.items()})
 
 
@@ -214,8 +222,7 @@ def trajectory_types(
         if not low <= value <= 1:
             raise ValueError(f"{name} must lie in {low} ... 1, got {value!r}")
     steps = as_tensor(h, "h", ndim=4, dtype=torch.float64).numpy()
-    mu = as_tensor(directions, "directions", ndim=2, dtype=torch.float64).numpy()
-    mu = mu / np.linalg.norm(mu, axis=1, keepdims=True)
+    mu = F.normalize(as_tensor(directions, "directions", ndim=2, dtype=torch.float64), dim=1).numpy()
     p = category_probabilities(steps[-1], mu, weights, kappa=kappa)
     before, after = check_labels(original, len(mu)), check_labels(new, len(mu))
     check_same_length(h=steps[0], original=before, new=after)
