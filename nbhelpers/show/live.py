@@ -75,8 +75,8 @@ class Explore:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         # Not captured by the widget: a client without a screen would answer on the channel on which it awaits our
         # reply, and now and then it then waits for ever.
-        self.output.outputs = ()
-        self.output.append_display_data(self.figure)
+        shown = {"output_type": "display_data", "data": self.figure._repr_mimebundle_(), "metadata": {}}
+        self.output.outputs = (shown,)
         view = ipywidgets.VBox([*self.controls.values(), self.output])
         names = html.escape(", ".join(widget.description for widget in self.controls.values()))
         note = f'<p class="nbh-live">With a live kernel you choose here: {names}.</p>'

@@ -43,6 +43,8 @@ class Picture:
     def __init__(self, panels: MatplotlibFigure | Sequence[MatplotlibFigure], *, alt: str) -> None:
         self.panels = [panels] if isinstance(panels, MatplotlibFigure) else list(panels)
         if not alt.strip():
+            for panel in self.panels:
+                plt.close(panel)
             raise ValueError("alt is empty: say in a sentence what the picture shows, for readers who can't see it")
         if not self.panels:
             raise ValueError("panels is empty: give at least one matplotlib figure")
