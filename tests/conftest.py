@@ -2,7 +2,6 @@
 
 import os
 
-import matplotlib.pyplot as plt
 import pytest
 from hypothesis import settings
 
@@ -16,4 +15,6 @@ os.environ["MPLBACKEND"] = "agg"
 @pytest.fixture(autouse=True)
 def _no_figure_left_by_others() -> None:
     """Tests that count open matplotlib figures count their own only."""
+    import matplotlib.pyplot as plt  # after the backend is chosen
+
     plt.close("all")
