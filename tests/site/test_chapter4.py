@@ -25,8 +25,7 @@ def test_the_slider_changes_the_image_what_was_added_and_what_regions_say(chapte
         move(chapter, figure, step)
         seen.append(chapter.run(panels))
     changed = [old != new for old, new in zip(*seen, strict=True)]
-    assert len(changed) >= 5
-    assert all(changed)
+    assert sum(changed) >= 5  # image, what was added, two maps, bars; names of the bars stay
     assert chapter.problems() == []
 
 
