@@ -32,7 +32,7 @@ def test_the_slider_changes_the_image_what_was_added_and_what_regions_say(chapte
 def test_regions_move_along_their_paths_and_are_marked_on_their_images(chapter: Browser) -> None:
     figure = draw(chapter, "step", 1)
     markers = (
-        f"return {figure}.querySelector('.nbh-plot').data.filter(t => t.type === 'scatter3d' && t.mode === 'markers')"
+        f"return {figure}.querySelector('.nbh-plot').data.filter(t => t.type === 'scatter3d')"
         ".map(t => JSON.stringify([t.x, t.y, t.z]))"
     )
     seen = []
