@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import nn
 
 from nbhelpers._checks import check_evaluating, check_positive, resolve_device
 from nbhelpers.datasets.base import ImageSet
-from nbhelpers.networks import Network, tapped
-from nbhelpers.shapley import tail_of
-from nbhelpers.training import Recipe, TrueLabels, train
+from nbhelpers.networks import Network, evaluating
+from nbhelpers.objectives import Mimicry, Rest, SoftLabels, features_of
+from nbhelpers.training import Recipe, train
 
 ALONE, SOFT = "alone", "soft"
 LESSONS = ("conv_53", "fc", SOFT, ALONE)
@@ -103,78 +99,6 @@ def distill(
     return train(student, images, folder / "rest", rest, seed=seed, objective=Rest(lesson), device=device)[-1]
 
 
-@dataclass(frozen=True)
-class Mimicry:
-    """Mean squared difference to the teacher's features of one layer, in units of their mean square."""
-
-    teacher: Network
-    layer: str
-
-    def describe(self) -> dict[str, Any]:
-        return {"mimics": self.layer, "teacher_sha256": digest(self.teacher)}
-
-    def part(self, network: Network) -> nn.Module:
-        return network
-
-    def loss(self, network: Network, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        for module in network.modules():
-            if isinstance(module, nn.Dropout):
-                module.eval()  # a feature that is switched off at random cannot be like the teacher's
-        with torch.no_grad():
-            wanted = features_of(self.teacher, self.layer, images)
-        found = features_of(network, self.layer, images)
-        return (found - wanted).square().mean() / wanted.square().mean().clamp(min=1e-12)
-
-
-@dataclass(frozen=True)
-class SoftLabels:
-    """Hinton's distillation: divergence from the teacher's softened probabilities, times the temperature squared."""
-
-    teacher: Network
-    temperature: float
-
-    def describe(self) -> dict[str, Any]:
-        return {"soft_labels": self.temperature, "teacher_sha256": digest(self.teacher)}
-
-    def part(self, network: Network) -> nn.Module:
-        return network
-
-    def loss(self, network: Network, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        with torch.no_grad():
-            wanted = (self.teacher(images).float() / self.temperature).log_softmax(dim=1)
-        found = (network(images).float() / self.temperature).log_softmax(dim=1)
-        return self.temperature**2 * F.kl_div(found, wanted, reduction="batchmean", log_target=True)
-
-
-@dataclass(frozen=True)
-class Rest(TrueLabels):
-    """True labels, for what follows a layer."""
-
-    layer: str
-
-    def describe(self) -> dict[str, Any]:
-        return {"follows": self.layer}
-
-    def part(self, network: Network) -> nn.Module:
-        return tail_of(network, self.layer)
-
-
-def features_of(network: Network, layer: str, images: torch.Tensor) -> torch.Tensor:
-    """What one layer computes, in single precision."""
-    with tapped({layer: network.layers[layer]}, {}) as caught:
-        network(images)
-    return caught[layer].float()
-
-
-def digest(network: Network) -> str:
-    """sha256 of the weights: which teacher it was."""
-    found = hashlib.sha256()
-    for name, tensor in network.state_dict().items():
-        found.update(name.encode())
-        found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return found.hexdigest()
-
-
 def check_pupil(student: Network, teacher: Network, lesson: str, images: ImageSet) -> None:
     """Refuse a pair of networks of which one cannot teach the other."""
     if lesson not in (ALONE, SOFT) and lesson not in teacher.layers:
@@ -200,11 +124,6 @@ def check_pupil(student: Network, teacher: Network, lesson: str, images: ImageSe
 
 
 def _shape(network: Network, layer: str, images: ImageSet) -> tuple[int, ...]:
-    was_training, device = network.training, next(network.parameters()).device
-    network.eval()
-    try:
-        with torch.inference_mode():
-            one = torch.zeros(1, *images.images.shape[1:], device=device)
-            return tuple(features_of(network, layer, one).shape[1:])
-    finally:
-        network.train(was_training)
+    one = torch.zeros(1, *images.images.shape[1:], device=next(network.parameters()).device)
+    with torch.inference_mode(), evaluating(network):
+        return tuple(features_of(network, layer, one).shape[1:])

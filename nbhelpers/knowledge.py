@@ -14,6 +14,8 @@ from nbhelpers.kappa import KappaCurve
 from nbhelpers.radial import concentrate, log_posterior
 
 NORMALISATIONS = ("last", "own")
+THRESHOLD = 0.4
+"""Probability above which a region speaks for a category: the paper's."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def knowledge_points(
     weights: Array,
     labels: Any,
     *,
-    threshold: float = 0.4,
+    threshold: float = THRESHOLD,
     kappa: KappaCurve | float = 1000.0,
 ) -> KnowledgePoints:
     r"""Find the regions that speak for one category.
@@ -153,6 +155,17 @@ def category_probabilities(h: Array, directions: Array, weights: Array, *, kappa
     mu = torch.nn.functional.normalize(mu, dim=1)
     p = log_posterior(concentrate(vectors.reshape(-1, d), curve), pi.log(), mu).exp()
     return like(p.view(*vectors.shape[:-1], len(mu)), h)
+
+
+def probability_of(p: np.ndarray, category: np.ndarray) -> np.ndarray:
+    """What the regions of each image say of that image's own ``category``: (N, R, C) and (N,) to (N, R).
+
+    Examples
+    --------
+    >>> probability_of(np.array([[[0.9, 0.1]], [[0.3, 0.7]]]), np.array([1, 1])).tolist()
+    [[0.1], [0.7]]
+    """
+    return np.take_along_axis(p, category[:, None, None], axis=2)[..., 0]
 
 
 def normalize_strength(layers: Mapping[str, Array], to: str = "last") -> dict[str, Array]:

@@ -143,6 +143,18 @@ def tapped(modules: dict[str, nn.Module], inputs: dict[str, nn.Module]) -> Itera
             handle.remove()
 
 
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode; afterwards every submodule is in the mode in which it was."""
+    modes = [(m, m.training) for m in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for m, training in modes:
+            m.training = training
+
+
 def record(
     network: Network,
     images: ImageSet,
@@ -191,21 +203,18 @@ def record(
     if unknown:
         raise ValueError(f"no layer {', '.join(unknown)}; this network has {', '.join(named)}")
     where = resolve_device(device)
-    was_training = network.training
-    network.to(where).eval()
+    network.to(where)
+    taps = tapped({k: named[k] for k in layers}, {"features": network.head})
     parts: dict[str, list[np.ndarray]] = {"logits": [], "features": [], **{layer: [] for layer in layers}}
-    try:
-        with torch.inference_mode(), tapped({k: named[k] for k in layers}, {"features": network.head}) as caught:
-            for batch in tqdm(seen.split(batch_size), "recording", delay=2):
-                x = to_unit(batch, where) if pixels is None else batch.to(where, memory_format=torch.channels_last)
-                caught["logits"] = network(x)
-                for key, collected in parts.items():
-                    value = caught[key].float()
-                    if grid is not None and key in layers:
-                        value = pool_regions(value, grid)
-                    collected.append(value.cpu().numpy())
-    finally:
-        network.train(was_training)
+    with torch.inference_mode(), evaluating(network), taps as caught:
+        for batch in tqdm(seen.split(batch_size), "recording", delay=2):
+            x = to_unit(batch, where) if pixels is None else batch.to(where, memory_format=torch.channels_last)
+            caught["logits"] = network(x)
+            for key, collected in parts.items():
+                value = caught[key].float()
+                if grid is not None and key in layers:
+                    value = pool_regions(value, grid)
+                collected.append(value.cpu().numpy())
     joined = {key: np.concatenate(collected) for key, collected in parts.items()}
     logits, features = joined.pop("logits"), joined.pop("features")
     return Activations(logits, features, images.labels, images.categories, joined)

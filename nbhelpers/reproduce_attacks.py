@@ -10,34 +10,28 @@ import numpy as np
 
 from nbhelpers.attacks import pgd, random_path
 from nbhelpers.datasets.base import ImageSet
-from nbhelpers.knowledge import category_probabilities
-from nbhelpers.regional import GRID, RegionalFeatures, regional_features
+from nbhelpers.frames import Portrait, portray
+from nbhelpers.knowledge import THRESHOLD, category_probabilities, probability_of
+from nbhelpers.regional import GRID
+from nbhelpers.reproduce_regions import DEEPEST, LAYERS, share
 from nbhelpers.samples import SampleProjection
 from nbhelpers.study import Study
 from nbhelpers.trajectories import TYPES, Trail, Trajectories, changes, follow, trajectory_types
 from nbhelpers.truth import PLACES, named_by_chance, region_truth, shown_categories
 
-LAYERS = ("conv_12", "conv_22", "conv_33", "conv_43", "conv_53")
-DEEPEST = LAYERS[-1]
 SIZES = (1, 2, 4, 8)
 """Radii of the attack in 1/255; a step is a tenth of them, and there are twenty. The paper's is the first."""
-SPEAKS = 0.4
-"""Probability from which a region speaks for a category, as for a knowledge point."""
 BINS = 20
-
-Frame = tuple[SampleProjection, dict[str, RegionalFeatures]]
 
 
 def stages(study: Study, images: ImageSet) -> dict[str, Callable[[], Any]]:
     """One stage for each size of the attack."""
 
     @cache
-    def frame() -> Frame:
-        activations = study.activations(layers=LAYERS, images=images, grid=GRID)
-        samples = SampleProjection().fit(activations.features, activations.logits)
-        return samples, regional_features(activations, samples)
+    def clean() -> Portrait:
+        return portray(study.activations(layers=LAYERS, images=images, grid=GRID))
 
-    return {f"attack {size}/255": lambda s=size: attack_row(study, images, frame(), s / 255) for size in SIZES}
+    return {f"attack {size}/255": lambda s=size: attack_row(study, images, clean(), s / 255) for size in SIZES}
 
 
 def results(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,12 +41,12 @@ def results(found: Mapping[str, Any]) -> dict[str, Any]:
     return {"attack": paper["layers"], "attack_types": paper.get("types"), "attack_sweep": sweep}
 
 
-def attack_row(study: Study, images: ImageSet, frame: Frame, eps: float) -> dict[str, Any]:
+def attack_row(study: Study, images: ImageSet, clean: Portrait, eps: float) -> dict[str, Any]:
     """All that is measured of one untargeted attack and of its random control.
 
     Changes are measured on the images that were named rightly, the rest on those of them that were fooled.
     """
-    samples, views = frame
+    samples, views = clean.samples, clean.regions
     network, deepest = study.load(), {DEEPEST: views[DEEPEST]}
     path = pgd(network, (images.images / 255).astype(np.float32), images.labels, eps, eps / 10)
     control = random_path(path)
@@ -72,12 +66,11 @@ def attack_row(study: Study, images: ImageSet, frame: Frame, eps: float) -> dict
     if not fooled.any():
         return row
     some, new = images.subset(fooled), trail.after[fooled]
-    speaks, kinds = {}, {}
+    speaks = {}
     for name, t in whole.items():
         h = t.h[DEEPEST][:, fooled]
-        kinds[name] = trajectory_types(h, samples.directions_, samples.weights_, some.labels, new)
         speaks[name] = speaking(h, samples, some.labels, new)
-        row[f"{name}types"] = type_shares(kinds[name])
+        row[f"{name}types"] = type_shares(trajectory_types(h, samples.directions_, samples.weights_, some.labels, new))
     row["before"] = before_row(speaks)
     if images.masks is not None:
         row["carriers"] = {name or "attack": carrier_row(s, some, new) for name, s in speaks.items()}
@@ -104,18 +97,18 @@ def type_shares(found: Trajectories) -> dict[str, float]:
 def speaking(h: np.ndarray, samples: SampleProjection, original: np.ndarray, new: np.ndarray) -> dict[str, np.ndarray]:
     """What regions say before and after: p of the original and of the new category before, of the new one after."""
     first, last = (category_probabilities(h[t], samples.directions_, samples.weights_) for t in (0, -1))
-
-    def of(p: np.ndarray, category: np.ndarray) -> np.ndarray:
-        return np.take_along_axis(p, category[:, None, None], axis=2)[..., 0]
-
-    return {"original before": of(first, original), "new before": of(first, new), "new after": of(last, new)}
+    return {
+        "original before": probability_of(first, original),
+        "new before": probability_of(first, new),
+        "new after": probability_of(last, new),
+    }
 
 
 def before_row(speaks: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, Any]:
     """Fig. 7 right: what regions that speak for the new category said of the original one before."""
     row: dict[str, Any] = {}
     for name, p in speaks.items():
-        values = p["original before"][p["new after"] > SPEAKS]
+        values = p["original before"][p["new after"] > THRESHOLD]
         row[name or "attack"] = {
             "regions": len(values),
             "counts": np.histogram(values, bins=BINS, range=(0, 1))[0].tolist(),
@@ -129,15 +122,15 @@ def before_row(speaks: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, Any]
 def carrier_row(p: Mapping[str, np.ndarray], images: ImageSet, new: np.ndarray) -> dict[str, Any]:
     """Where the regions lie that came to speak for the new category, and whether a fragment of it is there."""
     truth = region_truth(images, GRID)
-    carry = (p["new after"] > SPEAKS) & (p["new before"] <= SPEAKS)
+    carry = (p["new after"] > THRESHOLD) & (p["new before"] <= THRESHOLD)
     on = carry & (truth.place == "fragment")
     named = truth.fragment_category == new[:, None]
     return {
         "regions": int(carry.sum()),
-        "share": {place: number((truth.place[carry] == place).mean()) if carry.any() else None for place in PLACES},
+        "share": {place: share(truth.place[carry] == place) for place in PLACES},
         "area": {place: float((truth.place == place).mean()) for place in PLACES},
         "on_fragments": int(on.sum()),
-        "of_the_new_category": number(named[on].mean()) if on.any() else None,
+        "of_the_new_category": share(named[on]),
     }
 
 

@@ -210,7 +210,7 @@ def truth_row(points: KnowledgePoints, truth: RegionTruth) -> dict[str, Any]:
     unreliable = points.masks & ~points.reliable_masks
     chosen = {"area": np.ones_like(points.masks), "reliable": points.reliable_masks, "unreliable": unreliable}
     row: dict[str, Any] = {
-        name: {where: _share(place[mask] == where) for where in PLACES} for name, mask in chosen.items()
+        name: {where: share(place[mask] == where) for where in PLACES} for name, mask in chosen.items()
     }
     on = unreliable & (place == "fragment")
     names, shown = points.category[on], truth.fragment_category[on]
@@ -218,7 +218,7 @@ def truth_row(points: KnowledgePoints, truth: RegionTruth) -> dict[str, Any]:
     known = shown < len(every)
     row["fragment_named"] = {
         "points": int(on.sum()),
-        "share": _share(names == shown),
+        "share": share(names == shown),
         "chance": float((every[shown[known]].sum()) / len(shown)) if len(shown) else None,
     }
     return row
@@ -235,7 +235,7 @@ def _std(values: np.ndarray) -> float | None:
     return float(known.std()) if len(known) else None
 
 
-def _share(mask: np.ndarray) -> float | None:
+def share(mask: np.ndarray) -> float | None:
     return float(mask.mean()) if len(mask) else None
 
 

@@ -15,14 +15,12 @@ from nbhelpers.distillation import LESSONS
 from nbhelpers.frames import Portrait, portray, turn
 from nbhelpers.networks import Network, record
 from nbhelpers.regional import GRID, regional_features
-from nbhelpers.reproduce_regions import count_row
+from nbhelpers.reproduce_regions import COUNTED, DEEPEST, count_row
 from nbhelpers.samples import SampleProjection
 from nbhelpers.study import Study
 from nbhelpers.training import accuracy
 from nbhelpers.trajectories import changes
 
-LAYERS = ("conv_33", "conv_43", "conv_53")
-DEEPEST = LAYERS[-1]
 SEEDS = (0, 1, 2)
 QUANTILES = (5, 25, 50, 75, 95)
 
@@ -62,7 +60,7 @@ def results(found: Mapping[str, Any]) -> dict[str, Any]:
 
 def portrait(network: Network, images: ImageSet, reference: Portrait | None = None) -> Portrait:
     """One network in the frame of another."""
-    return portray(record(network, images, LAYERS, grid=GRID), reference)
+    return portray(record(network, images, COUNTED, grid=GRID), reference)
 
 
 def layer_rows(seen: Portrait) -> dict[str, Any]:

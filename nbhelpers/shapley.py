@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +23,7 @@ from torch import nn
 from tqdm import tqdm
 
 from nbhelpers._checks import Array, as_tensor, like, resolve_device
-from nbhelpers.networks import Network
+from nbhelpers.networks import Network, evaluating
 
 MAX_EXACT = 16
 """Players up to which all coalitions are enumerated: 65,536 runs of the tail an image."""
@@ -172,7 +170,7 @@ def region_shapley(
     _check_options(method, count, output, permutations, precision, batch_size)
     tail.to(where)
     results, rough = [], []
-    with torch.no_grad(), _evaluating(tail):
+    with torch.no_grad(), evaluating(tail):
         _check_tail(tail, images[:1], targets)
         # One player has one order: nothing to sample.
         coalitions = _all_coalitions(count) if method == "exact" or count == 1 else None
@@ -270,18 +268,6 @@ def _roughness(values: torch.Tensor, errors: torch.Tensor) -> float:
     """The largest standard error as a share of the range of the values."""
     largest, span = float(errors.max()), float(values.max() - values.min())
     return largest / span if span else math.inf if largest else 0.0
-
-
-@contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode; afterwards every submodule is in the mode in which it was."""
-    modes = [(m, m.training) for m in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for m, training in modes:
-            m.training = training
 
 
 def _table(image: torch.Tensor, baseline: float | str | Array) -> torch.Tensor:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from tqdm import tqdm
 from nbhelpers._checks import resolve_device
 from nbhelpers.datasets.base import ImageSet
 from nbhelpers.networks import Network, record, to_unit
+from nbhelpers.objectives import Objective, TrueLabels
 from nbhelpers.store import replace_file
 
 
@@ -68,32 +68,6 @@ class Recipe:
         first = min(self.first_checkpoint, steps)
         spaced = np.geomspace(first, steps, self.checkpoints - 1).round().astype(int)
         return sorted({0, *spaced[:-1].tolist(), steps})
-
-
-class Objective(Protocol):
-    """What a training minimises, and which part of the network it changes."""
-
-    def describe(self) -> dict[str, Any]:
-        """What tells two objectives apart, as JSON."""
-
-    def part(self, network: Network) -> nn.Module:
-        """The part that learns; the rest stays as it is, in evaluation mode."""
-
-    def loss(self, network: Network, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Of one batch, a scalar."""
-
-
-class TrueLabels:
-    """The cross-entropy of the true labels, for all of the network."""
-
-    def describe(self) -> dict[str, Any]:
-        return {}
-
-    def part(self, network: Network) -> nn.Module:
-        return network
-
-    def loss(self, network: Network, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        return F.cross_entropy(network(images), labels)
 
 
 def augment(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

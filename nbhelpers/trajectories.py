@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from nbhelpers._checks import Array, as_tensor, check_labels, check_positive, check_same_length, read_pixels
 from nbhelpers.datasets.base import ImageSet
 from nbhelpers.kappa import KappaCurve
-from nbhelpers.knowledge import category_probabilities
+from nbhelpers.knowledge import category_probabilities, probability_of
 from nbhelpers.networks import Network, record
 from nbhelpers.regional import RegionalFeatures
 
@@ -231,7 +231,7 @@ def trajectory_types(
     start, least, end = strength[0], strength.min(axis=0), strength[-1]
     along = np.einsum("nrd,nd->nr", steps[0], mu[before])
     important = (along > cosine * start) & (start > strong)
-    turned = np.take_along_axis(p, after[:, None, None], axis=2)[..., 0] > probability
+    turned = probability_of(p, after) > probability
     types = np.select(
         [
             important & turned & (least > kept) & (start < moderate),

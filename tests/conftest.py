@@ -2,7 +2,6 @@
 
 import os
 
-import pytest
 from hypothesis import settings
 
 collect_ignore = ["benchmarks"]  # scripts that `make bench` runs
@@ -10,11 +9,3 @@ collect_ignore = ["benchmarks"]  # scripts that `make bench` runs
 settings.register_profile("reproducible", derandomize=True, deadline=None)
 settings.load_profile("reproducible")
 os.environ["MPLBACKEND"] = "agg"
-
-
-@pytest.fixture(autouse=True)
-def _no_figure_left_by_others() -> None:
-    """Tests that count open matplotlib figures count their own only."""
-    import matplotlib.pyplot as plt  # after the backend is chosen
-
-    plt.close("all")

@@ -12,7 +12,7 @@ from scipy.special import rel_entr, softmax
 from test_training import same, tiny_network, tiny_set
 from torch import nn
 
-from nbhelpers import distillation, networks, training
+from nbhelpers import networks, objectives, training
 from nbhelpers.datasets.base import ImageSet
 from nbhelpers.distillation import LESSONS, Mimicry, Rest, SoftLabels, check_pupil, distill
 from nbhelpers.training import Recipe
@@ -339,7 +339,7 @@ def test_the_check_leaves_modes_and_statistics_alone(teacher):
 
 
 def test_digests_tell_teachers_apart(teacher):
-    first = distillation.digest(teacher)
-    assert first == distillation.digest(copy.deepcopy(teacher)) and len(first) == 64
+    first = objectives.digest(teacher)
+    assert first == objectives.digest(copy.deepcopy(teacher)) and len(first) == 64
     teacher.body.features[1].running_mean[0] += 1  # statistics count, too
-    assert distillation.digest(teacher) != first
+    assert objectives.digest(teacher) != first

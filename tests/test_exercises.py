@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+from rejecting import rejects
 from scipy.special import log_softmax, softmax
 from synthetic import features_and_logits
 
+from nbhelpers import exercises
+from nbhelpers.exercises import attacks, distillation
 from nbhelpers.exercises import samples as checks
 from nbhelpers.samples import SampleProjection
 
@@ -92,3 +95,38 @@ def test_kl_by_dimension_accepts_the_fit_and_rejects_a_constant():
         checks.check_kl_by_dimension(lambda f, z, dims: [1.0, 1.0], features, logits)
     with pytest.raises(AssertionError, match="one loss a dimension"):
         checks.check_kl_by_dimension(lambda f, z, dims: 1.0, features, logits)
+
+
+# What holds for every check that asks in one way
+
+ASKING = [
+    attacks.check_pgd_step,
+    attacks.check_success_rate,
+    attacks.check_damaged,
+    attacks.check_fragment_chance,
+    distillation.check_mimicry_loss,
+    distillation.check_turn,
+    distillation.check_interval,
+    distillation.check_soft_label_loss,
+]
+
+
+@pytest.mark.parametrize("check", ASKING)
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda *given: None, "returns nothing: end it with `return`"),
+        (lambda *given: np.zeros((2, 7)), r"expected shape .*, got \(2, 7\)"),
+        (lambda *given: "a text", "expected numbers, got str"),
+        (lambda *given: ([1, 2], [3]), "parts of different shapes"),
+        (lambda *given: given[0].__iadd__(1), "must not change the arrays"),
+    ],
+)
+def test_what_is_no_answer_is_named(check, answer, message):
+    rejects(check, answer, message)
+
+
+def test_what_is_given_is_handed_over_as_a_copy():
+    given = np.arange(3)
+    rejects(lambda f: exercises.ask(f, given, shape=(3,), what="numbers"), lambda x: x.__imul__(2), "must not change")
+    assert given.tolist() == [0, 1, 2]

@@ -3,38 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from rejecting import rejects
 
 from nbhelpers.exercises import PASSED, attacks
-
-
-def rejects(check, answer, message):
-    with pytest.raises(AssertionError, match=message):
-        check(answer)
-
-
-CHECKS = [attacks.check_pgd_step, attacks.check_success_rate, attacks.check_damaged, attacks.check_fragment_chance]
-
-
-@pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize(
-    ("answer", "message"),
-    [
-        (lambda *given: None, "returns nothing: end it with `return`"),
-        (lambda *given: np.zeros((2, 7)), r"expected shape .*, got \(2, 7\)"),
-        (lambda *given: "a text", "expected numbers, got str"),
-        (lambda *given: ([1, 2], [3]), "parts of different shapes"),
-        (lambda *given: given[0].__iadd__(1), "must not change the arrays"),
-    ],
-)
-def test_what_is_no_answer_is_named(check, answer, message):
-    rejects(check, answer, message)
-
-
-def test_what_is_given_is_handed_over_as_a_copy():
-    given = np.arange(3)
-    rejects(lambda f: attacks.ask(f, given, shape=(3,), what="numbers"), lambda x: x.__imul__(2), "must not change")
-    assert given.tolist() == [0, 1, 2]
-
 
 # A step of PGD
 

@@ -5,40 +5,12 @@ import pytest
 import scipy.spatial
 import torch
 import torch.nn.functional as F
+from rejecting import rejects
 from scipy import stats
 from scipy.linalg import orthogonal_procrustes, polar
 from scipy.special import log_softmax, rel_entr, softmax
 
 from nbhelpers.exercises import PASSED, distillation
-
-
-def rejects(check, answer, message):
-    with pytest.raises(AssertionError, match=message):
-        check(answer)
-
-
-CHECKS = [
-    distillation.check_mimicry_loss,
-    distillation.check_turn,
-    distillation.check_interval,
-    distillation.check_soft_label_loss,
-]
-
-
-@pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize(
-    ("answer", "message"),
-    [
-        (lambda *given: None, "returns nothing: end it with `return`"),
-        (lambda *given: np.zeros((2, 7)), r"expected shape .*, got \(2, 7\)"),
-        (lambda *given: "a text", "expected numbers, got str"),
-        (lambda *given: ([1, 2], [3]), "parts of different shapes"),
-        (lambda *given: given[0].__iadd__(1), "must not change the arrays"),
-    ],
-)
-def test_what_is_no_answer_is_named(check, answer, message):
-    rejects(check, answer, message)
-
 
 # Mimicry
 

@@ -54,7 +54,7 @@ def test_every_key_of_the_students_is_recorded_and_their_seeds_differ(tiny):
     for seed in result["distillation"].values():
         assert list(seed) == ["teacher", *LESSONS]
         for layers in seed.values():
-            assert list(layers) == list(reproduce_students.LAYERS)
+            assert list(layers) == list(reproduce_students.COUNTED)
             for row in layers.values():
                 assert 0 <= row["reliable"] <= row["total"] <= 64 and 0 <= row["own"]["total"] <= 64
     first, second = result["distillation"].values()

@@ -9,14 +9,12 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from nbhelpers._checks import Array, as_tensor, check_positive, check_whole
+from nbhelpers._checks import Array, as_tensor, check_positive, check_whole, read_pixels
+from nbhelpers.knowledge import THRESHOLD
 from nbhelpers.show.figure import Figure, Table, check_start
 from nbhelpers.show.panels import ORANGE, WHITE, enlarged, finish, heat, heat_look, picture, square
 from nbhelpers.show.region_depth import check_grid
 from nbhelpers.show.style import FAINT, colour
-
-THRESHOLD = 0.4
-"""Above it a region is a knowledge point, as in :func:`nbhelpers.knowledge.knowledge_points`."""
 
 
 def attack_steps(
@@ -186,14 +184,13 @@ def _draw_bars(plot: go.Figure, lengths: dict[str, Any], categories: Sequence[st
 
 def _read_path(path: Array, eps: float) -> np.ndarray:
     """The iterates of one image, float (T + 1, 3, H, W)."""
-    pixels = as_tensor(path, "path").cpu().numpy()
+    pixels = as_tensor(path, "path").numpy()
     if pixels.ndim != 4 or pixels.shape[1] != 3 or len(pixels) < 2:
         raise ValueError(
             "path must have shape (T + 1, 3, H, W), at least two iterates of one image, such as pgd(...)[:, 0]; "
             f"got {pixels.shape}"
         )
-    if pixels.min() < 0 or pixels.max() > 1:
-        raise ValueError(f"path must lie in [0, 1], found {pixels.min():g} ... {pixels.max():g}")
+    read_pixels(path, "path")
     furthest = float(np.abs(pixels - pixels[0]).max())
     if furthest > eps * (1 + 1e-3):
         raise ValueError(

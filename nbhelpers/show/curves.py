@@ -51,12 +51,13 @@ def kappa_curve(
     Concentration grows with strength.
     """
     strengths, kappas = _evaluate(curves, max_strength)
+    if measured is not None:
+        check_same_length(**measured._asdict())
     with plt.rc_context(MATPLOTLIB):
         figure, axes = plt.subplots(figsize=(5.4, 3.6))
         for line, (name, dash) in enumerate(zip(kappas, ("-", "--", ":", "-.") * len(kappas), strict=False)):
             axes.plot(strengths, kappas[name], dash, color=COLOURS[line % len(COLOURS)], linewidth=2, label=name)
         if measured is not None:
-            check_same_length(**measured._asdict())
             area = 12 + 100 * np.asarray(measured.counts) / np.max(measured.counts)
             axes.scatter(
                 measured.strength, measured.kappa, area, color=INK["light"], alpha=0.8, label="measured", zorder=3

@@ -1,10 +1,13 @@
-"""Figures of a chapter in the browser: bring one into view, and move its slider."""
+"""Figures in the browser: bring one of a chapter into view, or a page that holds one only, and move its slider."""
 
 from __future__ import annotations
 
 from browser import Browser
+from selenium.webdriver.common.by import By
 
 PATIENCE = 300  # seconds: 3-D is drawn by the processor here, which other work may keep busy
+FIGURE = "document.querySelector('.nbh-figure')"
+PLOT = "document.querySelector('.nbh-plot')"
 
 
 def draw(chapter: Browser, label: str, number: int = 0) -> str:
@@ -23,3 +26,16 @@ def move(chapter: Browser, figure: str, step: int) -> None:
     slider = f"{figure}.querySelector('input[type=range]')"
     chapter.run(f"const s = {slider}; s.value = {step}; s.dispatchEvent(new Event('input'))")
     chapter.wait(f"{figure}.dataset.step === '{step}'", PATIENCE)
+
+
+def open_figure(browser: Browser, page: str, size: tuple[int, int] = (1280, 1200)) -> Browser:
+    """Open a page whose first figure is drawn at once, and wait for that."""
+    browser.open(page, size)
+    browser.wait(f"{FIGURE}.dataset.state === 'ready'", PATIENCE)
+    return browser
+
+
+def press(browser: Browser, key: str, step: int) -> None:
+    """Press a key on the slider of the page's first figure, and wait until ``step`` is drawn."""
+    browser.driver.find_element(By.CSS_SELECTOR, ".nbh-controls input").send_keys(key)
+    browser.wait(f"{FIGURE}.dataset.step === '{step}'", PATIENCE)

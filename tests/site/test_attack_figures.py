@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from browser import Browser
+from moving import PATIENCE, PLOT, open_figure, press
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -12,14 +13,11 @@ from serving import PAGE, browse
 
 from nbhelpers import show
 
-PATIENCE = 300  # seconds: 3-D is drawn by the processor here, which other work may keep busy
 STEPS, ROWS, COLUMNS = 10, 2, 3
 CATEGORIES = ["bag", "ankle boot", "coat"]
 EXAMPLES = [("rebuilt", 0, 1, 2), ("direct", 1, 5, 0), ("rebuilt", 0, 4, 2)]
 EPS = 8 / 255
 
-FIGURE = "document.querySelector('.nbh-figure')"
-PLOT = "document.querySelector('.nbh-plot')"
 EYE = f"{PLOT}._fullLayout.scene._scene.getCamera().eye"
 
 
@@ -61,25 +59,14 @@ def figures(
         yield browser
 
 
-def open_(figures: Browser, page: str, size: tuple[int, int] = (1280, 1200)) -> Browser:
-    figures.open(page, size)
-    figures.wait(f"{FIGURE}.dataset.state === 'ready'", PATIENCE)
-    return figures
-
-
 @pytest.fixture
 def paths(figures: Browser) -> Browser:
-    return open_(figures, "paths")
+    return open_figure(figures, "paths")
 
 
 @pytest.fixture
 def steps(figures: Browser) -> Browser:
-    return open_(figures, "steps")
-
-
-def move(browser: Browser, key: str, step: int) -> None:
-    browser.driver.find_element(By.CSS_SELECTOR, ".nbh-controls input").send_keys(key)
-    browser.wait(f"{FIGURE}.dataset.step === '{step}'", PATIENCE)
+    return open_figure(figures, "steps")
 
 
 MOVES = ((Keys.HOME, 0), (Keys.ARROW_RIGHT, 1), (Keys.END, STEPS - 1))
@@ -98,7 +85,7 @@ def test_the_slider_carries_markers_along_ways_that_stay(paths: Browser, h: np.n
     lines = f"return {PLOT}.data.filter(t => t.mode === 'lines').map(t => [...t.x])"
     before = paths.run(lines)
     for key, step in MOVES:
-        move(paths, key, step)
+        press(paths, key, step)
         for kind in ("rebuilt", "direct"):
             here = [h[step, image, region].tolist() for name, image, region, _ in EXAMPLES if name == kind]
             assert marked(paths, kind) == here
@@ -112,7 +99,7 @@ def test_dragging_rotates_and_the_slider_keeps_the_view(paths: Browser) -> None:
     ActionChains(paths.driver).move_to_element(plot).click_and_hold().move_by_offset(120, 30).release().perform()
     paths.wait(f"Math.abs({EYE}.x - {before['x']}) > 0.05", PATIENCE)
     turned = paths.run(f"return {EYE}")
-    move(paths, Keys.HOME, 0)
+    press(paths, Keys.HOME, 0)
     assert paths.run(f"return {EYE}") == pytest.approx(turned, abs=1e-3)
 
 
@@ -152,7 +139,7 @@ def test_marks_lie_on_their_regions(paths: Browser) -> None:
 def test_the_slider_changes_every_panel(steps: Browser, said: np.ndarray, answers: np.ndarray) -> None:
     sources = set()
     for key, step in MOVES:
-        move(steps, key, step)
+        press(steps, key, step)
         pictures, maps, bars = steps.run(
             f"const d = {PLOT}.data, of = type => d.filter(t => t.type === type);"
             "return [of('image').map(t => t.source), of('heatmap').map(t => [...t.z].map(row => [...row])),"
@@ -174,7 +161,7 @@ def boxes(browser: Browser, selector: str) -> list[dict]:
 
 @pytest.mark.parametrize("width", [1280, 375])
 def test_titles_and_labels_stand_apart_and_on_the_page(figures: Browser, width: int) -> None:
-    open_(figures, "steps", (width, 900))
+    open_figure(figures, "steps", (width, 900))
     titles = boxes(figures, ".annotation-text, .gtitle, .cbtitle text")
     labels = boxes(figures, ".scatterlayer text")
     assert (len(titles), len(labels)) == (7, len(CATEGORIES))
@@ -207,7 +194,7 @@ def test_maps_are_square_cells_below_their_image(steps: Browser) -> None:
 
 
 def test_of_many_steps_the_first_the_weakest_and_the_last_are_told(figures: Browser, h: np.ndarray) -> None:
-    depth = open_(figures, "depth")
+    depth = open_figure(figures, "depth")
     strength = np.linalg.norm(h[:, 1, 2], axis=1)
     least = strength.argmin()
     assert 0 < least < STEPS - 1
@@ -223,7 +210,7 @@ def test_of_many_steps_the_first_the_weakest_and_the_last_are_told(figures: Brow
 
 @pytest.mark.parametrize("page", ["paths", "steps"])
 def test_ink_follows_the_theme(figures: Browser, page: str) -> None:
-    open_(figures, page)
+    open_figure(figures, page)
     ink = f"{PLOT}._fullLayout.font.color"
     names = f"{PLOT}._fullData.filter(t => t.textfont && t.mode?.includes('text')).map(t => t.textfont.color)"
     light = figures.run(f"return {ink}")
@@ -237,6 +224,6 @@ def test_ink_follows_the_theme(figures: Browser, page: str) -> None:
 
 @pytest.mark.parametrize("page", ["paths", "steps", "depth"])
 def test_nothing_is_wider_than_a_phone(figures: Browser, page: str) -> None:
-    open_(figures, page, (375, 800))
+    open_figure(figures, page, (375, 800))
     figures.run("for (const details of document.querySelectorAll('details')) details.open = true")
     assert figures.run("return document.scrollingElement.scrollWidth") <= 375

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from browser import Browser
+from moving import FIGURE, PATIENCE, PLOT, open_figure
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -13,10 +14,7 @@ from serving import browse
 from nbhelpers import show
 
 STEPS = ("0", "1", "10")
-PATIENCE = 300  # seconds: 3-D is drawn by the processor here, which other work may keep busy
 
-FIGURE = "document.querySelector('.nbh-figure')"
-PLOT = "document.querySelector('.nbh-plot')"
 POINTS = f"return {PLOT}.data.slice(0, 2).map(trace => [trace.x, trace.y, trace.z])"
 EYE = f"return {PLOT}._fullLayout.scene._scene.getCamera().eye"
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Figures</title>
@@ -57,9 +55,7 @@ def figures(embeddings: np.ndarray, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture
 def space(figures: Browser) -> Browser:
     """A browser that has drawn the first figure."""
-    figures.open("space")
-    figures.wait(f"{FIGURE}.dataset.state === 'ready'", PATIENCE)
-    return figures
+    return open_figure(figures, "space", (1280, 900))
 
 
 def expected(embeddings: np.ndarray, step: int) -> list:
@@ -174,6 +170,5 @@ def test_without_plotly_the_text_stays(figures: Browser) -> None:
 
 
 def test_nothing_is_wider_than_a_phone(figures: Browser) -> None:
-    figures.open("space", (375, 800))
-    figures.wait(f"{FIGURE}.dataset.state === 'ready'", PATIENCE)
+    open_figure(figures, "space", (375, 800))
     assert figures.run("return document.scrollingElement.scrollWidth") <= 375

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from browser import Browser
+from moving import PATIENCE, PLOT, open_figure, press
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -13,12 +14,9 @@ from serving import PAGE, browse
 
 from nbhelpers import show
 
-PATIENCE = 300  # seconds: 3-D is drawn by the processor here, which other work may keep busy
 LAYERS = ("conv_12", "conv_33", "conv_53")
 ROWS, COLUMNS = 3, 4
 
-FIGURE = "document.querySelector('.nbh-figure')"
-PLOT = "document.querySelector('.nbh-plot')"
 TOLD = "return document.querySelector('.nbh-told').textContent"
 
 
@@ -61,25 +59,14 @@ def figures(
         yield browser
 
 
-def open_(figures: Browser, page: str, size: tuple[int, int] = (1280, 1200)) -> Browser:
-    figures.open(page, size)
-    figures.wait(f"{FIGURE}.dataset.state === 'ready'", PATIENCE)
-    return figures
-
-
 @pytest.fixture
 def clouds(figures: Browser) -> Browser:
-    return open_(figures, "clouds")
+    return open_figure(figures, "clouds")
 
 
 @pytest.fixture
 def depth(figures: Browser) -> Browser:
-    return open_(figures, "depth")
-
-
-def move(browser: Browser, key: str, step: int) -> None:
-    browser.driver.find_element(By.CSS_SELECTOR, ".nbh-controls input").send_keys(key)
-    browser.wait(f"{FIGURE}.dataset.step === '{step}'", PATIENCE)
+    return open_figure(figures, "depth")
 
 
 def cell(browser: Browser, image: int, row: int, column: int) -> WebElement:
@@ -121,7 +108,7 @@ def test_slider_moves_points_and_clouds(clouds: Browser, along: np.ndarray) -> N
     size = f"return Math.max(...{PLOT}.data.filter(t => t.type === 'mesh3d').flatMap(t => [...t.x].map(Math.abs)))"
     before = clouds.run(size)
     for key, step in ((Keys.HOME, 0), (Keys.ARROW_RIGHT, 1), (Keys.END, 2)):
-        move(clouds, key, step)
+        press(clouds, key, step)
         drawn = [tuple(point) for name in ("bag", "boot") for point in trace(clouds, name)]
         assert set(drawn) <= {tuple(h) for h in along[step].reshape(-1, 3).tolist()}
         assert len(drawn) == 40
@@ -168,11 +155,11 @@ def test_hovering_shows_a_region_and_clicking_keeps_it(depth: Browser, layers: d
 
 def test_the_slider_carries_the_mark_of_the_picked_region(depth: Browser, layers: dict[str, np.ndarray]) -> None:
     cell(depth, 1, 3, 1).click()
-    move(depth, Keys.HOME, 0)
+    press(depth, Keys.HOME, 0)
     followed(depth, layers, 1, 3, 1, layer=0)
     cell(depth, 1, 3, 2).click()
     followed(depth, layers, 1, 3, 2, layer=0)
-    move(depth, Keys.ARROW_RIGHT, 1)
+    press(depth, Keys.ARROW_RIGHT, 1)
     followed(depth, layers, 1, 3, 2, layer=1)
 
 
@@ -268,6 +255,6 @@ def test_the_mark_is_written_in_the_ink_of_the_page(depth: Browser) -> None:
 
 @pytest.mark.parametrize("page", ["clouds", "depth"])
 def test_nothing_is_wider_than_a_phone(figures: Browser, page: str) -> None:
-    open_(figures, page, (375, 800))
+    open_figure(figures, page, (375, 800))
     figures.run("for (const details of document.querySelectorAll('details')) details.open = true")
     assert figures.run("return document.scrollingElement.scrollWidth") <= 375
