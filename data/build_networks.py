@@ -18,7 +18,6 @@ import torch
 from build_scenes_data import register
 from safetensors.torch import load_file, save_file
 
-from nbhelpers.distillation import LESSONS
 from nbhelpers.networks import Network
 from nbhelpers.study import Study
 from nbhelpers.training import accuracy
@@ -69,7 +68,7 @@ def students(dataset: str, network: str, workspace: str | None) -> Path:
     target = HERE / "students" / study.name
     target.mkdir(parents=True, exist_ok=True)
     run = {"recipe": asdict(study.setting.students), "teacher": study.steps[-1], "accuracy": {}}
-    for lesson in LESSONS:
+    for lesson in study.lessons:
         student: Network = study.student(lesson)
         weights = {name: halve(tensor).contiguous() for name, tensor in student.state_dict().items()}
         save_file(weights, target / f"{lesson}.safetensors")

@@ -15,8 +15,6 @@ from nbhelpers.objectives import Mimicry, Rest, SoftLabels, features_of
 from nbhelpers.training import Recipe, train
 
 ALONE, SOFT = "alone", "soft"
-LESSONS = ("conv_53", "fc", SOFT, ALONE)
-"""The book's students of VGG-16: two that mimic a layer, one that learns from soft labels, and the control."""
 MIMICRY_RATE = 4
 """Mimicry learns at this multiple of the recipe's rate: a relative squared error is flatter than a cross-entropy."""
 

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import math
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 import torch
 from torch import nn
-from torchvision.models import vgg
 from tqdm import tqdm
 
 from nbhelpers._checks import Array, check_positive, check_same_length, read_pixels, resolve_device
 from nbhelpers.activations import Activations
+from nbhelpers.architectures import FAMILIES, halvings_to_skip
 from nbhelpers.datasets.base import ImageSet
 from nbhelpers.matching import pool_regions
 
-NETWORKS = ("vgg16",)
-MIN_GRID = 8
-"""Regions a side that the last convolution must keep: a 4 x 4 grid is too coarse to tell regions apart."""
+NETWORKS = tuple(FAMILIES)
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+MIN_GRID = 7
+"""Regions a side that the deepest layer must keep: a 4 x 4 grid is too coarse to tell regions apart."""
 
 
 class Network(nn.Module):
@@ -28,20 +27,54 @@ class Network(nn.Module):
 
     The normalisation is part of the network, so that an attack can work in pixel space.
 
+    Parameters
+    ----------
+    body : Module
+        From normalised images (N, 3, H, W) to logits (N, C): any network.
+    layers : dict of str to str
+        The names that layers shall have, shallow to deep, and where they are in the body, as in
+        ``body.get_submodule``. Outputs (N, K, H, W) are regional features, (N, D) sample features.
+    head : str
+        Where the last fully connected layer is: its input is the sample feature, its output the logits.
+    mean, std : three floats
+        Of each colour in [0, 1]; what is subtracted and divided by before the body sees the image. torchvision's
+        weights want the values given here.
+
     Attributes
     ----------
     layers : dict of str to Module
-        Named layers, shallow to deep: outputs of convolutions are regional features, that of ``fc`` the sample feature.
     head : Linear
-        The last fully connected layer: its input is the sample feature, its output the logits.
+
+    Raises
+    ------
+    ValueError
+        If the body has no module at one of the places (the message tells what is there), or the head is not linear.
+
+    Examples
+    --------
+    >>> body = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4))
+    >>> network = Network(body, {"conv": "1"}, head="4")
+    >>> network(torch.zeros(2, 3, 16, 16)).shape, list(network.layers)
+    (torch.Size([2, 4]), ['conv'])
     """
 
-    def __init__(self, body: nn.Module, layers: dict[str, str], head: str) -> None:
+    def __init__(
+        self,
+        body: nn.Module,
+        layers: dict[str, str],
+        head: str,
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
+    ) -> None:
         super().__init__()
         self.body = body
-        self._layer_paths, self._head_path = layers, head
-        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1), persistent=False)
+        self._layer_paths, self._head_path = dict(layers), head
+        for place in (*layers.values(), head):
+            _check_place(body, place)
+        if not isinstance(self.head, nn.Linear):
+            raise ValueError(f"the head must be the last Linear layer, but {head!r} is a {type(self.head).__name__}")
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.body((images - self.mean) / self.std)
@@ -51,31 +84,57 @@ class Network(nn.Module):
         return {name: self.body.get_submodule(path) for name, path in self._layer_paths.items()}
 
     @property
-    def head(self) -> nn.Module:
+    def head(self) -> nn.Linear:
         return self.body.get_submodule(self._head_path)
 
 
-def build(name: str, categories: int = 10, *, width: float = 1.0, input_size: int = 64, seed: int = 0) -> Network:
+def _check_place(body: nn.Module, place: str) -> None:
+    """Refuse a place where the body has no module, and tell what is there."""
+    at = body
+    for i, step in enumerate(steps := place.split(".")):
+        below = dict(at.named_children())
+        if step not in below:
+            before = ".".join(steps[:i]) or "the body"
+            raise ValueError(f"no module at {place!r}: {before} has {', '.join(below) or 'none'}")
+        at = below[step]
+
+
+def build(
+    name: str,
+    categories: int = 10,
+    *,
+    width: float = 1.0,
+    input_size: int = 64,
+    min_grid: int = MIN_GRID,
+    seed: int = 0,
+) -> Network:
     """Build an untrained network.
 
     Parameters
     ----------
     name : str
-        ``"vgg16"``: VGG-16 with batch normalisation, layers ``conv_11`` ... ``conv_53`` and ``fc``, all after ReLU.
+        - ``"vgg16"``: with batch normalisation; layers ``conv_11`` ... ``conv_53`` and ``fc``, all after ReLU.
+        - ``"resnet34"``, ``"resnet50"``: layers ``conv_1``, ``block_11`` ... ``block_43`` (third block of the fourth
+          stage), all after ReLU, and ``pool``.
+        - ``"mobilenet_v2"``: layers ``conv_0``, ``block_11`` ... ``block_71`` (linear, as that network's bottlenecks
+          are), ``conv_8`` after ReLU6, and ``pool``.
     categories : int
         Number of outputs, at least 2.
     width : float
         Multiplies every number of channels; 1.0 is torchvision's network.
     input_size : int
-        Side of the square images in pixels, at least 32. Below 128 the first poolings are left out, so that
-        ``conv_53`` keeps a grid of 8 x 8 or finer; at 224 the network is torchvision's.
+        Side of the square images in pixels, at least 32.
+    min_grid : int
+        Regions a side that the deepest layer keeps at least. Where the images are too small for it, the first
+        poolings and strides are left out; with the default and at 224 pixels, networks are torchvision's.
     seed : int
         Fixes the initial weights; the global random state is left alone.
 
     Raises
     ------
     ValueError
-        For an unknown name, fewer than two categories, a non-positive width or an input below 32 pixels.
+        For an unknown name, fewer than two categories, a non-positive width, an input below 32 pixels, or a grid finer
+        than the images.
 
     Examples
     --------
@@ -90,40 +149,12 @@ def build(name: str, categories: int = 10, *, width: float = 1.0, input_size: in
     if input_size < 32:
         raise ValueError(f"input_size must be at least 32 pixels, got {input_size}")
     check_positive(width, "width")
+    if not 1 <= min_grid <= input_size:
+        raise ValueError(f"min_grid must lie in 1 ... {input_size} for images of {input_size} pixels, got {min_grid}")
+    family = FAMILIES[name]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return _vgg16(categories, width, input_size)
-
-
-def _vgg16(categories: int, width: float, input_size: int) -> Network:
-    skip = max(0, math.ceil(math.log2(MIN_GRID * 16 / input_size)))
-    plan, names = [], []
-    for block, convolutions in enumerate((2, 2, 3, 3, 3), start=1):
-        names += [f"conv_{block}{i}" for i in range(1, convolutions + 1)]
-        channels = max(1, round(width * min(512, 32 * 2**block)))
-        plan += [channels] * convolutions + (["M"] if block > skip else [])
-    features = vgg.make_layers(plan, batch_norm=True)
-    pool = min(7, input_size // 32)
-    hidden = round(4096 * width * min(1.0, input_size / 128))
-    classifier = nn.Sequential(
-        nn.Linear(channels * pool**2, hidden),
-        nn.ReLU(),
-        nn.Dropout(),
-        nn.Linear(hidden, hidden),
-        nn.ReLU(),
-        nn.Dropout(),
-        nn.Linear(hidden, categories),
-    )
-    body = nn.Sequential(
-        OrderedDict(features=features, avgpool=nn.AdaptiveAvgPool2d(pool), flatten=nn.Flatten(), classifier=classifier)
-    )
-    for module in body.modules():
-        # torchvision's N(0, 0.01) is made for 4096 inputs: narrow layers would start with vanishing gradients.
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out" if isinstance(module, nn.Conv2d) else "fan_in")
-            nn.init.zeros_(module.bias)
-    relus = [f"features.{i}" for i, module in enumerate(features) if isinstance(module, nn.ReLU)]
-    return Network(body, {**dict(zip(names, relus, strict=True)), "fc": "classifier.4"}, "classifier.6")
+        return Network(*family.make(categories, width, halvings_to_skip(family, input_size, min_grid), input_size))
 
 
 @contextmanager

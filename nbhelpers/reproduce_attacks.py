@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -12,29 +12,34 @@ from nbhelpers.attacks import pgd, random_path
 from nbhelpers.datasets.base import ImageSet
 from nbhelpers.frames import Portrait, portray
 from nbhelpers.knowledge import THRESHOLD, category_probabilities, probability_of
-from nbhelpers.regional import GRID
-from nbhelpers.reproduce_regions import DEEPEST, LAYERS, share
+from nbhelpers.reproduce_regions import share
 from nbhelpers.samples import SampleProjection
+from nbhelpers.stages import Stage
 from nbhelpers.study import Study
 from nbhelpers.trajectories import TYPES, Trail, Trajectories, changes, follow, trajectory_types
 from nbhelpers.truth import PLACES, named_by_chance, region_truth, shown_categories
 
 SIZES = (1, 2, 4, 8)
 """Radii of the attack in 1/255; a step is a tenth of them, and there are twenty. The paper's is the first."""
+STEPS = 20
 BINS = 20
 
 
-def stages(study: Study, images: ImageSet) -> dict[str, Callable[[], Any]]:
+def stages(study: Study, images: ImageSet, found: Mapping[str, Any]) -> dict[str, Stage]:
     """One stage for each size of the attack."""
+    grid = study.setting.grid
 
     @cache
     def clean() -> Portrait:
-        return portray(study.activations(layers=LAYERS, images=images, grid=GRID))
+        return portray(study.activations(layers=study.layers, images=images, grid=grid), grid=grid)
 
-    return {f"attack {size}/255": lambda s=size: attack_row(study, images, clean(), s / 255) for size in SIZES}
+    return {
+        f"attack {size}/255": Stage(lambda s=size: attack_row(study, images, clean(), s / 255), ("training",))
+        for size in SIZES
+    }
 
 
-def results(found: Mapping[str, Any]) -> dict[str, Any]:
+def results(study: Study, found: Mapping[str, Any]) -> dict[str, Any]:
     """The keys that a recorded result holds of the attacks: the first two at the paper's size."""
     sweep = {f"{size}/255": found[f"attack {size}/255"] for size in SIZES}
     paper = next(iter(sweep.values()))
@@ -47,8 +52,8 @@ def attack_row(study: Study, images: ImageSet, clean: Portrait, eps: float) -> d
     Changes are measured on the images that were named rightly, the rest on those of them that were fooled.
     """
     samples, views = clean.samples, clean.regions
-    network, deepest = study.load(), {DEEPEST: views[DEEPEST]}
-    path = pgd(network, (images.images / 255).astype(np.float32), images.labels, eps, eps / 10)
+    network, deepest = study.load(), {study.deepest: views[study.deepest]}
+    path = pgd(network, (images.images / 255).astype(np.float32), images.labels, eps, eps / 10, STEPS)
     control = random_path(path)
     ends = {name: follow(network, p[[0, -1]], images, views) for name, p in (("", path), ("control_", control))}
     whole = {name: follow(network, p, images, deepest) for name, p in (("", path), ("control_", control))}
@@ -60,7 +65,7 @@ def attack_row(study: Study, images: ImageSet, clean: Portrait, eps: float) -> d
         **{f"{name}success_rate": number(t.success_rate(images.labels)) for name, t in whole.items()},
         "layers": {
             layer: {k: v for name, t in ends.items() for k, v in change_row(t.h[layer][:, right], name).items()}
-            for layer in LAYERS
+            for layer in study.layers
         },
     }
     if not fooled.any():
@@ -68,12 +73,14 @@ def attack_row(study: Study, images: ImageSet, clean: Portrait, eps: float) -> d
     some, new = images.subset(fooled), trail.after[fooled]
     speaks = {}
     for name, t in whole.items():
-        h = t.h[DEEPEST][:, fooled]
+        h = t.h[study.deepest][:, fooled]
         speaks[name] = speaking(h, samples, some.labels, new)
         row[f"{name}types"] = type_shares(trajectory_types(h, samples.directions_, samples.weights_, some.labels, new))
     row["before"] = before_row(speaks)
     if images.masks is not None:
-        row["carriers"] = {name or "attack": carrier_row(s, some, new) for name, s in speaks.items()}
+        row["carriers"] = {
+            name or "attack": carrier_row(s, some, new, study.setting.grid) for name, s in speaks.items()
+        }
         row["fragment"] = fragment_row(trail, images, fooled)
     return row
 
@@ -119,9 +126,11 @@ def before_row(speaks: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, Any]
     return row
 
 
-def carrier_row(p: Mapping[str, np.ndarray], images: ImageSet, new: np.ndarray) -> dict[str, Any]:
+def carrier_row(
+    p: Mapping[str, np.ndarray], images: ImageSet, new: np.ndarray, grid: int | tuple[int, int]
+) -> dict[str, Any]:
     """Where the regions lie that came to speak for the new category, and whether a fragment of it is there."""
-    truth = region_truth(images, GRID)
+    truth = region_truth(images, grid)
     carry = (p["new after"] > THRESHOLD) & (p["new before"] <= THRESHOLD)
     on = carry & (truth.place == "fragment")
     named = truth.fragment_category == new[:, None]

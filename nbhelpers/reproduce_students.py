@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -11,12 +11,12 @@ import numpy as np
 
 from nbhelpers.activations import Activations
 from nbhelpers.datasets.base import ImageSet
-from nbhelpers.distillation import LESSONS
 from nbhelpers.frames import Portrait, portray, turn
 from nbhelpers.networks import Network, record
-from nbhelpers.regional import GRID, regional_features
-from nbhelpers.reproduce_regions import COUNTED, DEEPEST, count_row
+from nbhelpers.regional import regional_features
+from nbhelpers.reproduce_regions import count_row
 from nbhelpers.samples import SampleProjection
+from nbhelpers.stages import Stage
 from nbhelpers.study import Study
 from nbhelpers.training import accuracy
 from nbhelpers.trajectories import changes
@@ -25,27 +25,27 @@ SEEDS = (0, 1, 2)
 QUANTILES = (5, 25, 50, 75, 95)
 
 
-def stages(study: Study, images: ImageSet) -> dict[str, Callable[[], Any]]:
+def stages(study: Study, images: ImageSet, found: Mapping[str, Any]) -> dict[str, Stage]:
     """One stage for the teacher, and one for each student of each seed; training is part of it."""
 
     @cache
     def teacher() -> Portrait:
-        return portrait(study.load(), images)
+        return portrait(study, study.load(), images)
 
     def student(lesson: str, seed: int) -> dict[str, Any]:
         network = study.student(lesson, seed)
-        return student_row(network, teacher(), images) | {"accuracy": accuracy(network, study.images())}
+        return student_row(study, network, teacher(), images) | {"accuracy": accuracy(network, study.images())}
 
-    todo: dict[str, Callable[[], Any]] = {"teacher": lambda: {"layers": layer_rows(teacher())}}
+    todo = {"teacher": Stage(lambda: {"layers": layer_rows(teacher())}, ("training",))}
     for seed in SEEDS:
-        for lesson in LESSONS:
-            todo[f"student {lesson} {seed}"] = lambda at=lesson, s=seed: student(at, s)
+        for lesson in study.lessons:
+            todo[f"student {lesson} {seed}"] = Stage(lambda at=lesson, s=seed: student(at, s), ("training",))
     return todo
 
 
-def results(found: Mapping[str, Any]) -> dict[str, Any]:
+def results(study: Study, found: Mapping[str, Any]) -> dict[str, Any]:
     """The keys that a recorded result holds of students."""
-    students = {str(seed): {lesson: found[f"student {lesson} {seed}"] for lesson in LESSONS} for seed in SEEDS}
+    students = {str(seed): {lesson: found[f"student {lesson} {seed}"] for lesson in study.lessons} for seed in SEEDS}
     return {
         "distillation": {
             seed: {"teacher": found["teacher"]["layers"], **{lesson: row["layers"] for lesson, row in rows.items()}}
@@ -58,9 +58,10 @@ def results(found: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def portrait(network: Network, images: ImageSet, reference: Portrait | None = None) -> Portrait:
+def portrait(study: Study, network: Network, images: ImageSet, reference: Portrait | None = None) -> Portrait:
     """One network in the frame of another."""
-    return portray(record(network, images, COUNTED, grid=GRID), reference)
+    grid = study.setting.grid
+    return portray(record(network, images, study.counted, grid=grid), reference, grid=grid)
 
 
 def layer_rows(seen: Portrait) -> dict[str, Any]:
@@ -69,12 +70,12 @@ def layer_rows(seen: Portrait) -> dict[str, Any]:
     return {layer: {**count_row(points), "own": count_row(own[layer])} for layer, points in seen.points().items()}
 
 
-def student_row(network: Network, teacher: Portrait, images: ImageSet) -> dict[str, Any]:
+def student_row(study: Study, network: Network, teacher: Portrait, images: ImageSet) -> dict[str, Any]:
     """Counts of one student, and how its regions differ from the teacher's by the choice of a common frame."""
-    seen = portrait(network, images, teacher)
-    mine, theirs = seen.regions[DEEPEST], teacher.regions[DEEPEST]
+    seen, deepest = portrait(study, network, images, teacher), study.deepest
+    mine, theirs = seen.regions[deepest], teacher.regions[deepest]
     frames = {
-        "turned only": turned_only(seen.activations, teacher),
+        "turned only": turned_only(seen.activations, teacher, deepest),
         "started and turned": mine.h,
         "turned by regions": turn(mine.h, theirs.h),
         "teacher's projection": theirs.projection.transform(mine.raw),
@@ -82,12 +83,13 @@ def student_row(network: Network, teacher: Portrait, images: ImageSet) -> dict[s
     return {"layers": layer_rows(seen), "frames": {name: difference(h, theirs.h) for name, h in frames.items()}}
 
 
-def turned_only(activations: Activations, teacher: Portrait) -> np.ndarray:
+def turned_only(activations: Activations, teacher: Portrait, layer: str) -> np.ndarray:
     """Regional features in a frame whose sample features were fitted with no eye on the teacher's, then turned."""
     samples = SampleProjection().fit(activations.features, activations.logits)
     samples.align(activations.features, teacher.embedding)
-    deepest = replace(activations, regions={DEEPEST: activations.regions[DEEPEST]})
-    return regional_features(deepest, samples)[DEEPEST].h
+    regions = activations.regions[layer]
+    only = replace(activations, regions={layer: regions})
+    return regional_features(only, samples, grid=regions.shape[2])[layer].h
 
 
 def difference(student: np.ndarray, teacher: np.ndarray) -> dict[str, Any]:

@@ -28,6 +28,9 @@ from nbhelpers.networks import Network, evaluating
 MAX_EXACT = 16
 """Players up to which all coalitions are enumerated: 65,536 runs of the tail an image."""
 
+MOST_PERMUTATIONS = 4000
+"""Of one image, if its values do not become precise before."""
+
 PAIRS_A_ROUND = 16
 """Antithetic pairs drawn between two looks at the standard errors; fewer would not tell them well."""
 
@@ -94,7 +97,7 @@ def region_shapley(
     players: Array | None = None,
     method: str = "exact",
     output: str = "logit",
-    permutations: int = 4000,
+    permutations: int = MOST_PERMUTATIONS,
     precision: float = 0.03,
     batch_size: int = 256,
     random_state: int = 0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -12,30 +12,62 @@ import numpy as np
 
 from nbhelpers import datasets
 from nbhelpers.activations import Activations
-from nbhelpers.datasets.base import ImageSet
-from nbhelpers.distillation import distill
-from nbhelpers.networks import Network, build, record
+from nbhelpers.architectures import FAMILIES
+from nbhelpers.datasets.base import ImageSet, resized
+from nbhelpers.distillation import ALONE, SOFT, distill
+from nbhelpers.networks import NETWORKS, Network, build, record
 from nbhelpers.paths import cache_dir, data_dir
+from nbhelpers.regional import GRID
 from nbhelpers.store import Store
 from nbhelpers.training import Recipe, finished, load_checkpoint, train
+from nbhelpers.weights import TORCHVISION, recentre, start_from, torchvision_weights
 
 
 @dataclass(frozen=True)
 class Setting:
-    """The size of a network, and how it and its students are trained on one data set."""
+    """The size of a network and of its grid of regions, and how it and its students are trained on one data set.
+
+    ``finetune`` is the recipe of a network that starts from given weights.
+    """
 
     width: float
     input_size: int = 64
+    grid: int = GRID
     recipe: Recipe = field(default_factory=Recipe)
+    finetune: Recipe = field(default_factory=lambda: Recipe(epochs=5, learning_rate=0.02))
     students: Recipe = field(default_factory=lambda: Recipe(epochs=12, checkpoints=2))
 
 
+PRESETS = ("laptop", "paper")
+"""``"laptop"``: 64 px, 8 x 8 regions, narrow networks, hours on two cores; ``"paper"``: 224 px, 14 x 14, 200 epochs."""
+PAPER = Setting(
+    width=1.0,
+    input_size=224,
+    grid=14,
+    recipe=Recipe(epochs=200, batch_size=32, learning_rate=0.02),
+    finetune=Recipe(epochs=50, batch_size=32, learning_rate=0.01),
+    students=Recipe(epochs=50, batch_size=32, learning_rate=0.02, checkpoints=2),
+)
+_NARROW = Recipe(epochs=40, first_checkpoint=60)
+_EIGHT = Recipe(epochs=8, batch_size=32, checkpoints=2)
+_FEW_IMAGES = Recipe(epochs=60, batch_size=32, learning_rate=0.02)
 SETTINGS = {
-    ("scenes", "vgg16"): Setting(width=0.125, recipe=Recipe(epochs=40, first_checkpoint=60)),
-    ("tiny-imagenet", "vgg16"): Setting(
-        width=0.25, recipe=Recipe(epochs=40), students=Recipe(epochs=8, batch_size=32, checkpoints=2)
-    ),
+    ("scenes", "vgg16"): Setting(width=0.125, recipe=_NARROW),
+    ("scenes", "resnet34"): Setting(width=0.125, recipe=_NARROW),
+    ("scenes", "resnet50"): Setting(width=0.125, recipe=replace(_NARROW, epochs=20)),
+    ("scenes", "mobilenet_v2"): Setting(width=0.35, recipe=replace(_NARROW, epochs=20)),
+    ("tiny-imagenet", "vgg16"): Setting(width=0.25, students=_EIGHT),
+    ("tiny-imagenet", "resnet34"): Setting(width=0.25, students=_EIGHT),
+    ("tiny-imagenet", "resnet50"): Setting(width=0.25, recipe=Recipe(epochs=15), students=_EIGHT),
+    ("tiny-imagenet", "mobilenet_v2"): Setting(width=1.0, students=_EIGHT),
+} | {
+    (dataset, network): Setting(width=width, finetune=_FEW_IMAGES, students=_EIGHT)
+    for dataset in ("coco", "cub", "folder")
+    for network, width in {"vgg16": 0.25, "resnet34": 0.25, "resnet50": 0.25, "mobilenet_v2": 1.0}.items()
 }
+"""Of the laptop preset."""
+CENTRED = 500
+"""Training images whose statistics a network with given weights starts from."""
 _STUDENT_SEEDS = 1000
 """Students start from other weights than any teacher: their likeness must be learned."""
 
@@ -46,8 +78,10 @@ class Study:
 
     Parameters
     ----------
-    dataset, network : str
-        A pair of :data:`SETTINGS`.
+    dataset : str
+        One of :func:`nbhelpers.datasets.available`.
+    network : str
+        One of :data:`nbhelpers.networks.NETWORKS`.
     root : path, optional
         Where the images are, for data sets that are not bundled.
     seed : int
@@ -56,11 +90,18 @@ class Study:
         Train anew even where trained networks are bundled. A killed training goes on where it stopped.
     workspace : path, optional
         Where trainings and activations are kept; the user's cache folder by default.
+    preset : {"laptop", "paper"}
+        As of :data:`PRESETS`.
+    weights : path or "torchvision", optional
+        What the training starts from, as of :func:`~nbhelpers.weights.start_from`; torchvision's ImageNet weights are
+        downloaded. By default it starts at random.
+    scaling : str
+        As of :func:`~nbhelpers.weights.start_from`.
 
     Raises
     ------
     ValueError
-        For a pair that has no setting; the message lists those that do.
+        For a data set, a network or a preset that does not exist; the message lists those that do.
 
     Examples
     --------
@@ -75,24 +116,55 @@ class Study:
     seed: int = 0
     retrain: bool = False
     workspace: str | None = None
+    preset: str = "laptop"
+    weights: str | None = None
+    scaling: str = "imagenet"
 
     def __post_init__(self) -> None:
-        if (self.dataset, self.network) not in SETTINGS:
-            known = ", ".join(f"{d} x {n}" for d, n in SETTINGS)
-            raise ValueError(f"no setting for {self.dataset} x {self.network}; there are {known}")
+        known = {"dataset": sorted(datasets.available()), "network": NETWORKS, "preset": PRESETS}
+        for name, values in known.items():
+            if getattr(self, name) not in values:
+                raise ValueError(f"there is no {name} {getattr(self, name)!r}; there are {', '.join(values)}")
 
     @property
     def setting(self) -> Setting:
-        return SETTINGS[self.dataset, self.network]
+        return SETTINGS[self.dataset, self.network] if self.preset == "laptop" else PAPER
 
     @property
     def name(self) -> str:
-        return f"{self.dataset}-{self.network}"
+        return f"{self.dataset}-{self.network}" + ("" if self.preset == "laptop" else f"-{self.preset}")
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Five layers of the network, shallow to deep: those of the figures along depth."""
+        return FAMILIES[self.network].depth
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """The last three of them, whose knowledge points are counted along training."""
+        return self.layers[-3:]
+
+    @property
+    def deepest(self) -> str:
+        """The last of them."""
+        return self.layers[-1]
+
+    @property
+    def penultimate(self) -> str:
+        """The layer that gives the sample feature."""
+        return FAMILIES[self.network].penultimate
+
+    @property
+    def lessons(self) -> tuple[str, ...]:
+        """What the book's students learn: to mimic the deepest or the penultimate layer, soft labels, or alone."""
+        return (self.deepest, self.penultimate, SOFT, ALONE)
 
     @cache  # noqa: B019  a study is small, frozen and lives as long as the notebook
     def images(self, split: str = "held_out") -> ImageSet:
-        """The images of one split."""
-        return datasets.load(self.dataset, split, root=self.root)
+        """The images of one split, at the size that the network wants."""
+        side = self.setting.input_size
+        options = {"side": side} if datasets.available()[self.dataset].any_size else {}
+        return resized(datasets.load(self.dataset, split, root=self.root, **options), side)
 
     @property
     def home(self) -> Path:
@@ -103,16 +175,26 @@ class Study:
     def folder(self) -> Path:
         """Where the checkpoints of this study are."""
         bundled = data_dir() / "networks" / self.name
-        if not self.retrain and self.seed == 0 and bundled.is_dir():
+        if not self.retrain and self.seed == 0 and not self.weights and bundled.is_dir():
             return bundled
-        return self.home / "networks" / f"{self.name}-seed{self.seed}"
+        start = f"-from-{self._start['sha256'][:12]}" if self._start else ""
+        return self.home / "networks" / f"{self.name}-seed{self.seed}{start}"
 
     @cached_property
     def checkpoints(self) -> list[Path]:
         """The checkpoints, first to last: read where they are bundled or trained, else trained now."""
-        return finished(self.folder) or train(
-            self._untrained(), self.images("train"), self.folder, self.setting.recipe, seed=self.seed
-        )
+        if done := finished(self.folder):
+            return done
+        network, images = self._untrained(), self.images("train")
+        if self._start:
+            start_from(network, self._start_file, self.scaling)
+            recentre(network, images.subset(np.arange(0, len(images), max(1, len(images) // CENTRED))))
+        return train(network, images, self.folder, self.recipe, seed=self.seed)
+
+    @property
+    def recipe(self) -> Recipe:
+        """How the network is trained: from scratch, or from the given weights."""
+        return self.setting.finetune if self.weights else self.setting.recipe
 
     @property
     def run(self) -> dict:
@@ -127,7 +209,7 @@ class Study:
     @property
     def epochs(self) -> list[float]:
         """The same in passes over the training images."""
-        return [step / self.steps[-1] * self.setting.recipe.epochs for step in self.steps]
+        return [step / self.steps[-1] * self.recipe.epochs for step in self.steps]
 
     def load(self, checkpoint: int = -1) -> Network:
         """The network as it was at one checkpoint (an index into :attr:`checkpoints`), in evaluation mode."""
@@ -145,9 +227,9 @@ class Study:
         """
         student = self._untrained(_STUDENT_SEEDS + seed)
         bundled = data_dir() / "students" / self.name / f"{lesson}.safetensors"
-        if not self.retrain and self.seed == seed == 0 and bundled.exists():
+        if not self.retrain and self.seed == seed == 0 and not self.weights and bundled.exists():
             return load_checkpoint(student, bundled).eval()
-        folder = self.home / "students" / f"{self.name}-seed{self.seed}" / f"{lesson}-seed{seed}"
+        folder = self.home / "students" / self.folder.name / f"{lesson}-seed{seed}"
         images, recipe = self.images("train"), self.setting.students
         distill(student, self.load(), images, folder, lesson, recipe, seed=seed)
         return student.eval()
@@ -200,13 +282,33 @@ class Study:
             "dataset": self.dataset,
             "network": self.network,
             "seed": self.seed,
+            "preset": self.preset,
             **asdict(self.setting),
+            "recipe": asdict(self.recipe),
+            "start": self._start,
         }
 
+    @cached_property
+    def _start_file(self) -> Path:
+        return torchvision_weights(self.network) if self.weights == TORCHVISION else Path(self.weights or "")
+
+    @cached_property
+    def _start(self) -> dict[str, str] | None:
+        """Name and sha256 of the weights that the training starts from."""
+        if not self.weights:
+            return None
+        if not self._start_file.is_file():
+            raise OSError(f"there is no file of weights at {self._start_file}")
+        sha256 = hashlib.sha256(self._start_file.read_bytes()).hexdigest()
+        # A checkpoint's folder tells which network it is of.
+        return {"file": "/".join(self._start_file.parts[-2:]), "sha256": sha256, "scaling": self.scaling}
+
     def _untrained(self, seed: int | None = None) -> Network:
+        size, seed = self.setting, self.seed if seed is None else seed
         categories = len(self.images().categories)
-        seed = self.seed if seed is None else seed
-        return build(self.network, categories, width=self.setting.width, input_size=self.setting.input_size, seed=seed)
+        return build(
+            self.network, categories, width=size.width, input_size=size.input_size, min_grid=size.grid, seed=seed
+        )
 
 
 def recorded(name: str) -> dict:

@@ -235,6 +235,8 @@ def load_checkpoint(network: Network, path: str | os.PathLike) -> Network:
         raise
     except Exception as error:
         raise OSError(f"{path} is no whole safetensors file ({error}); delete it and fetch or train it again") from None
+    for name in ("mean", "std"):  # checkpoints of before these were kept were of networks with the usual ones
+        tensors.setdefault(name, network.get_buffer(name))
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:

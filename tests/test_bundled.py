@@ -5,7 +5,6 @@ import json
 
 import pytest
 
-from nbhelpers.distillation import LESSONS
 from nbhelpers.paths import data_dir, registry
 from nbhelpers.study import Study
 from nbhelpers.training import accuracy, finished
@@ -46,7 +45,7 @@ def test_the_last_one_is_accurate_enough_for_the_book():
     assert STUDY.run["accuracy"][str(STUDY.steps[-1])] >= 0.75
 
 
-@pytest.mark.parametrize("lesson", LESSONS)
+@pytest.mark.parametrize("lesson", STUDY.lessons)
 def test_bundled_students_give_their_recorded_accuracy(lesson):
     run = json.loads((data_dir() / "students" / STUDY.name / "run.json").read_text())
     assert accuracy(STUDY.student(lesson), STUDY.images()) == pytest.approx(run["accuracy"][lesson], abs=0.0021)

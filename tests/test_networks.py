@@ -32,7 +32,7 @@ def test_layers_carry_the_names_of_the_paper(network):
     assert network.head.out_features == 4
 
 
-@pytest.mark.parametrize(("side", "grid"), [(32, 8), (64, 8), (96, 12), (128, 8), (224, 14)])
+@pytest.mark.parametrize(("side", "grid"), [(32, 8), (64, 8), (96, 12), (112, 7), (128, 8), (224, 14)])
 def test_conv_53_keeps_a_fine_grid(side, grid):
     model = networks.build("vgg16", 2, width=1 / 64, input_size=side)
     pixels = ImageSet(np.zeros((1, 3, side, side), np.uint8), np.array([0]), ("a", "b"), "train")

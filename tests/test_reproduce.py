@@ -6,18 +6,23 @@ import numpy as np
 import pytest
 from tiny import shrink
 
-from nbhelpers import cli, study
-from nbhelpers import reproduce as module
+from nbhelpers import cli, reproduce_samples, study
+from nbhelpers.reproduce import reproduce
 from nbhelpers.study import Study
 
 
 @pytest.fixture
 def tiny(monkeypatch, tmp_path):
     """Scenes x VGG-16, so small that all stages take seconds."""
-    methods = {k: module.METHODS[k] for k in ("ours", "pca", "raw_strength")}
-    shrink(monkeypatch)  # what is recorded of regions, attacks and students has tests of its own
-    monkeypatch.setattr(module, "METHODS", methods)
+    methods = {k: reproduce_samples.METHODS[k] for k in ("ours", "pca", "raw_strength")}
+    shrink(monkeypatch)
+    monkeypatch.setattr(reproduce_samples, "METHODS", methods)
     return Study("scenes", retrain=True, workspace=str(tmp_path))
+
+
+def record(chosen, out, command="x"):
+    """Of the samples alone; other experiments have tests of their own."""
+    return reproduce(chosen, out, command=command, experiments=["samples"])
 
 
 def test_study_trains_once_and_caches_activations(tiny, monkeypatch):
@@ -34,7 +39,7 @@ def test_study_trains_once_and_caches_activations(tiny, monkeypatch):
 
 def test_reproduce_writes_the_documented_keys(tiny, tmp_path):
     out = tmp_path / "deep" / "result.json"
-    result = module.reproduce(tiny, out, command="nbhelpers reproduce ...")
+    result = record(tiny, out, command="nbhelpers reproduce ...")
     assert json.loads(out.read_text()) == result
     keys = "command seed date wall_seconds versions data_sha256 images input_size accuracy grids"
     assert {*keys.split(), "table1", "sample_fit", "weight_decay"} <= set(result)
@@ -48,15 +53,17 @@ def test_reproduce_writes_the_documented_keys(tiny, tmp_path):
 
 
 def test_a_retrained_network_is_not_answered_with_the_bundled_ones_numbers(tiny, tmp_path, monkeypatch):
-    module.reproduce(tiny, tmp_path / "a.json", command="x")
-    monkeypatch.setattr(module, "table1_row", lambda m, a: {"pearson_t4": 0.5, "pearson_t1": 0.5, "seconds": 0})
+    record(tiny, tmp_path / "a.json", command="x")
+    monkeypatch.setattr(
+        reproduce_samples, "table1_row", lambda m, a: {"pearson_t4": 0.5, "pearson_t1": 0.5, "seconds": 0}
+    )
     kept = Study("scenes", retrain=False, seed=tiny.seed, workspace=tiny.workspace)
     monkeypatch.setattr(study, "data_dir", lambda: tmp_path / "nothing is bundled here")
-    assert module.reproduce(kept, tmp_path / "b.json", command="x")["table1"]["pca"]["pearson_t4"] == 0.5
+    assert record(kept, tmp_path / "b.json", command="x")["table1"]["pca"]["pearson_t4"] == 0.5
 
 
 def test_recorded_command_repeats_the_run(tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(cli, "reproduce", lambda study, out, command: seen.append(command))
+    monkeypatch.setattr(cli, "sweep", lambda studies, commands, **options: seen.extend(commands))
     seen = []
     out = tmp_path / "scenes-vgg16-seed3.json"
     assert cli.main(["reproduce", "--dataset", "scenes", "--seed", "3", "--retrain", "--out", str(out)]) == 0
@@ -69,9 +76,9 @@ def test_interrupted_run_goes_on_and_ends_with_the_same_numbers(tiny, tmp_path, 
     def numbers(result):
         return {key: {m: (row["pearson_t4"], row["pearson_t1"]) for m, row in result[key].items()} for key in TABLES}
 
-    whole = module.reproduce(tiny, tmp_path / "a.json", command="x")
+    whole = record(tiny, tmp_path / "a.json", command="x")
     other = Study("scenes", retrain=True, workspace=str(tmp_path / "other"))
-    real, calls = module.table1_row, []
+    real, calls = reproduce_samples.table1_row, []
 
     def interrupted(method, activations):
         calls.append(method)
@@ -79,14 +86,14 @@ def test_interrupted_run_goes_on_and_ends_with_the_same_numbers(tiny, tmp_path, 
             raise KeyboardInterrupt
         return real(method, activations)
 
-    monkeypatch.setattr(module, "table1_row", interrupted)
+    monkeypatch.setattr(reproduce_samples, "table1_row", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        module.reproduce(other, tmp_path / "b.json", command="x")
+        record(other, tmp_path / "b.json", command="x")
     assert calls == ["ours", "pca", "raw_strength"]
     assert not (tmp_path / "b.json").exists()
     calls.clear()
-    monkeypatch.setattr(module, "table1_row", lambda m, a: calls.append(m) or real(m, a))
-    resumed = module.reproduce(other, tmp_path / "b.json", command="x")
+    monkeypatch.setattr(reproduce_samples, "table1_row", lambda m, a: calls.append(m) or real(m, a))
+    resumed = record(other, tmp_path / "b.json", command="x")
     assert calls == ["raw_strength", "ours", "pca", "raw_strength"]
     assert numbers(resumed) == numbers(whole)
     assert resumed["accuracy"] == whole["accuracy"]
@@ -95,9 +102,17 @@ def test_interrupted_run_goes_on_and_ends_with_the_same_numbers(tiny, tmp_path, 
 TABLES = ("table1", "table1_train")
 
 
-def test_unknown_pair_names_those_that_exist():
-    with pytest.raises(ValueError, match="no setting for scenes x vgg19; there are scenes x vgg16"):
-        Study("scenes", "vgg19")
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"dataset": "sights"}, "no dataset 'sights'; there are coco, cub, folder, scenes, tiny-imagenet"),
+        ({"network": "vgg19"}, "no network 'vgg19'; there are vgg16, resnet34, resnet50, mobilenet_v2"),
+        ({"preset": "phone"}, "no preset 'phone'; there are laptop, paper"),
+    ],
+)
+def test_unknown_names_are_answered_with_those_that_exist(given, message):
+    with pytest.raises(ValueError, match=message):
+        Study(**{"dataset": "scenes", **given})
 
 
 def test_missing_recorded_result_names_those_that_exist():

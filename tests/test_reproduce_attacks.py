@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from tiny import shrink
 
-from nbhelpers import reproduce, reproduce_attacks, reproduce_students
+from nbhelpers import reproduce_attacks, reproduce_students
 from nbhelpers.datasets.base import ImageSet
-from nbhelpers.distillation import LESSONS
 from nbhelpers.networks import record
+from nbhelpers.reproduce import reproduce
 from nbhelpers.reproduce_attacks import before_row, carrier_row, change_row, fragment_row
 from nbhelpers.reproduce_students import difference
 from nbhelpers.study import Study
@@ -20,18 +20,22 @@ from nbhelpers.trajectories import Trail
 def tiny(tmp_path_factory):
     """The tiny study, and what was recorded of its attacks and students."""
     with pytest.MonkeyPatch.context() as patch:
-        shrink(patch, reproduce_attacks, reproduce_students)
+        shrink(patch)
         patch.setattr(reproduce_attacks, "SIZES", (1, 64))
         patch.setattr(reproduce_students, "SEEDS", (0, 1))
         folder = tmp_path_factory.mktemp("tiny")
         one = Study("scenes", retrain=True, workspace=str(folder))
-        yield one, reproduce.reproduce(one, folder / "out.json", command="x"), folder / "out.json"
+        yield (
+            one,
+            reproduce(one, folder / "out.json", command="x", experiments=("attacks", "students")),
+            folder / "out.json",
+        )
 
 
 def test_every_key_of_the_attacks_is_recorded(tiny):
-    _, result, path = tiny
+    one, result, path = tiny
     assert json.loads(path.read_text()) == result
-    assert list(result["attack"]) == list(reproduce_attacks.LAYERS)
+    assert list(result["attack"]) == list(one.layers)
     assert list(result["attack_sweep"]) == ["1/255", "64/255"]
     strong = result["attack_sweep"]["64/255"]
     assert result["attack"] == result["attack_sweep"]["1/255"]["layers"]
@@ -49,17 +53,17 @@ def test_every_key_of_the_attacks_is_recorded(tiny):
 
 
 def test_every_key_of_the_students_is_recorded_and_their_seeds_differ(tiny):
-    _, result, _ = tiny
+    one, result, _ = tiny
     assert list(result["distillation"]) == list(result["students"]) == ["0", "1"]
     for seed in result["distillation"].values():
-        assert list(seed) == ["teacher", *LESSONS]
+        assert list(seed) == ["teacher", *one.lessons]
         for layers in seed.values():
-            assert list(layers) == list(reproduce_students.COUNTED)
+            assert list(layers) == list(one.counted)
             for row in layers.values():
                 assert 0 <= row["reliable"] <= row["total"] <= 64 and 0 <= row["own"]["total"] <= 64
     first, second = result["distillation"].values()
     assert first["teacher"] == second["teacher"]
-    assert all(first[lesson] != second[lesson] for lesson in LESSONS)
+    assert all(first[lesson] != second[lesson] for lesson in one.lessons)
     for row in result["students"]["0"].values():
         assert 0 <= row["accuracy"] <= 1
         assert list(row["frames"]) == ["turned only", "started and turned", "turned by regions", "teacher's projection"]
@@ -80,8 +84,8 @@ def test_students_are_read_where_they_were_trained(tiny, monkeypatch):
 def test_a_teacher_compared_with_itself_differs_nowhere(tiny):
     one, *_ = tiny
     images = one.images().subset(per_category=5)
-    teacher = reproduce_students.portrait(one.load(), images)
-    row = reproduce_students.student_row(one.load(), teacher, images)
+    teacher = reproduce_students.portrait(one, one.load(), images)
+    row = reproduce_students.student_row(one, one.load(), teacher, images)
     for frame in row["frames"].values():
         assert frame["orientation_mean"] == pytest.approx(0, abs=1e-5)
         assert frame["strength_mean"] == pytest.approx(0, abs=1e-4)
@@ -113,11 +117,10 @@ def scene(masks, labels):
     return ImageSet(pixels, np.array(labels), ("a", "b", "c"), "train", masks)
 
 
-def test_carriers_are_regions_that_came_to_speak_for_the_new_category(monkeypatch):
-    monkeypatch.setattr(reproduce_attacks, "GRID", (1, 4))
+def test_carriers_are_regions_that_came_to_speak_for_the_new_category():
     images = scene([[0, 2, 1, -1]], [0])
     p = {"new before": np.array([[0.5, 0, 0, 0]]), "new after": np.array([[0.9, 0.9, 0.9, 0.1]])}
-    row = carrier_row(p, images, np.array([2]))
+    row = carrier_row(p, images, np.array([2]), (1, 4))
     assert row["regions"] == 2 and row["on_fragments"] == 2  # the first spoke for it before
     assert row["share"] == {"object": 0, "fragment": 1, "background": 0, "mixed": 0}
     assert row["area"] == {"object": 0.25, "fragment": 0.5, "background": 0.25, "mixed": 0}

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from tiny import shrink
 
-from nbhelpers import reproduce, reproduce_regions
-from nbhelpers.datasets import scenes
+from nbhelpers import reproduce_importance, reproduce_regions
 from nbhelpers.datasets.base import ImageSet
 from nbhelpers.knowledge import KnowledgePoints
-from nbhelpers.reproduce_regions import DEEPEST, LAYERS, as_published, count_row, enlarged, truth_row
+from nbhelpers.reproduce import reproduce
+from nbhelpers.reproduce_importance import as_published
+from nbhelpers.reproduce_regions import count_row, truth_row
 from nbhelpers.shapley import region_shapley, tail_of
 from nbhelpers.study import Study
 from nbhelpers.truth import region_truth
@@ -20,17 +21,12 @@ from nbhelpers.truth import region_truth
 def tiny(tmp_path_factory):
     """Scenes x VGG-16 so small that all stages take seconds, and what was recorded of it."""
     with pytest.MonkeyPatch.context() as patch:
-        shrink(patch, reproduce_regions)
-        chosen = ("default", "v shared", "κ_regions 16")
-        patch.setattr(reproduce_regions, "SETTINGS", {name: reproduce_regions.SETTINGS[name] for name in chosen})
-        patch.setattr(reproduce_regions, "FEW", 2)
-        patch.setattr(reproduce_regions, "FEWER", 1)
-        patch.setattr(reproduce_regions, "PRECISION", 0.5)
+        shrink(patch)
         folder = tmp_path_factory.mktemp("tiny")
         one = Study("scenes", retrain=True, workspace=str(folder))
         yield (
             one,
-            reproduce.reproduce(one, folder / "out.json", command="x"),
+            reproduce(one, folder / "out.json", command="x", experiments=("regions", "importance")),
             json.loads((folder / "out.json").read_text()),
         )
 
@@ -38,18 +34,18 @@ def tiny(tmp_path_factory):
 def test_every_regional_key_is_recorded(tiny):
     one, result, written = tiny
     assert result == written
-    assert list(result["table2"]) == list(LAYERS)
+    assert list(result["table2"]) == list(one.layers)
     for row in result["table2"].values():
         assert {"mean", "std", "control_mean"} <= set(row)
         assert row["mean"] is None or (-1 <= row["mean"] <= 1 and row["std"] >= 0)
     for layer, steps in result["knowledge_points"].items():
-        assert layer in reproduce_regions.COUNTED
+        assert layer in one.counted
         assert list(steps) == [str(step) for step in one.steps]
         for row in steps.values():
             for counts in (row, row["own"]):
                 assert 0 <= counts["reliable"] <= counts["total"] <= 64
                 assert counts["ratio"] is None or 0 <= counts["ratio"] <= 1
-    deep = result["importance"][DEEPEST]
+    deep = result["importance"][one.deepest]
     assert deep["images"] == 50 and result["importance"]["conv_43"]["images"] == 10
     assert {"shapley_pearson_mean", "strength_shapley_pearson_mean", "object_auroc", "strength_object_auroc"} <= set(
         deep
@@ -58,7 +54,7 @@ def test_every_regional_key_is_recorded(tiny):
     published = {"as published", "as published, as sharp as there"}
     names = {"default", "v shared", "κ_regions 16", "grid 4×4", "grid 14×14, images of 112 px"}
     assert set(result["ablation"]) == names | published
-    assert result["ablation"]["default"]["h_pearson"] == pytest.approx(result["table2"][DEEPEST]["mean"], abs=1e-6)
+    assert result["ablation"]["default"]["h_pearson"] == pytest.approx(result["table2"][one.deepest]["mean"], abs=1e-6)
     assert result["ablation"]["default"]["object_auroc"] == pytest.approx(deep["object_auroc"], abs=1e-6)
     assert result["ablation"]["grid 4×4"]["object_auroc"] != deep["object_auroc"]
 
@@ -77,24 +73,12 @@ def test_all_layers_are_brought_to_the_mean_strength_of_the_deepest(tiny):
 def test_blocks_of_a_finer_layer_are_its_players(tiny):
     one, *_ = tiny
     some = one.images().subset(per_category=1)
-    values = reproduce_regions.shapley(one, some, "conv_43", side=2, method="exact")
+    values = reproduce_importance.shapley(one, some, "conv_43", side=2, method="exact")
     a = one.activations(layers=("conv_43",), images=some)
     side = a.regions["conv_43"].shape[2]
     players = np.kron(np.arange(4).reshape(2, 2), np.ones((side // 2, side // 2), int)).ravel()
     expected, _ = region_shapley(tail_of(one.load(), "conv_43"), a.regions["conv_43"], a.labels, players=players)
     np.testing.assert_allclose(values, expected, atol=1e-5)
-
-
-def test_enlarged_images_keep_their_scenes():
-    images = scenes.load("held_out", size=10)
-    larger = enlarged(images, 112)
-    assert larger.images.shape == (10, 3, 112, 112) and larger.masks.shape == (10, 112, 112)
-    np.testing.assert_allclose(larger.images.mean((1, 2, 3)), images.images.mean((1, 2, 3)), atol=1)
-    share = [(m == images.labels[:, None, None]).mean() for m in (larger.masks, images.masks)]
-    assert share[0] == pytest.approx(share[1], rel=0.05)
-    np.testing.assert_allclose(region_truth(larger, 4).object, region_truth(images, 4).object, atol=0.15)
-    flat = ImageSet(np.full((1, 3, 8, 8), 77, np.uint8), np.array([0]), ("a",), "train")
-    assert (enlarged(flat, 14).images == 77).all() and enlarged(flat, 14).masks is None
 
 
 def test_where_points_lie_and_what_they_name_is_counted_by_hand():

@@ -2,24 +2,25 @@
 
 import pytest
 
-from nbhelpers import reproduce, reproduce_attacks, reproduce_regions, reproduce_students, study
+from nbhelpers import reproduce, reproduce_importance, reproduce_samples, study
 from nbhelpers.datasets import scenes
 from nbhelpers.study import Setting
 from nbhelpers.training import Recipe
 
 SIZES = {"train": 100, "held_out": 50}
-PARTS = (reproduce_regions, reproduce_attacks, reproduce_students)
 
 
-def shrink(patch: pytest.MonkeyPatch, *parts) -> None:
-    """Make the study small, and of the experiments record those of ``parts`` beside the ones that always run."""
+def shrink(patch: pytest.MonkeyPatch) -> None:
+    """Make the study, and all that is recorded of it, small."""
     patch.setattr(study.datasets, "load", lambda name, split, root=None: scenes.load(split, size=SIZES[split]))
     recipe = Recipe(epochs=2, batch_size=10, checkpoints=3)
     students = Recipe(epochs=1, batch_size=10, learning_rate=0.002, checkpoints=2)
-    patch.setitem(study.SETTINGS, ("scenes", "vgg16"), Setting(width=0.05, recipe=recipe, students=students))
+    for network, width in {"vgg16": 0.05, "resnet34": 0.0625, "resnet50": 0.0625, "mobilenet_v2": 0.1}.items():
+        small = Setting(width=width, recipe=recipe, students=students)
+        patch.setitem(study.SETTINGS, ("scenes", network), small)
     patch.setattr(reproduce, "PER_CATEGORY", 5)
-    patch.setattr(reproduce, "METHODS", {"raw_strength": reproduce.METHODS["raw_strength"]})
-    for part in PARTS:
-        if part not in parts:
-            patch.setattr(part, "stages", lambda *_: {})
-            patch.setattr(part, "results", lambda _: {})
+    patch.setattr(reproduce_samples, "METHODS", {"raw_strength": reproduce_samples.METHODS["raw_strength"]})
+    chosen = ("default", "v shared", "κ_regions 16")
+    patch.setattr(reproduce_importance, "SETTINGS", {name: reproduce_importance.SETTINGS[name] for name in chosen})
+    for name, value in {"FEW": 2, "FEWER": 1, "PRECISION": 0.5}.items():
+        patch.setattr(reproduce_importance, name, value)

@@ -9,6 +9,8 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 
 from nbhelpers._checks import check_labels, check_same_length
 
@@ -28,6 +30,8 @@ class About(NamedTuple):
     description: str
     licence: str
     needs_download: bool
+    any_size: bool = False
+    """Whether ``load`` takes ``side``, the side of its square images in pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,3 +135,24 @@ class ImageSet:
             scarce = self.categories[counts.argmin()]
             raise ValueError(f"per_category must lie in 1 ... {counts.min()} (as {scarce!r} has), got {per_category}")
         return np.sort(np.concatenate([np.flatnonzero(self.labels == c)[:per_category] for c in range(len(counts))]))
+
+
+def resized(images: ImageSet, side: int) -> ImageSet:
+    """The same images, square at another size; masks keep whole categories.
+
+    >>> one = ImageSet(np.zeros((1, 3, 8, 8), np.uint8), np.array([0]), ("cat", "dog"), "train")
+    >>> resized(one, 16).images.shape
+    (1, 3, 16, 16)
+    """
+    if images.images.shape[2:] == (side, side):
+        return images
+    # A few images at a time: in floats, all of them would take four times their memory.
+    parts = torch.from_numpy(images.images).split(100)
+    pixels = [
+        F.interpolate(part.float(), size=(side, side), mode="bilinear", antialias=True).round().clamp(0, 255).byte()
+        for part in parts
+    ]
+    masks = images.masks
+    if masks is not None:
+        masks = F.interpolate(torch.from_numpy(masks)[:, None].float(), size=(side, side)).to(torch.int8)[:, 0].numpy()
+    return replace(images, images=torch.cat(pixels).numpy(), masks=masks)
