@@ -49,8 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "datasets":
             for name, about in datasets.available().items():
-                where = "to download" if about.needs_download else "bundled"
-                print(f"{name:15} {where:12} {about.licence:20} {about.description}")
+                print(f"{name:15} {about.origin:12} {about.licence:20} {about.description}")
         else:
             studies = _studies(options)
             commands = [f"nbhelpers {_shown(options, study, out)}" for out, study in studies.items()]

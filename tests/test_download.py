@@ -2,12 +2,14 @@
 
 import hashlib
 import http.server
+import re
 import threading
 from functools import partial
 
 import pytest
 
-from nbhelpers.datasets.download import fetch
+from nbhelpers.datasets import download
+from nbhelpers.datasets.download import Original, by_hand, fetch, fetch_all
 
 CONTENT = b"the data set" * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -76,3 +78,137 @@ def test_with_no_network_the_message_says_what_to_put_where(cache):
     message = str(failure.value)
     assert "could not download http://127.0.0.1:9/data.zip" in message
     assert f"get data.zip (sha256 {SHA256}) elsewhere and put it at {cache / 'data.zip'}" in message
+
+
+# Going on where a connection broke -----------------------------------------------------------------------------------
+
+
+class _Broken(http.server.BaseHTTPRequestHandler):
+    """Serves CONTENT, and breaks the connection after ``server.allowed`` bytes of it, if that is given."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        start = int(asked[1]) if asked else 0
+        self.server.asked.append(start)
+        if asked and self.server.ranges and start >= len(CONTENT):
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{len(CONTENT)}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        if asked and self.server.ranges:
+            self.send_response(206)
+            first = start + self.server.shift
+            self.send_header("Content-Range", f"bytes {first}-{len(CONTENT) - 1}/{len(CONTENT)}")
+        else:
+            start = 0
+            self.send_response(200)
+        body = CONTENT[start:]
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[: self.server.allowed])
+        self.close_connection = True
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def broken(monkeypatch):
+    """A server whose ``ranges``, ``allowed`` and ``shift`` a test may change; ``asked`` is where each request began."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(download, "_CHUNK", 1000)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Broken) as running:
+        running.asked, running.ranges, running.allowed, running.shift = [], True, None, 0
+        running.url = f"http://127.0.0.1:{running.server_port}/data.zip"
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+def test_a_broken_download_goes_on_where_it_stopped(cache, broken):
+    broken.allowed = 5000
+    for held in (5000, 10000):
+        with pytest.raises(OSError, match=rf"connection broke after {held} of 12\d+ bytes; the same call goes on"):
+            fetch(broken.url, SHA256, "data.zip")
+        assert [(file.name, file.stat().st_size) for file in cache.iterdir()] == [("data.zip.part", held)]
+    assert fetch(broken.url, SHA256, "data.zip").read_bytes() == CONTENT
+    assert broken.asked == [0, 5000, 10000] and [file.name for file in cache.iterdir()] == ["data.zip"]
+
+
+def test_a_server_that_cannot_go_on_starts_over(cache, broken):
+    broken.allowed, broken.ranges = 5000, False
+    with pytest.raises(OSError, match="connection broke after 5000"):
+        fetch(broken.url, SHA256, "data.zip")
+    broken.allowed = None
+    assert fetch(broken.url, SHA256, "data.zip").read_bytes() == CONTENT
+    assert broken.asked == [0, 5000]
+
+
+def test_a_server_that_goes_on_elsewhere_is_not_believed(cache, broken):
+    broken.shift = 7
+    cache.mkdir()
+    (cache / "data.zip.part").write_bytes(CONTENT[:100])
+    assert fetch(broken.url, SHA256, "data.zip").read_bytes() == CONTENT
+    assert broken.asked == [100, 0]
+
+
+@pytest.mark.parametrize("more", [b"", b"and more"])
+def test_a_part_that_has_all_is_handed_over_or_begun_anew(cache, broken, more):
+    """The server answers 416 to both: there is nothing after the last byte."""
+    cache.mkdir()
+    (cache / "data.zip.part").write_bytes(CONTENT + more)
+    assert fetch(broken.url, SHA256, "data.zip").read_bytes() == CONTENT
+    assert broken.asked == [len(CONTENT)] if not more else [len(CONTENT) + len(more), 0]
+    assert [file.name for file in cache.iterdir()] == ["data.zip"]
+
+
+def test_a_finished_part_with_a_wrong_hash_is_deleted(cache, broken):
+    cache.mkdir()
+    (cache / "data.zip.part").write_bytes(b"x" + CONTENT[1:5000])
+    with pytest.raises(OSError, match=r"could not download .*data.zip: .*hash"):
+        fetch(broken.url, SHA256, "data.zip")
+    assert list(cache.iterdir()) == []
+    assert fetch(broken.url, SHA256, "data.zip").read_bytes() == CONTENT, "the next call starts over"
+
+
+def test_a_missing_page_leaves_the_part(cache, server):
+    cache.mkdir()
+    (cache / "data.zip.part").write_bytes(CONTENT[:100])
+    with pytest.raises(OSError, match="404"):
+        fetch(f"{server}/other.zip", SHA256, "data.zip")
+    assert [file.name for file in cache.iterdir()] == ["data.zip.part"]
+
+
+# Several files -------------------------------------------------------------------------------------------------------
+
+
+def test_all_files_of_a_set_are_fetched(cache, server, tmp_path):
+    (tmp_path / "served" / "more.zip").write_bytes(b"more")
+    originals = [
+        Original(f"{server}/data.zip", SHA256, len(CONTENT)),
+        Original(f"{server}/more.zip", hashlib.sha256(b"more").hexdigest(), 4),
+    ]
+    paths = fetch_all(originals)
+    assert paths == [cache / "data.zip", cache / "more.zip"]
+    assert [path.read_bytes() for path in paths] == [CONTENT, b"more"]
+
+
+def test_with_no_network_the_message_lists_all_files(cache):
+    originals = [
+        Original("http://127.0.0.1:9/a.zip", "a" * 64, 252_872_794),
+        Original("http://127.0.0.1:9/b.zip", "b" * 64, 13_510_573_713),
+    ]
+    with pytest.raises(OSError, match=r"could not download http://127.0.0.1:9/a.zip") as failure:
+        fetch_all(originals)
+    told = [
+        f"  {cache / 'a.zip'} (253 MB from http://127.0.0.1:9/a.zip, sha256 {'a' * 64})",
+        f"  {cache / 'b.zip'} (13,511 MB from http://127.0.0.1:9/b.zip, sha256 {'b' * 64})",
+    ]
+    assert by_hand(originals).splitlines() == told
+    assert str(failure.value).splitlines()[-2:] == told

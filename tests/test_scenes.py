@@ -216,8 +216,8 @@ def test_the_cache_can_be_moved(tmp_path, monkeypatch):
 
 def test_available_describes_every_data_set():
     about = datasets.available()
-    assert list(about) == ["scenes", "tiny-imagenet"]
-    assert [entry.needs_download for entry in about.values()] == [False, True]
+    assert list(about) == ["scenes", "tiny-imagenet", "coco", "cub", "folder"]
+    assert [entry.origin for entry in about.values()] == ["bundled", *["download"] * 3, "yours"]
     assert all(entry.description and entry.licence for entry in about.values())
 
 

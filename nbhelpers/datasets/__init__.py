@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from nbhelpers.datasets import scenes, tiny_imagenet
+from nbhelpers.datasets import coco, cub, folder, scenes, tiny_imagenet
 from nbhelpers.datasets.base import About, ImageSet
 
 __all__ = ["About", "ImageSet", "available", "load"]
 
-_MODULES: dict[str, ModuleType] = {"scenes": scenes, "tiny-imagenet": tiny_imagenet}
+_MODULES: dict[str, ModuleType] = {
+    "scenes": scenes,
+    "tiny-imagenet": tiny_imagenet,
+    "coco": coco,
+    "cub": cub,
+    "folder": folder,
+}
 
 
 def available() -> dict[str, About]:
-    """Every data set's name, and what it is, its licence, and whether it must be downloaded.
+    """Every data set's name, and what it is, its licence, and where it comes from.
 
-    >>> available()["scenes"].needs_download
-    False
+    >>> available()["scenes"].origin
+    'bundled'
     """
     return {name: module.ABOUT for name, module in _MODULES.items()}
 
@@ -32,14 +39,15 @@ def load(name: str, split: str, root: str | Path | None = None, **options: Any) 
         One of :func:`available`.
     split : {"train", "held_out"}
     root : path, optional
-        Where the data set's own files are, if it is not bundled.
+        Where the data set's own files are, if it is not bundled; your own images for ``"folder"``.
     **options
-        What the data set's own ``load`` takes, for example ``size`` for scenes or ``categories`` for Tiny ImageNet.
+        What the data set's own ``load`` takes, for example ``size`` for scenes, ``categories`` for Tiny ImageNet, or
+        ``side`` for COCO.
 
     Raises
     ------
     ValueError
-        If the name or split is unknown, or ``root`` is given for a bundled data set.
+        If the name or split is unknown, or ``root`` is given for a bundled data set or missing for ``"folder"``.
     OSError
         If the files are missing or damaged.
 
@@ -51,7 +59,7 @@ def load(name: str, split: str, root: str | Path | None = None, **options: Any) 
     if name not in _MODULES:
         raise ValueError(f"there is no data set {name!r}; there are {', '.join(map(repr, _MODULES))}")
     if root is not None:
-        if not _MODULES[name].ABOUT.needs_download:
+        if "root" not in signature(_MODULES[name].load).parameters:
             raise ValueError(f"{name!r} is bundled and takes no root, got {str(root)!r}")
         options["root"] = root
     return _MODULES[name].load(split, **options)

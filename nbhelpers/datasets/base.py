@@ -29,7 +29,8 @@ class About(NamedTuple):
 
     description: str
     licence: str
-    needs_download: bool
+    origin: str
+    """``"bundled"``, ``"download"`` or ``"yours"``."""
     any_size: bool = False
     """Whether ``load`` takes ``side``, the side of its square images in pixels."""
 

@@ -29,7 +29,7 @@ CATEGORIES = (
 ABOUT = About(
     "real garments on real textures among fragments of other garments, with masks (64x64, composed here)",
     "MIT (Fashion-MNIST garments), CC0 (textures)",
-    needs_download=False,
+    origin="bundled",
 )
 SIDE = 64
 _GARMENT = 28

@@ -20,7 +20,7 @@ from nbhelpers.paths import cache_dir
 ABOUT = About(
     "200 categories of ImageNet photographs at 64x64; by default the ten of the paper",
     "not stated; ImageNet's terms allow non-commercial research and education, not passing the images on",
-    needs_download=True,
+    origin="download",
 )
 URL = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
 SHA256 = "6198c8ae015e2b3e007c7841da39ec069199b9aa3bfa943a462022fe5e43c821"

@@ -1,0 +1,185 @@
+"""Square crops of photographs: by an annotated box, or from the middle; every image is decoded once."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageOps
+from tqdm import tqdm
+
+from nbhelpers.datasets.base import ImageSet
+
+CONTEXT = 1.1
+"""How much longer a side of the square is than the longer side of its box, so that outlines stay in sight."""
+SHORTEST = 48
+"""Boxes are tiny, and left out, whose shorter side takes fewer pixels than this inside the image."""
+MOST_PIXELS = 50_000_000
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF")
+
+Box = tuple[float, float, float, float]
+
+
+class Crop(NamedTuple):
+    """One crop to be made.
+
+    Parameters
+    ----------
+    file : str
+        Where its image is read.
+    label : int
+    key : int or str
+        Tells it from the others of its category, orders them, and decides which are chosen.
+    box : (left, top, right, bottom), optional
+        Inside the image. Without one, the crop is the largest square in the middle.
+    image_size : (width, height), optional
+        Of the image the box was drawn in.
+    """
+
+    file: str
+    label: int
+    key: int | str
+    box: Box | None = None
+    image_size: tuple[int, int] | None = None
+
+
+def clip(box: Sequence[float], image_size: tuple[int, int], what: str) -> Box:
+    """A box of x, y, width and height as left, top, right and bottom, without what sticks out of the image.
+
+    Raises
+    ------
+    OSError
+        If a number is not finite, a side negative, or the box wholly outside; ``what`` names it in the message.
+
+    Examples
+    --------
+    >>> clip((-5, 10, 50, 20), (100, 25), "box 7")
+    (0, 10, 45, 25)
+    """
+    (x, y, width, height), (right, bottom) = box, image_size
+    if not all(map(math.isfinite, box)) or width < 0 or height < 0:
+        raise OSError(f"{what}: {list(box)} is no box of x, y, width and height (its image is {right}x{bottom} pixels)")
+    clipped = (max(x, 0), max(y, 0), min(x + width, right), min(y + height, bottom))
+    for seen, whole in ((clipped[2] - clipped[0], width), (clipped[3] - clipped[1], height)):
+        if seen < 0 or seen == 0 < whole:
+            raise OSError(f"{what}: the box {list(box)} lies outside its image of {right}x{bottom} pixels")
+    return clipped
+
+
+def is_tiny(box: Box) -> bool:
+    """Whether the shorter side of a clipped box falls below :data:`SHORTEST`.
+
+    COCO has a few boxes without any height; they are tiny, too.
+
+    >>> is_tiny((0, 0, 47.9, 300)), is_tiny((0, 0, 48, 300))
+    (True, False)
+    """
+    return min(box[2] - box[0], box[3] - box[1]) < SHORTEST
+
+
+def cut(pixels: np.ndarray, box: Box | None, side: int) -> np.ndarray:
+    """The square around a box, or in the middle of the image, resized with antialiasing.
+
+    The square has the middle of the box and :data:`CONTEXT` times its longer side. Where it would stick out it is
+    moved inside; where the image is too narrow for that, the pixels of its edge are repeated.
+
+    Parameters
+    ----------
+    pixels : uint8 (H, W, 3)
+    box : (left, top, right, bottom), optional
+    side : int
+        Of the crop in pixels.
+
+    Returns
+    -------
+    uint8 (3, side, side)
+
+    Examples
+    --------
+    >>> image = np.zeros((60, 200, 3), np.uint8)
+    >>> image[:, 100:] = 255
+    >>> cut(image, (130, 20, 170, 40), 44)[0].min(), cut(image, None, 60)[0, 0, [29, 30]].tolist()
+    (np.uint8(255), [0, 255])
+    """
+    height, width = pixels.shape[:2]
+    if box is None:
+        square = min(width, height)
+        middle = (width / 2, height / 2)
+    else:
+        left, top, right, bottom = box
+        square = max(1, round(CONTEXT * max(right - left, bottom - top)))
+        middle = ((left + right) / 2, (top + bottom) / 2)
+    columns, rows = (_places(at, square, length) for at, length in zip(middle, (width, height), strict=True))
+    patch = Image.fromarray(pixels[rows[:, None], columns])
+    return np.asarray(patch.resize((side, side), Image.Resampling.BICUBIC)).transpose(2, 0, 1)
+
+
+def _places(middle: float, count: int, length: int) -> np.ndarray:
+    """The ``count`` places along an axis of ``length`` pixels around a middle, as far inside as they go."""
+    lowest, highest = sorted((0, length - count))
+    start = min(max(math.floor(middle - count / 2), lowest), highest)
+    return np.clip(np.arange(start, start + count), 0, length - 1)
+
+
+def read_crops(
+    crops: Sequence[Crop],
+    read: Callable[[str], bytes],
+    categories: Sequence[str],
+    split: str,
+    side: int,
+) -> ImageSet:
+    """Cut every crop, in the order given, from the content that ``read`` gives for its file.
+
+    Raises
+    ------
+    OSError
+        If an image is missing, damaged, too large, or of another size than its annotations say.
+    """
+    images = np.empty((len(crops), 3, side, side), np.uint8)
+    by_file: dict[str, list[int]] = {}
+    for place, crop in enumerate(crops):
+        by_file.setdefault(crop.file, []).append(place)
+    for file, places in tqdm(by_file.items(), desc=f"{split} images", delay=2):
+        pixels = _decode(read(file), file, upright=crops[places[0]].box is None)
+        found = pixels.shape[1::-1]
+        for place in places:
+            _, _, key, box, expected = crops[place]
+            if expected not in (None, found):
+                raise OSError(f"{file} is {found[0]}x{found[1]} pixels, but the box of {key} was drawn in {expected}")
+            images[place] = cut(pixels, box, side)
+    return ImageSet(images, np.array([crop.label for crop in crops], np.int64), tuple(categories), split)
+
+
+def image_size(content: bytes, file: str) -> tuple[int, int]:
+    """Width and height from an image's header; nothing is decoded.
+
+    Raises
+    ------
+    OSError
+        If it is no image, or one of more than :data:`MOST_PIXELS`.
+    """
+    with _opened(content, file) as image:
+        return image.size
+
+
+def _decode(content: bytes, file: str, upright: bool) -> np.ndarray:
+    """uint8 (H, W, 3). ``upright`` turns a photograph as its camera says; boxes are drawn on unturned ones."""
+    with _opened(content, file) as image:
+        if image.mode.startswith(("I", "F")):
+            raise OSError("it has more than 8 bits a pixel and channel; save it with 8")
+        return np.asarray((ImageOps.exif_transpose(image) if upright else image).convert("RGB"))
+
+
+@contextmanager
+def _opened(content: bytes, file: str) -> Iterator[Image.Image]:
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise OSError(f"it is {image.width}x{image.height} pixels, more than {MOST_PIXELS // 10**6} million")
+            yield image
+    except Exception as error:  # a damaged file makes PIL's readers raise many types
+        raise OSError(f"{file} is not a usable image: {error}") from None

@@ -1,0 +1,181 @@
+"""CUB-200-2011: one bird in each photograph, cropped by its annotated box."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import pooch
+
+from nbhelpers._checks import check_whole
+from nbhelpers.datasets.archive import Files, open_files, unpack
+from nbhelpers.datasets.base import About, ImageSet, check_split
+from nbhelpers.datasets.crops import Crop, clip, image_size, is_tiny, read_crops
+from nbhelpers.datasets.download import Original, by_hand, fetch_all
+from nbhelpers.datasets.selection import choose, resolve
+from nbhelpers.paths import cache_dir
+
+ABOUT = About(
+    "200 kinds of birds, cropped by their boxes; by default the first ten",
+    "not stated; for non-commercial research and education, the images belong to their photographers",
+    origin="download",
+    any_size=True,
+)
+# The sha256 as TensorFlow Datasets checks it (tensorflow/datasets, url_checksums/caltech_birds2011.txt).
+ORIGINAL = Original(
+    "https://data.caltech.edu/records/65de6-vp158/files/CUB_200_2011.tgz",
+    "0c685df5597a8b24909f6a7c9db6d11e008733779a671760afef78feb49bf081",
+    1_150_585_339,
+)
+FOLDER = "CUB_200_2011"
+CATEGORIES = (
+    "Black footed Albatross",
+    "Laysan Albatross",
+    "Sooty Albatross",
+    "Groove billed Ani",
+    "Crested Auklet",
+    "Least Auklet",
+    "Parakeet Auklet",
+    "Rhinoceros Auklet",
+    "Brewer Blackbird",
+    "Red winged Blackbird",
+)
+_TABLES = ("classes.txt", "images.txt", "image_class_labels.txt", "train_test_split.txt", "bounding_boxes.txt")
+_TEXT_BYTES, _IMAGE_BYTES = 2**24, 2**24
+
+
+def load(
+    split: str,
+    root: str | Path | None = None,
+    *,
+    categories: Sequence[str] = CATEGORIES,
+    side: int = 64,
+    per_category: int | None = None,
+    download: bool = False,
+) -> ImageSet:
+    """Crop the birds of the original training split, or as held-out ones those of its test split.
+
+    Boxes are clipped to their image; those whose shorter side then takes fewer than 48 pixels are left out. A crop is
+    the square around the middle of the box with 1.1 times its longer side (see :func:`nbhelpers.datasets.crops.cut`).
+
+    Parameters
+    ----------
+    split : {"train", "held_out"}
+    root : path, optional
+        The original ``CUB_200_2011.tgz``, the unpacked folder, or a folder that holds one of them. If not given, the
+        archive in the cache, where ``download=True`` puts it. What is needed of an archive is unpacked into the cache.
+    categories : sequence of str
+        Names such as ``"Laysan Albatross"``, ``"002.Laysan_Albatross"`` or ``"002"``; upper or lower case.
+    side : int
+        Of the square crops in pixels; smaller boxes are enlarged.
+    per_category : int, optional
+        How many crops of each category, chosen by lot but always the same. If not given, all, but at most 500 for
+        training and 50 held out.
+    download : bool
+        Fetch the archive (1.15 GB) into the cache if it is not there.
+
+    Returns
+    -------
+    ImageSet
+        Category by category in the order asked for, each by the number of its image.
+
+    Raises
+    ------
+    ValueError
+        If the split or a category does not exist, a category is asked for twice, or has too few crops.
+    OSError
+        If the data set is not there, a file is missing, damaged or too large, a box lies outside its image, or the
+        archive has members that no such archive should have.
+    """
+    check_split(split)
+    check_whole(side, "side", 8)
+    path = _locate(root, download)
+    packed = path.is_file()
+    top = _cached(path) if packed else path
+    if packed:
+        unpack(path, top.parent, [f"{FOLDER}/{table}" for table in _TABLES])
+    with open_files(top, _TABLES[0]) as files:
+        names = {key: _names(text) for key, (text,) in _table("classes.txt", files, 1).items()}
+        keys = resolve(categories, names)
+        if packed:
+            unpack(path, top.parent, [f"{FOLDER}/images/{names[key][1]}" for key in keys])
+        shown = [names[key][0] for key in keys]
+        crops = choose(_crops(keys, split, files), shown, split, per_category)
+        return read_crops(crops, partial(files.read, most=_IMAGE_BYTES), shown, split, side)
+
+
+def _names(folder: str) -> tuple[str, ...]:
+    """``002.Laysan_Albatross``: as a reader would write it, as the folder is called, and its number."""
+    number, _, name = folder.partition(".")
+    return name.replace("_", " "), folder, number, number.lstrip("0")
+
+
+def _locate(root: str | Path | None, download: bool) -> Path:
+    """The archive, or the folder that holds ``classes.txt``."""
+    if root is None:
+        path = cache_dir() / ORIGINAL.filename
+        if download:
+            fetch_all([ORIGINAL])
+        elif not path.is_file():
+            raise OSError(
+                "CUB-200-2011 is not in the cache; pass download=True to fetch it, or root=... with the path of the "
+                f"archive or of the unpacked folder, or put it at\n{by_hand([ORIGINAL])}"
+            )
+        return path
+    if download:
+        raise ValueError("download=True fetches into the cache (NBHELPERS_CACHE moves it); leave root out")
+    root = Path(root).expanduser()
+    for path in (root, root / FOLDER, root / ORIGINAL.filename):
+        if path.is_file() or (path / _TABLES[0]).is_file():
+            return path
+    found = f"is a folder without {_TABLES[0]}" if root.is_dir() else "does not exist"
+    raise OSError(
+        f"no CUB-200-2011 at {root}: it {found}; root is {ORIGINAL.filename}, or the folder {FOLDER} made from it"
+    )
+
+
+def _cached(archive: Path) -> Path:
+    """Where in the cache the files of one archive, which is told by its sha256, are unpacked."""
+    return cache_dir() / f"{FOLDER}-{pooch.file_hash(str(archive))[:20]}" / FOLDER
+
+
+def _table(name: str, files: Files, columns: int) -> dict[int, list[str]]:
+    """A text file with a number and some columns in each line."""
+    rows = {}
+    for line in files.read(name, _TEXT_BYTES).decode("utf-8", errors="replace").splitlines():
+        key, *rest = line.split(maxsplit=columns) or [""]
+        if key.isdecimal() and len(rest) == columns:
+            rows[int(key)] = rest
+        elif line.strip():
+            raise OSError(f"{name} in {files.path} has a line without a number and {columns} more: {line!r}")
+    return rows
+
+
+def _crops(keys: Sequence[int | str], split: str, files: Files) -> list[Crop]:
+    """The boxes of one split that are not tiny."""
+    paths, boxes = _table("images.txt", files, 1), _table("bounding_boxes.txt", files, 4)
+    trains = _table("train_test_split.txt", files, 1)
+    labels = {str(key): label for label, key in enumerate(keys)}
+    crops = []
+    for number, (category,) in _table("image_class_labels.txt", files, 1).items():
+        if category not in labels:
+            continue
+        for name, table in (("images", paths), ("bounding_boxes", boxes), ("train_test_split", trains)):
+            if number not in table:
+                raise OSError(f"{name}.txt in {files.path} has no image {number}")
+        if (trains[number][0] == "1") != (split == "train"):
+            continue
+        file = f"images/{paths[number][0]}"
+        shape = image_size(files.read(file, _IMAGE_BYTES), file)
+        box = clip(_floats(boxes[number], number, files), shape, f"bounding_boxes.txt, image {number} ({file})")
+        if not is_tiny(box):
+            crops.append(Crop(file, labels[category], number, box, shape))
+    return crops
+
+
+def _floats(fields: Sequence[str], number: int, files: Files) -> list[float]:
+    try:
+        return [float(field) for field in fields]
+    except ValueError:
+        raise OSError(f"bounding_boxes.txt in {files.path} has no numbers for image {number}: {fields}") from None
