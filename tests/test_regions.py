@@ -350,3 +350,14 @@ def test_inner_computation_runs_on_the_meta_device():
         components.grad = None
         parts.sum().backward()
         assert parts.is_meta and components.grad.is_meta and components.grad.shape == (3, 8)
+
+
+def test_a_thousand_channels_of_which_most_are_silent():
+    """In single precision the eigenvectors of their moments are not found."""
+    rng = np.random.default_rng(0)
+    features = torch.zeros(1280, 1280)
+    features[:, ::40] = torch.from_numpy(rng.normal(size=(1280, 32))).float().relu()
+    unmix = whitening_map(features)
+    assert unmix.dtype == torch.float32 and unmix.isfinite().all()
+    moments = (features @ unmix.T).square().mean(dim=0).sort(descending=True).values
+    assert moments[:32].min() > 0.5 and moments[32:].max() < 1e-6
