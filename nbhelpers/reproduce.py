@@ -129,9 +129,13 @@ def result(study: Study, experiments: Sequence[str], command: str) -> dict[str, 
     found = plan(study, experiments)
     seconds = {name: found.timed(name)["seconds"] for name in found}
     images = {split: study.images(split) for split in ("train", "held_out")}
+    described = study.describe()
+    # "students" is what was measured of them, and "recipe" is the one of the two that was used.
+    described |= {"student_recipe": described.pop("students")}
+    del described["finetune"]
     return {
         "command": command,
-        **study.describe(),
+        **described,
         "experiments": list(experiments),
         "date": datetime.date.today().isoformat(),
         "wall_seconds": round(sum(seconds.values()), 1),

@@ -109,11 +109,19 @@ def checkpoint_row(study: Study, images: ImageSet, checkpoint: int) -> dict[str,
         "step": study.steps[checkpoint],
         "epoch": study.epochs[checkpoint],
         "accuracy": activations.accuracy,
-        "pearson_t4": strength_entropy_pearson(g, activations.logits, temperature=4.0),
+        "pearson_t4": _pearson(g, activations.logits),
         "kl": projection.loss_,
         "strength": float(strength.mean()),
         "cosine": float((own / strength.clip(min=1e-12)).mean()),
     }
+
+
+def _pearson(embedding: np.ndarray, logits: np.ndarray) -> float | None:
+    """Nothing where an untrained network is equally uncertain of all images."""
+    try:
+        return strength_entropy_pearson(embedding, logits, temperature=4.0)
+    except ValueError:
+        return None
 
 
 def _ours(features: np.ndarray, logits: np.ndarray) -> np.ndarray:
