@@ -95,7 +95,7 @@ def _shown(options: argparse.Namespace, study: Study, out: Path) -> str:
     if options.experiments != list(EXPERIMENTS):
         words += ["--experiments", *options.experiments]
     if study.weights:
-        words += ["--weights", Path(study.weights).name, "--scaling", study.scaling]
+        words += ["--weights", "/".join(Path(study.weights).parts[-2:]), "--scaling", study.scaling]
     words += ["--retrain"] if study.retrain else []
     return " ".join([*words, "--out", out.name])
 
