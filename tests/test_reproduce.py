@@ -1,5 +1,6 @@
 """Studies and recorded results, on a tiny data set and a tiny network."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -70,6 +71,51 @@ def test_recorded_command_repeats_the_run(tiny, tmp_path, monkeypatch):
     assert seen == [
         "nbhelpers reproduce --dataset scenes --network vgg16 --seed 3 --retrain --out scenes-vgg16-seed3.json"
     ]
+
+
+def test_several_networks_and_seeds_are_one_sweep(tmp_path, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(cli, "sweep", lambda studies, commands, **options: seen.update(studies))
+    given = "reproduce --dataset scenes --network vgg16 resnet34 --seed 0 7 --preset paper --out".split()
+    assert cli.main([*given, str(tmp_path)]) == 0
+    names = [f"scenes-{network}-paper{seed}.json" for network in ("vgg16", "resnet34") for seed in ("", "-seed7")]
+    assert [path.relative_to(tmp_path).as_posix() for path in seen] == names
+    assert [study.seed for study in seen.values()] == [0, 7, 0, 7]
+
+
+def test_several_results_do_not_fit_one_file(tmp_path, capsys):
+    given = "reproduce --dataset scenes --seed 0 1 --out".split()
+    assert cli.main([*given, str(tmp_path / "one.json")]) == 2
+    assert "2 results need a folder: --out names the file" in capsys.readouterr().err
+
+
+def test_the_command_names_the_weights_by_their_folder(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(cli, "sweep", lambda studies, commands, **options: seen.extend(commands))
+    weights = tmp_path / "tiny-imagenet-resnet34-seed0" / "step-003120.safetensors"
+    given = ["reproduce", "--dataset", "scenes", "--network", "resnet34", "--weights", str(weights), "--out", "a.json"]
+    cli.main([*given, "--experiments", "samples"])
+    assert seen == [
+        "nbhelpers reproduce --dataset scenes --network resnet34 --seed 0 --experiments samples --weights "
+        "tiny-imagenet-resnet34-seed0/step-003120.safetensors --scaling imagenet --out a.json"
+    ]
+
+
+def test_a_study_starts_from_given_weights_and_says_which(tiny, tmp_path):
+    weights = tiny.checkpoints[-1]
+    started = Study("scenes", workspace=tiny.workspace, weights=str(weights), seed=1)
+    assert started.folder != Study("scenes", workspace=tiny.workspace, seed=1).folder
+    start = started.describe()["start"]
+    assert start["sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert start["file"] == f"{weights.parent.name}/{weights.name}"
+    begun, given = started.activations(0), tiny.activations(-1)
+    np.testing.assert_allclose(begun.features, given.features, rtol=1e-3, atol=1e-3)
+    assert started.recipe == started.setting.finetune and tiny.recipe == tiny.setting.recipe
+
+
+def test_weights_that_are_not_there_are_named(tmp_path):
+    with pytest.raises(OSError, match=r"no file of weights at .*nowhere.pth"):
+        Study("scenes", weights=str(tmp_path / "nowhere.pth")).describe()
 
 
 def test_interrupted_run_goes_on_and_ends_with_the_same_numbers(tiny, tmp_path, monkeypatch):
