@@ -30,6 +30,7 @@ def stages(study: Study, images: ImageSet, found: Mapping[str, Any]) -> dict[str
         todo[f"along {layer}"] = Stage(lambda at=layer: along(study, images, at, strengths()), (f"along {deepest}",))
     for layer in study.layers[:-3]:
         todo[f"table2 {layer}"] = Stage(lambda at=layer: table2_row(study, images, at), ("training",))
+    todo["table2 by certainty"] = Stage(lambda: by_certainty(study, images), ("training",))
     return todo
 
 
@@ -40,6 +41,7 @@ def results(study: Study, found: Mapping[str, Any]) -> dict[str, Any]:
     table2 = ("mean", "std", "control_mean", "mean_strength", "loss")
     return {
         "table2": {layer: {key: fit[key] for key in table2} for layer, fit in fits.items()},
+        "table2_by_certainty": found["table2 by certainty"],
         "knowledge_points": {
             layer: {str(row["step"]): {**row["last"], "own": row["own"]} for row in found[f"along {layer}"]}
             for layer in study.counted
@@ -85,6 +87,20 @@ def fit_row(view: RegionalFeatures) -> dict[str, Any]:
         "mean_strength": float(view.strength.mean()),
         "loss": {"start": start, "end": end, "iterations": view.projection.n_iter_},
     }
+
+
+def by_certainty(study: Study, images: ImageSet) -> dict[str, float | None]:
+    """Table 2 of the deepest layer for the half of the images of which the network is surer, and for the other half.
+
+    Sure is an image whose sample feature is longer than the median.
+    """
+    activations = recorded_regions(study, images, study.deepest)
+    samples = SampleProjection().fit(activations.features, activations.logits)
+    (view,) = regional_features(activations, samples, grid=study.setting.grid).values()
+    agreement = per_image_pearson(view.strength, view.weights)
+    certainty = np.linalg.norm(samples.transform(activations.features), axis=1)
+    sure = certainty > np.median(certainty)
+    return {"sure": mean_of(agreement[sure]), "unsure": mean_of(agreement[~sure])}
 
 
 def table2_row(study: Study, images: ImageSet, layer: str) -> dict[str, Any]:

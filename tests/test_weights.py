@@ -120,13 +120,12 @@ def test_the_scaling_is_ignored_where_the_file_tells_it(tmp_path):
 
 
 def without(state, *names):
-    return {key: value for key, value in state.items() if key not in names}
+    return {key: state[key] for key in state.keys() - set(names)}
 
 
 def test_old_files_without_counters_are_read(tmp_path):
     state = tiny(seed=5).body.state_dict()
     counters = [key for key in state if key.endswith("num_batches_tracked")]
-    assert counters
     torch.save(without(state, *counters), tmp_path / "old.pth")
     assert start_from(tiny(), tmp_path / "old.pth") == []
 

@@ -1,0 +1,107 @@
+"""Paper and here: verdicts by their rules, intervals against other libraries, every row of the paper present."""
+
+import copy
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from nbhelpers import report
+from nbhelpers.intervals import mean_interval, pearson_interval, spread_interval
+from nbhelpers.study import recorded
+
+PAPER = recorded("paper")
+
+
+@pytest.fixture
+def runs(monkeypatch):
+    """Recorded runs that a test may change."""
+    found = {name: copy.deepcopy(report.runs_of(name)) for name in report.ROWS}
+    monkeypatch.setattr(report, "runs_of", lambda name: found[name])
+    return found
+
+
+def verdicts(claims):
+    return {claim.data.split(";")[0]: claim.verdict for claim in claims}
+
+
+def test_every_row_of_both_tables_and_every_figure_is_there():
+    assert list(verdicts(report.table1_claims(PAPER))) == list(report.ROWS.values())
+    assert list(verdicts(report.table2_claims(PAPER))) == list(report.ROWS.values())
+    places = " ".join(claim.place for claim in report.figure_claims(PAPER))
+    assert all(f"Fig. {n}" in places for n in (2, 3, 5, 6, 7, 8, 9)) and "3, 4" in places
+
+
+def test_every_claim_says_on_how_many_images_and_how_to_repeat_it():
+    claims = [*report.table1_claims(PAPER), *report.table2_claims(PAPER), *report.figure_claims(PAPER)]
+    for claim in claims:
+        assert ("held-out images" in claim.data and "seed" in claim.data) or "students" in claim.data, claim
+        assert claim.command.startswith("nbhelpers reproduce --dataset ")
+        assert claim.verdict in (report.HOLDS, report.IN_PART, report.FAILS)
+        assert claim.paper and claim.here
+
+
+@pytest.mark.parametrize(
+    ("ours", "pca", "verdict"),
+    [(-0.95, -0.9, "holds"), (-0.94, -0.9, "in part"), (-0.96, -0.97, "in part"), (-0.9, -0.91, "does not hold")],
+)
+def test_a_row_of_table_1_must_reach_its_target_and_be_the_best(runs, ours, pca, verdict):
+    (run,) = runs["tiny-imagenet-resnet34"]
+    for method in ("pca", "tsne", "lle", "isomap", "drpr"):
+        run["table1"][method]["pearson_t4"] = -0.5
+    run["table1"]["ours"]["pearson_t4"], run["table1"]["pca"]["pearson_t4"] = ours, pca
+    claim = next(c for c in report.table1_claims(PAPER) if "ResNet-34" in c.data)
+    assert claim.verdict == verdict
+    assert ("It misses -0.95" in claim.here) == (ours > -0.95)
+    assert ("PCA comes closer" in claim.here) == (pca < ours)
+
+
+def test_the_control_is_no_embedding(runs):
+    (run,) = runs["tiny-imagenet-resnet34"]
+    for method, value in zip(run["table1"], [-0.96, *[-0.5] * 5, -0.99], strict=True):
+        run["table1"][method]["pearson_t4"] = value
+    assert list(run["table1"])[-1] == report.CONTROL
+    assert verdicts(report.table1_claims(PAPER))["Tiny ImageNet × ResNet-34"] == "holds"
+
+
+@pytest.mark.parametrize(("mean", "verdict"), [(0.77, "holds"), (0.769, "does not hold")])
+def test_a_row_of_table_2_holds_from_its_target(runs, mean, verdict):
+    (run,) = runs["cub-resnet34"]
+    run["table2"]["block_43"]["mean"] = mean
+    assert verdicts(report.table2_claims(PAPER))["CUB × ResNet-34"] == verdict
+
+
+def test_the_interval_of_a_correlation_is_scipys():
+    x = np.random.default_rng(0).normal(size=(2, 60))
+    x[1] += x[0]
+    found = stats.pearsonr(*x)
+    theirs = found.confidence_interval(0.95)
+    assert pearson_interval(found.statistic, 60) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+
+
+def test_the_interval_of_a_mean_is_scipys():
+    values = [0.3, 0.5, 0.45]
+    mean, low, high = mean_interval(values)
+    t = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert (mean, low, high) == pytest.approx((np.mean(values), t.low, t.high))
+
+
+def test_the_interval_over_images_covers_the_mean_in_95_of_100_draws():
+    draws = np.random.default_rng(0).normal(2, 3, size=(4000, 80))
+    covered = [low < 2 < high for low, high in (spread_interval(d.mean(), d.std(), 80) for d in draws)]
+    assert np.mean(covered) == pytest.approx(0.95, abs=0.015)
+
+
+@pytest.mark.parametrize(("last", "verdict"), [(0.35, "holds"), (0.34, "does not hold")])
+def test_depth_must_show_clearly(runs, last, verdict):
+    (run,) = runs["cub-resnet34"]
+    for layer, ratio in zip(run["knowledge_points"], (0.3, 0.2, last), strict=True):
+        list(run["knowledge_points"][layer].values())[-1]["ratio"] = ratio
+    claims = [claim for claim in report.figure_claims(PAPER) if claim.place == "Fig. 3, 4"]
+    assert verdicts(claims)["CUB × ResNet-34"] == verdict
+
+
+def test_minus_signs_are_true_and_names_keep_their_hyphens():
+    claim = report.Claim("Table 1", "ResNet-34", "-0.94", "t-SNE -0.5", "holds", "--seed 0")
+    text = repr(report.report([claim]))
+    assert "ResNet-34 | −0.94 | t-SNE −0.5 | holds | --seed 0" in text
