@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -10,8 +9,7 @@ import numpy as np
 
 from nbhelpers.intervals import mean_interval, pearson_interval, spread_interval
 from nbhelpers.paths import data_dir
-from nbhelpers.show.figure import Table
-from nbhelpers.show.tables import NAMES, TableView
+from nbhelpers.show.tables import NAMES
 from nbhelpers.study import recorded
 
 ROWS = {
@@ -269,21 +267,3 @@ def _rests_on(runs: Sequence[Mapping[str, Any]]) -> str:
     return f"{runs[0]['images']['fitted']} held-out images, {seeds}, accuracy {runs[0]['accuracy']['held_out']:.0%}" + (
         f", started from {start['file'].removesuffix('.safetensors')}" if start else ""
     )
-
-
-def report(claims: Sequence[Claim]) -> TableView:
-    """The claims as a table.
-
-    Examples
-    --------
-    >>> print(report([Claim("Table 1", "CUB", "-0.90", "-0.93", "holds", "nbhelpers reproduce ...")]))
-    What the paper says, what the recorded runs say, and whether the claim holds
-    where | data | the paper | here | verdict | command
-    Table 1 | CUB | −0.90 | −0.93 | holds | nbhelpers reproduce ...
-    """
-    rows = [
-        [place, data, *(re.sub(r"-(?=\d)", "−", text) for text in (printed, here)), verdict, command]
-        for place, data, printed, here, verdict, command in claims
-    ]
-    caption = "What the paper says, what the recorded runs say, and whether the claim holds"
-    return TableView(Table(["where", "data", "the paper", "here", "verdict", "command"], rows), caption)

@@ -80,6 +80,8 @@ def sweep(
     OSError
         If a file cannot be read or written, or the cluster cannot be reached.
     """
+    if not studies:
+        raise ValueError("studies is empty: give at least one, by the file to write")
     if unknown := set(experiments) - set(EXPERIMENTS):
         raise ValueError(f"there is no experiment {', '.join(sorted(unknown))}; there are {', '.join(EXPERIMENTS)}")
     chosen = tuple(name for name in EXPERIMENTS if name in experiments)

@@ -172,7 +172,7 @@ def _on_cluster(task: Callable[..., Any], calls: Sequence[tuple], address: str) 
     parallel code a call may hold over the cluster again.
     """
     try:
-        from distributed import Client, as_completed
+        from distributed import Client, KilledWorker, as_completed
     except ImportError:
         raise OSError("a cluster needs Dask: pip install 'nbhelpers[cluster]'") from None
     try:
@@ -191,7 +191,12 @@ def _on_cluster(task: Callable[..., Any], calls: Sequence[tuple], address: str) 
             ) from None
         futures = [client.submit(_numbered, i, task, call, pure=False) for i, call in enumerate(calls)]
         for future in as_completed(futures):
-            yield future.result()
+            try:
+                yield future.result()
+            except KilledWorker as error:
+                raise OSError(
+                    f"a stage ended every worker that it was given to, perhaps for want of memory: {error}"
+                ) from None
 
 
 def _numbered(i: int, task: Callable[..., Any], call: tuple) -> tuple[int, Any]:

@@ -195,7 +195,7 @@ def train(
                     path,
                 ),
             )
-    resume.unlink()
+    resume.unlink(missing_ok=True)  # a worker that a cluster believed dead may have ended first
     return paths
 
 

@@ -4,10 +4,12 @@ import copy
 
 import numpy as np
 import pytest
+from bs4 import BeautifulSoup
 from scipy import stats
 
 from nbhelpers import report
 from nbhelpers.intervals import mean_interval, pearson_interval, spread_interval
+from nbhelpers.show import claims_table
 from nbhelpers.study import recorded
 
 PAPER = recorded("paper")
@@ -103,5 +105,17 @@ def test_depth_must_show_clearly(runs, last, verdict):
 
 def test_minus_signs_are_true_and_names_keep_their_hyphens():
     claim = report.Claim("Table 1", "ResNet-34", "-0.94", "t-SNE -0.5", "holds", "--seed 0")
-    text = repr(report.report([claim]))
+    text = repr(claims_table([claim]))
     assert "ResNet-34 | −0.94 | t-SNE −0.5 | holds | --seed 0" in text
+
+
+def test_what_a_table_shows_is_text_and_the_command_unfolds():
+    claim = report.Claim("Table 1", "<b>data</b>", "-1 & more", "here", "holds", "nbhelpers reproduce --out <x>")
+    page = BeautifulSoup(claims_table([claim])._repr_html_(), "html.parser")
+    assert [th.text for th in page.find_all("th")] == [
+        *"where,data,the paper,here,verdict,command".split(","),
+        "Table 1",
+    ]
+    assert [td.text for td in page.find_all("td")][:4] == ["<b>data</b>", "−1 & more", "here", "holds"]
+    assert page.find("details").find("code").text == "nbhelpers reproduce --out <x>"
+    assert page.find("b") is None

@@ -8,7 +8,7 @@ import pytest
 from tiny import shrink
 
 from nbhelpers import cli, reproduce_samples, study
-from nbhelpers.reproduce import reproduce
+from nbhelpers.reproduce import reproduce, sweep
 from nbhelpers.study import Study
 
 
@@ -81,6 +81,13 @@ def test_several_networks_and_seeds_are_one_sweep(tmp_path, monkeypatch):
     names = [f"scenes-{network}-paper{seed}.json" for network in ("vgg16", "resnet34") for seed in ("", "-seed7")]
     assert [path.relative_to(tmp_path).as_posix() for path in seen] == names
     assert [study.seed for study in seen.values()] == [0, 7, 0, 7]
+
+
+def test_a_sweep_of_nothing_and_unknown_experiments_are_refused(tiny, tmp_path):
+    with pytest.raises(ValueError, match="studies is empty"):
+        sweep({}, commands=[])
+    with pytest.raises(ValueError, match="no experiment dreams; there are samples, regions, importance"):
+        sweep({tmp_path / "a.json": tiny}, commands=["x"], experiments=["dreams"])
 
 
 def test_several_results_do_not_fit_one_file(tmp_path, capsys):

@@ -122,14 +122,14 @@ def test_a_stage_names_all_that_it_reads(monkeypatch, tmp_path):
             read.append(name)
             return [{"mean_strength": 1.0}]
 
-    for work in ("along", "table2_row"):
+    for work in ("along", "table2_row", "by_certainty"):
         monkeypatch.setattr(reproduce_regions, work, lambda *_: None)
     todo = reproduce_regions.stages(study, None, Reading())
     for name, stage in todo.items():
         read.clear()
         stage.run()
         assert {"training", *read} == {"training", *stage.needs}, name
-    assert len(todo) == 5
+    assert todo["along conv_33"].needs == ("along conv_53",)
 
 
 def test_the_first_word_of_a_stage_tells_how_long_it_takes():

@@ -2,6 +2,7 @@
 
 from nbhelpers.show.attack_curves import layer_changes, success_along, type_shares
 from nbhelpers.show.attack_steps import attack_steps
+from nbhelpers.show.claims import claims_table
 from nbhelpers.show.contours import probability_map
 from nbhelpers.show.curves import kappa_curve, kappa_slider, strength_entropy
 from nbhelpers.show.emergence import emergence
@@ -31,6 +32,7 @@ __all__ = [
     "ablation_table",
     "agreement",
     "attack_steps",
+    "claims_table",
     "emergence",
     "heat_maps",
     "histogram",
