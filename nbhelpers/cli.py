@@ -10,7 +10,8 @@ from pathlib import Path
 from nbhelpers import datasets
 from nbhelpers.networks import NETWORKS
 from nbhelpers.reproduce import EXPERIMENTS, sweep
-from nbhelpers.study import PRESETS, Study
+from nbhelpers.settings import PRESETS
+from nbhelpers.study import Study
 from nbhelpers.weights import SCALINGS
 
 

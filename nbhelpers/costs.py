@@ -16,8 +16,8 @@ from nbhelpers.reproduce import PER_CATEGORY
 from nbhelpers.reproduce_attacks import SIZES, STEPS
 from nbhelpers.reproduce_importance import FEWER
 from nbhelpers.reproduce_students import SEEDS
+from nbhelpers.settings import Setting
 from nbhelpers.shapley import MOST_PERMUTATIONS, tail_of
-from nbhelpers.study import Setting
 
 BACKWARD = 2
 """Of the operations of a forward pass; a step of training takes one forward and one backward pass."""
@@ -90,7 +90,7 @@ def study_cost(name: str, setting: Setting, images: int, *, categories: int = 10
 
     Examples
     --------
-    >>> from nbhelpers.study import PAPER
+    >>> from nbhelpers.settings import PAPER
     >>> cost = study_cost("resnet34", PAPER, 5000)
     >>> cost.training > cost.students / 10 > cost.recording
     True

@@ -9,7 +9,7 @@ from torchvision.models import get_model_weights
 
 from nbhelpers.costs import BACKWARD, forward_operations, study_cost
 from nbhelpers.networks import Network, build
-from nbhelpers.study import PAPER
+from nbhelpers.settings import PAPER
 from nbhelpers.training import Recipe
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from nbhelpers import reproduce, reproduce_importance, reproduce_samples, study
 from nbhelpers.datasets import scenes
-from nbhelpers.study import Setting
+from nbhelpers.settings import Setting
 from nbhelpers.training import Recipe
 
 SIZES = {"train": 100, "held_out": 50}
