@@ -4,10 +4,8 @@ import os
 
 from hypothesis import settings
 
-# Importing it makes every study small: for the workers of a cluster, not for these tests.
-collect_ignore = ["shrunken.py"]
-
-collect_ignore = ["benchmarks"]  # scripts that `make bench` runs
+# Scripts that `make bench` runs, and what a cluster's workers import: it makes every study small.
+collect_ignore = ["benchmarks", "shrunken.py"]
 
 settings.register_profile("reproducible", derandomize=True, deadline=None)
 settings.load_profile("reproducible")
