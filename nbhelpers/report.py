@@ -21,8 +21,10 @@ ROWS = {
 }
 """The rows of the paper's Tables 1 and 2."""
 TABLE1_TARGET = {"tiny-imagenet": -0.95, "coco": -0.90, "cub": -0.90}
-"""What this book set out to reach in Table 1 before anything was measured; in Table 2 it is :data:`TABLE2_TARGET`."""
+"""What the task behind this book asked for in Table 1; in Table 2 it is :data:`TABLE2_TARGET`."""
 TABLE2_TARGET = 0.77
+COMMON = 0.01
+"""Share of regions from which a type of trajectory is no rarity."""
 CLEARLY = 0.05
 """How much higher the reliable ratio of the deepest layer must be to call it discriminative beside earlier ones."""
 CONTROL = "raw_strength"
@@ -112,11 +114,12 @@ def table2_claims(paper: Mapping[str, Any]) -> Iterator[Claim]:
         )
         control = float(np.mean([fit["control_mean"] for fit in found]))
         printed = paper["table2"][name]
+        first = " of seed 0" if len(runs) > 1 else ""
         yield Claim(
             "Table 2",
             f"{row}; {_rests_on(runs)}",
             f"{printed['mean']:.3f} ± {printed['std']:.2f} (layer not stated)",
-            f"{layer}: {mean:.3f} [{low:.3f}, {high:.3f}], ± {found[0]['std']:.2f} over images; "
+            f"{layer}: {mean:.3f} [{low:.3f}, {high:.3f}], ± {found[0]['std']:.2f} over images{first}; "
             f"control ‖f‖ {control:.3f}"
             + ("" if mean >= TABLE2_TARGET else f". It misses {TABLE2_TARGET}{_where(runs[0])}"),
             HOLDS if mean >= TABLE2_TARGET else FAILS,
@@ -185,14 +188,16 @@ def figure_claims(paper: Mapping[str, Any]) -> Iterator[Claim]:
         command,
     )
     attacked = vgg[0]["attack_sweep"]["1/255"]
+    total = attacked["before"]["all regions"]["regions"]
+    many = sum(attacked["types"][str(kind)] >= COMMON for kind in (1, 2, 3, 4))
     yield Claim(
         "Fig. 7, left",
         first,
         figures["7 left"],
-        "share of all regions: "
-        + ", ".join(f"type {kind} {share:.2%}" for kind, share in attacked["types"].items() if kind != "none")
+        f"of {total} regions in fooled images "
+        + ", ".join(f"type {kind} {round(part * total)}" for kind, part in attacked["types"].items() if kind != "none")
         + f"; none {attacked['types']['none']:.0%}; of the random control none {attacked['control_types']['none']:.1%}",
-        HOLDS if all(attacked["types"][str(kind)] > 0 for kind in (1, 2, 3, 4)) else IN_PART,
+        {4: HOLDS, 3: IN_PART, 2: IN_PART}.get(many, FAILS),
         vgg[0]["command"],
     )
     before = attacked["before"]["attack"]
@@ -217,7 +222,7 @@ def figure_claims(paper: Mapping[str, Any]) -> Iterator[Claim]:
             f"{symbol}: "
             + ", ".join(f"{layer} {value:.3f}" for layer, value in deltas.items())
             + f" [{low:.3f}, {high:.3f}]; control {last[f'control_{key}']:.3f}",
-            HOLDS if _rises(deltas) and last[key] > 10 * last[f"control_{key}"] else IN_PART,
+            {2: HOLDS, 1: IN_PART, 0: FAILS}[_rises(deltas) + (last[key] > 10 * last[f"control_{key}"])],
             vgg[0]["command"],
         )
     seeds = list(vgg[0]["distillation"].values())
@@ -226,8 +231,8 @@ def figure_claims(paper: Mapping[str, Any]) -> Iterator[Claim]:
         "Fig. 9",
         f"{name}; {vgg[0]['images']['fitted']} held-out images, {len(seeds)} students of each kind, one teacher",
         figures["9"],
-        f"the student of conv_53 has a reliable ratio higher by {gap[0]:.2f} [{gap[1]:.2f}, {gap[2]:.2f}] in conv_53 "
-        "than that of fc",
+        "the version by which the student of fc has fewer: that of conv_53 has a reliable ratio higher by "
+        f"{gap[0]:.2f} [{gap[1]:.2f}, {gap[2]:.2f}] in conv_53",
         HOLDS if gap[1] > 0 else FAILS,
         vgg[0]["command"],
     )

@@ -114,13 +114,13 @@ def test_depth_must_show_clearly(runs, last, verdict):
 
 def test_minus_signs_are_true_and_names_keep_their_hyphens():
     claim = report.Claim("Table 1", "ResNet-34", "-0.94", "t-SNE -0.5", "holds", "--seed 0")
-    text = repr(claims_table([claim]))
+    text = repr(claims_table([claim], "Claims"))
     assert "ResNet-34 | −0.94 | t-SNE −0.5 | holds | --seed 0" in text
 
 
 def test_what_a_table_shows_is_text_and_the_command_unfolds():
     claim = report.Claim("Table 1", "<b>data</b>", "-1 & more", "here", "holds", "nbhelpers reproduce --out <x>")
-    page = BeautifulSoup(claims_table([claim])._repr_html_(), "html.parser")
+    page = BeautifulSoup(claims_table([claim], "Claims")._repr_html_(), "html.parser")
     assert [th.text for th in page.find_all("th")] == [
         *"where,data,the paper,here,verdict,command".split(","),
         "Table 1",

@@ -34,19 +34,21 @@ def _row(place: str, data: str, paper: str, here: str, verdict: str, command: st
     )
 
 
-def claims_table(claims: Sequence[Any]) -> ClaimsView:
+def claims_table(claims: Sequence[Any], caption: str) -> ClaimsView:
     """The claims as a table.
 
     Parameters
     ----------
     claims : sequence of Claim
         As of :mod:`nbhelpers.report`.
+    caption : str
+        What they are about.
 
     Examples
     --------
     >>> from nbhelpers.report import Claim
-    >>> print(claims_table([Claim("Table 1", "CUB", "-0.90", "-0.93", "holds", "nbhelpers reproduce ...")]))
-    What the paper says, what the recorded runs say, and whether the claim holds
+    >>> print(claims_table([Claim("Table 1", "CUB", "-0.90", "-0.93", "holds", "nbhelpers reproduce ...")], "Claims"))
+    Claims
     where | data | the paper | here | verdict | command
     Table 1 | CUB | −0.90 | −0.93 | holds | nbhelpers reproduce ...
     """
@@ -54,5 +56,4 @@ def claims_table(claims: Sequence[Any]) -> ClaimsView:
         [place, data, *(re.sub(r"-(?=\d)", "−", text) for text in (paper, here)), verdict, command]
         for place, data, paper, here, verdict, command in claims
     ]
-    caption = "What the paper says, what the recorded runs say, and whether the claim holds"
     return ClaimsView(Table(HEADERS, rows), caption)
