@@ -413,7 +413,8 @@ def test_a_layer_beside_a_shortcut_has_no_tail():
         def forward(self, x):
             return x + self.conv(x)
 
-    residual = networks.Network(nn.Sequential(Block(), nn.Flatten()), {"inside": "0.conv", "block": "0"}, "1")
+    body = nn.Sequential(Block(), nn.Flatten(), nn.Linear(12, 2))
+    residual = networks.Network(body, {"inside": "0.conv", "block": "0"}, "2")
     assert isinstance(tail_of(residual, "block")[0], nn.Flatten)
     with pytest.raises(ValueError, match="inside does not lie on a chain of modules"):
         tail_of(residual, "inside")
