@@ -272,6 +272,7 @@ def _rests_on(runs: Sequence[Mapping[str, Any]]) -> str:
     """How many images and seeds numbers rest on, and what the network started from."""
     start = runs[0].get("start")
     seeds = f"{len(runs)} seeds" if len(runs) > 1 else "one seed"
-    return f"{runs[0]['images']['fitted']} held-out images, {seeds}, accuracy {runs[0]['accuracy']['held_out']:.0%}" + (
-        f", started from {start['file'].removesuffix('.safetensors')}" if start else ""
-    )
+    each = [f"{value:.0%}" for value in sorted(run["accuracy"]["held_out"] for run in runs)]
+    right = each[0] if each[0] == each[-1] else f"{each[0]} to {each[-1]}"
+    from_what = f", started from {start['file'].removesuffix('.safetensors')}" if start else ""
+    return f"{runs[0]['images']['fitted']} held-out images, {seeds}, accuracy {right}{from_what}"
