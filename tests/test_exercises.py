@@ -7,7 +7,7 @@ from scipy.special import log_softmax, softmax
 from synthetic import features_and_logits
 
 from nbhelpers import exercises
-from nbhelpers.exercises import attacks, distillation
+from nbhelpers.exercises import attacks, distillation, regions
 from nbhelpers.exercises import samples as checks
 from nbhelpers.samples import SampleProjection
 
@@ -28,6 +28,9 @@ def divide_in_place(g):
         (lambda g: (np.abs(g).sum(axis=1), g), "Euclidean norm"),
         (lambda g: (norms(g)[:, None], g), "one strength an image"),
         (lambda g: (norms(g), g), "divided by its strength"),
+        (lambda g: (norms(g), g / np.maximum(norms(g), 1e-12)), "each row by its own"),
+        (lambda g: norms(g), "return strength, direction"),
+        (lambda g: None, "returns nothing: end it with `return`"),
         (divide_in_place, "must not change"),
         (lambda g: (norms(g), np.divide(g, norms(g)[:, None], where=norms(g)[:, None] > 0, out=g * np.nan)), "not NaN"),
     ],
@@ -79,6 +82,8 @@ def with_zero_times_log_zero(embedding, logits, temperature):
         (lambda e, z, t: correlation(e, z, t, sign=-1), "sign is turned"),
         (lambda e, z, t: correlation(e, z, t, before=False), "divide the logits by T"),
         (with_zero_times_log_zero, "log_softmax"),
+        (lambda e, z, t: correlation(z, z, t), "correlate the norms"),
+        (lambda e, z, t: np.array([[1, correlation(e, z, t)]] * 2), "one number for all images"),
     ],
 )
 def test_wrong_correlations_are_rejected(answer, message):
@@ -87,12 +92,14 @@ def test_wrong_correlations_are_rejected(answer, message):
         checks.check_certainty_correlation(answer)
 
 
-def test_kl_by_dimension_accepts_the_fit_and_rejects_a_constant():
+def test_kl_by_dimension_accepts_the_fit_and_rejects_other_numbers():
     features, logits, _ = features_and_logits(120, seed=0)
     fitted = lambda f, z, dims: [SampleProjection(n_components=d).fit(f, z).loss_ for d in dims]  # noqa: E731
     assert checks.check_kl_by_dimension(fitted, features, logits) == checks.PASSED
-    with pytest.raises(AssertionError, match="own loss_"):
-        checks.check_kl_by_dimension(lambda f, z, dims: [1.0, 1.0], features, logits)
+    with pytest.raises(AssertionError, match="loss_ of a fit with n_components=3"):
+        checks.check_kl_by_dimension(lambda f, z, dims: fitted(f, z, sorted(dims)), features, logits)
+    with pytest.raises(AssertionError, match="can't fit better"):
+        checks.check_kl_by_dimension(lambda f, z, dims: fitted(f, z, [3, 3]), features, logits)
     with pytest.raises(AssertionError, match="one loss a dimension"):
         checks.check_kl_by_dimension(lambda f, z, dims: 1.0, features, logits)
 
@@ -100,6 +107,9 @@ def test_kl_by_dimension_accepts_the_fit_and_rejects_a_constant():
 # What holds for every check that asks in one way
 
 ASKING = [
+    checks.check_category_probabilities,
+    regions.check_knowledge_mask,
+    regions.check_path_turn,
     attacks.check_pgd_step,
     attacks.check_success_rate,
     attacks.check_damaged,

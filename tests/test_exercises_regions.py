@@ -36,8 +36,9 @@ def sharpened(p, labels, threshold):
         (lambda p, y, t: (points(p, y, t)[0], (p > t)[np.arange(3), :, y]), "likeliest category is true"),
         (lambda p, y, t: (points(p, y, t)[0], points(p, y, t)[0] & (p.argmax(axis=2) == y)), r"labels\[:, None\]"),
         (lambda p, y, t: (points(p, y, t)[0], points(p, 0 * y, t)[0] & False), "is the label of its image"),
-        (lambda p, y, t: (p > t, p > t), r"expected masks of shape \(3, 3\), got \(3, 3, 3\)"),
-        (lambda p, y, t: (1 * points(p, y, t)[0], points(p, y, t)[1]), "one True or False a region"),
+        (lambda p, y, t: (p > t, p > t), r"expected shape \(2, 3, 3\), got \(2, 3, 3, 3\)"),
+        (lambda p, y, t: points(p, y, t)[0], r"two arrays.* expected shape \(2, 3, 3\), got \(3, 3\)"),
+        (lambda p, y, t: 1 * np.array(points(p, y, t)), "one True or False a region: expected bool, got int"),
         (lambda p, y, t: points(p, y, t + 0.2), "largest probability"),
         (sharpened, "must not change"),
     ],
@@ -61,6 +62,7 @@ def enrichment(masks, share, on=lambda share: share >= 0.5):
         (lambda m, s: np.mean([enrichment(a, b) for a, b in zip(m, s, strict=True)]), "not image by image"),
         (lambda m, s: np.array([enrichment(a, b) for a, b in zip(m, s, strict=True)]), "one number for all images"),
         (lambda m, s: 2.0, "they lie there by chance"),
+        (lambda m, s: None, "returns nothing: end it with `return`"),
     ],
 )
 def test_wrong_enrichments_are_rejected(answer, message):
@@ -90,6 +92,8 @@ def in_place(layers):
         (lambda layers: {name: h - h.mean() for name, h in layers.items()}, "not the direction"),
         (lambda layers: dict(reversed(same_mean(layers).items())), "same order: conv_33"),
         (lambda layers: same_mean({name: h[0] for name, h in layers.items()}, lambda h: h.mean()), "shapes stay"),
+        (lambda layers: None, "returns NoneType: end it with `return` and a dictionary"),
+        (lambda layers: list(same_mean(layers).values()), "returns list: .* a dictionary, one array a layer"),
         (in_place, "must not change"),
     ],
 )
@@ -114,7 +118,7 @@ def turn(h, before=None, clip=True, unknown=np.nan, unit=np.degrees):
         (lambda h: turn(h, unknown=0.0), "unknown, NaN"),
         (lambda h: turn(h, clip=False), "clip to"),
         (lambda h: np.degrees(np.arccos(np.clip((h[1:] * h[:-1]).sum(axis=2), -1, 1))), "unknown, NaN"),
-        (lambda h: turn(h).T, r"expected \(2, 4\), got \(4, 2\)"),
+        (lambda h: turn(h).T, r"expected shape \(2, 4\), got \(4, 2\)"),
         (lambda h: turn(np.multiply(h, 2, out=h)), "must not change"),
     ],
 )

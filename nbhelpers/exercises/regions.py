@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from nbhelpers.exercises import PASSED, expect
+from nbhelpers.exercises import PASSED, ask, expect
 from nbhelpers.knowledge import normalize_strength
 
 
@@ -30,17 +30,14 @@ def check_knowledge_mask(function: Callable[..., tuple[np.ndarray, np.ndarray]])
     half = [0.0, 0.5, 0.5]
     probabilities = np.array([[sure, torn, dull], [torn, sure, half], [half, dull, sure[::-1]]])
     labels = np.array([0, 1, 2])
-    before = probabilities.copy(), labels.copy()
-    masks, reliable = (np.asarray(part) for part in function(probabilities, labels, 0.4))
-    expect(
-        np.array_equal(probabilities, before[0]) and np.array_equal(labels, before[1]),
-        "the function must not change the arrays that it is given",
-    )
-    for name, part in (("masks", masks), ("reliable", reliable)):
-        expect(
-            part.shape == (3, 3) and part.dtype == bool,
-            f"one True or False a region: expected {name} of shape (3, 3), got {part.shape} of {part.dtype}",
-        )
+
+    def asked(threshold: float) -> np.ndarray:
+        what = "two arrays, masks and reliable, with one True or False a region"
+        both = ask(function, probabilities, labels, threshold, shape=(2, 3, 3), what=what)
+        expect(both.dtype == bool, f"{what}: expected bool, got {both.dtype}")
+        return both
+
+    masks, reliable = asked(0.4)
     expect(
         np.array_equal(masks, [[1, 1, 0], [1, 1, 1], [1, 0, 1]]),
         "a knowledge point is a region whose largest probability, over the categories, is above the threshold",
@@ -58,7 +55,7 @@ def check_knowledge_mask(function: Callable[..., tuple[np.ndarray, np.ndarray]])
         np.array_equal(reliable, [[1, 1, 0], [0, 0, 1], [0, 0, 1]]),
         "a knowledge point is reliable if its likeliest category is the label of its image",
     )
-    masks = np.asarray(function(probabilities, labels, 0.5)[0])
+    masks, _ = asked(0.5)
     expect(np.array_equal(masks, probabilities.max(axis=2) > 0.5), "above the threshold: equal to it is not enough")
     return PASSED
 
@@ -86,8 +83,7 @@ def check_enrichment(function: Callable[[np.ndarray, np.ndarray], float]) -> str
     masks = np.array([[1, 1, 0, 1, 0, 0], [0, 1, 0, 0, 0, 0]], bool)
     on_object = share >= 0.5
     right = on_object[masks].mean() / on_object.mean()  # (2 / 4) / (3 / 12) = 2
-    got = np.asarray(function(masks, share))
-    expect(got.ndim == 0, f"one number for all images together, got shape {got.shape}")
+    got = ask(function, masks, share, shape=(), what="one number for all images together")
     strict = share > 0.5
     expect(
         not np.isclose(got, strict[masks].mean() / strict.mean()),
@@ -110,7 +106,7 @@ def check_enrichment(function: Callable[[np.ndarray, np.ndarray], float]) -> str
         f"2 of the 4 points and 3 of all the 12 regions are on the object: expected 0.5 / 0.25 = 2, got {got:.4g}. "
         "Count over all images at once, not image by image",
     )
-    everywhere = np.asarray(function(np.ones_like(masks), share))
+    everywhere = function(np.ones_like(masks), share)
     expect(np.isclose(everywhere, 1), f"if every region is a point, they lie there by chance: 1, got {everywhere:.4g}")
     return PASSED
 
@@ -136,7 +132,12 @@ def check_same_mean_strength(function: Callable[[Mapping[str, np.ndarray]], Mapp
     strengths = rng.gamma(1.5, size=(3, 4, 5, 1)) * np.array([0.5, 1, 3])[:, None, None, None]
     layers = dict(zip(("conv_33", "conv_43", "conv_53"), strengths * rng.normal(size=(3, 4, 5, 3)), strict=True))
     before = {name: h.copy() for name, h in layers.items()}
-    got = {name: np.asarray(h) for name, h in function(layers).items()}
+    answer = function(layers)
+    expect(
+        isinstance(answer, Mapping),
+        f"the function returns {type(answer).__name__}: end it with `return` and a dictionary, one array a layer",
+    )
+    got = {name: np.asarray(h) for name, h in answer.items()}
     expect(
         list(layers) == list(before) and all(np.array_equal(layers[name], before[name]) for name in before),
         "the function must not change the arrays that it is given",
@@ -183,10 +184,7 @@ def check_path_turn(function: Callable[[np.ndarray], np.ndarray]) -> str:
     """
     x, y, z = np.eye(3)
     h = np.array([[x, 2 * x, y, x], [3 * y, x + y, 0 * y, -5 * x], [z, y, z, -x]])
-    before = h.copy()
-    got = np.asarray(function(h))
-    expect(np.array_equal(h, before), "the function must not change the array that it is given")
-    expect(got.shape == (2, 4), f"one angle a step from layer to layer and region: expected (2, 4), got {got.shape}")
+    got = ask(function, h, shape=(2, 4), what="one angle a step from layer to layer and region")
     right = np.array([[90, 45, np.nan, 180], [90, 45, np.nan, 0]])
     expect(not np.allclose(got[:, [0, 1, 3]], np.radians(right[:, [0, 1, 3]])), "in degrees, not in radians")
     expect(
