@@ -128,6 +128,8 @@ def _exercises(notebook: NotebookNode) -> Iterator[str]:
             yield f"{label}: the card tells no difficulty and minutes: {card}"
         if not any(fold["summary"] == "Hint" for fold in FOLDED.finditer(task)):
             yield f"{label}: no hint"
+        if re.search(r"</details>\n(?!\n|<details>)", task):
+            yield f"{label}: no blank line below </details>, so that what follows is not read as Markdown"
         if not re.search(r"^(def|class) ", stub, re.M) or "..." not in stub:
             yield f"{label}: no stub below it"
         if not re.search(r"^# (print\()?checks\.check_\w+\(", stub, re.M):
