@@ -1,0 +1,227 @@
+"""The pages about the book fit the repository: the map of the house, what is named exists, versions and citations."""
+
+import ast
+import datetime
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+import nbhelpers
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "nbhelpers"
+ABOUT = ROOT / "book" / "about"
+CONTRIBUTING = (ABOUT / "contributing.md").read_text(encoding="utf-8")
+CHANGELOG = (ABOUT / "changelog.md").read_text(encoding="utf-8")
+CITATION = (ABOUT / "citation.md").read_text(encoding="utf-8")
+DRAWING = {"plotly", "matplotlib", "ipywidgets", "IPython"}
+
+
+def dotted(path: Path) -> str:
+    """The name of a module below nbhelpers, such as ``datasets.base``; of a package, the package's."""
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__").removesuffix("__init__")
+
+
+MODULES = {dotted(path): ast.parse(path.read_text(encoding="utf-8")) for path in PACKAGE.rglob("*.py")}
+ROOT_MODULE = ""  # nbhelpers itself, which holds the version and no more
+
+
+def imported(tree: ast.Module) -> set[str]:
+    """Everything that a module imports anywhere in its code, by full names; of nbhelpers, down to the module."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level and node.module, "write absolute imports"
+            below = {f"{node.module}.{name.name}" for name in node.names}
+            modules = {name for name in below if name.removeprefix("nbhelpers.") in MODULES}
+            found |= modules or {node.module}
+    return found
+
+
+def own_imports(tree: ast.Module) -> set[str]:
+    """The modules of nbhelpers among them, as ``datasets.base``."""
+    return {name.removeprefix("nbhelpers.") for name in imported(tree) if name.startswith("nbhelpers.")}
+
+
+# The map of the house
+
+
+def floors() -> dict[str, tuple[set[str], set[str]]]:
+    """Each floor's modules, and what they may import: names of floors and of modules. From the top to the ground."""
+    part = CONTRIBUTING.split("### The floors")[1].split("\n## ")[0]
+    found = {}
+    for section in part.split("#### ")[1:]:
+        name, _, text = section.partition("\n")
+        (allowed,) = re.findall(r"^May import: (.+)\.$", text, flags=re.M)
+        may = set() if allowed == "nothing of the package" else {word.strip("`") for word in allowed.split(", ")}
+        found[name] = set(re.findall(r"^\| `([\w.]+)` \| \S", text, flags=re.M)), may
+    return found
+
+
+def test_each_module_stands_on_one_floor() -> None:
+    placed = sorted(module for modules, _ in floors().values() for module in modules)
+    assert placed == sorted(set(MODULES) - {ROOT_MODULE})
+
+
+def test_a_floor_names_only_what_stands_below_it() -> None:
+    names = list(floors())
+    for place, (_, may) in enumerate(floors().values()):
+        below = {*names[place + 1 :], *(module for name in names[place + 1 :] for module in floors()[name][0])}
+        assert may <= below, names[place]
+
+
+@pytest.mark.parametrize("floor", floors())
+def test_arrows_point_down(floor: str) -> None:
+    modules, may = floors()[floor]
+    allowed = modules | {name for name in may if name in MODULES}
+    allowed |= {module for name in may if name in floors() for module in floors()[name][0]}
+    beyond = {module: own_imports(MODULES[module]) - allowed for module in modules}
+    assert {module: names for module, names in beyond.items() if names} == {}
+
+
+@pytest.mark.parametrize("floor", floors())
+def test_a_floor_names_no_more_than_it_imports(floor: str) -> None:
+    modules, may = floors()[floor]
+    used = {name for module in modules for name in own_imports(MODULES[module])}
+    unused = {name for name in may if not used & (floors()[name][0] if name in floors() else {name})}
+    assert unused == set()
+
+
+def test_the_method_knows_no_data_set_no_figure_no_cache_and_no_study() -> None:
+    method = floors()["Method"][0] | floors()["Mathematics"][0]
+    assert {"samples", "importance", "regions", "knowledge", "vmf"} <= method
+    strangers = {"datasets", "show", "store", "study", "networks"}
+    for module in method:
+        assert not {name.split(".")[0] for name in own_imports(MODULES[module])} & strangers, module
+
+
+def test_only_figures_draw() -> None:
+    drawing = {module for module, tree in MODULES.items() if {n.split(".")[0] for n in imported(tree)} & DRAWING}
+    assert drawing and drawing <= floors()["Figures"][0]
+
+
+def test_an_import_is_found_wherever_it_stands() -> None:
+    code = "import numpy\ndef f():\n    from nbhelpers import datasets\n    from nbhelpers.show.figure import Table"
+    assert imported(ast.parse(code)) == {"numpy", "nbhelpers.datasets", "nbhelpers.show.figure"}
+    assert own_imports(ast.parse(code)) == {"datasets", "show.figure"}
+
+
+# What the pages name
+
+
+def named_paths(markdown: str) -> set[str]:
+    """Files and folders of the repository in a page's code; NAME is anybody's.
+
+    >>> sorted(named_paths("`book/_toc.yml`, `README.md`, `nbhelpers/NAME.py`; not `pip install x/y` or `a.b`"))
+    ['README.md', 'book/_toc.yml', 'nbhelpers/*.py']
+    """
+    files = r"[\w./-]+\.(?:py|md|yml|ipynb|toml|txt|cff|json|js|css)"
+    words = re.findall(rf"`([\w./-]+/[\w./-]*|{files})`", markdown)
+    return {word.replace("NAME", "*") for word in words}
+
+
+def exists(path: str) -> bool:
+    """Whether a path is there: from the top, or the name of a file somewhere in the package."""
+    return any(ROOT.glob(path)) or ("/" not in path and any(PACKAGE.rglob(path)))
+
+
+@pytest.mark.parametrize("page", sorted(ABOUT.glob("*.md")), ids=lambda path: path.stem)
+def test_each_path_exists(page: Path) -> None:
+    text = page.read_text(encoding="utf-8").replace("`07_depth.ipynb`", "")  # an example of a new name
+    assert [path for path in sorted(named_paths(text)) if not exists(path)] == []
+
+
+@pytest.mark.parametrize("page", sorted(ABOUT.glob("*.md")), ids=lambda path: path.stem)
+def test_each_make_target_exists(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.M))
+    spoken = set(re.findall(r"`make ([a-z-]+)", page.read_text(encoding="utf-8")))
+    assert spoken <= targets
+
+
+def test_the_guide_names_each_make_target() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (phony,) = re.findall(r"^\.PHONY: (.+)$", makefile, flags=re.M)
+    assert set(phony.split()) - {"help"} <= set(re.findall(r"`make ([a-z-]+)", CONTRIBUTING))
+
+
+# Versions and citations
+
+
+def releases() -> list[tuple[str, datetime.date]]:
+    heads = re.findall(r"^## (.+)$", CHANGELOG, flags=re.M)
+    pairs = [head.split(" – ") for head in heads]
+    return [(version, datetime.date.fromisoformat(day)) for version, day in pairs]
+
+
+def cff() -> dict:
+    return yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+
+
+def test_the_newest_entry_of_the_changelog_is_this_version() -> None:
+    assert releases()[0][0] == nbhelpers.__version__
+
+
+def test_versions_and_dates_go_down_the_changelog() -> None:
+    numbers = [tuple(int(part) for part in version.split(".")) for version, _ in releases()]
+    assert all(len(number) == 3 for number in numbers) and len(numbers) > 1
+    assert numbers == sorted(set(numbers), reverse=True)
+    days = [day for _, day in releases()]
+    assert days == sorted(days, reverse=True)
+
+
+def test_entries_say_what_kind_of_change_they_are() -> None:
+    kinds = set(re.findall(r"^### (.+)$", CHANGELOG, flags=re.M))
+    assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+
+
+def test_the_citation_file_has_what_the_format_requires() -> None:
+    """https://github.com/citation-file-format/citation-file-format/blob/1.2.0/schema-guide.md"""
+    known = cff()
+    assert known["cff-version"] == "1.2.0"
+    assert {"authors", "cff-version", "message", "title"} <= set(known)
+    assert known["type"] in {"software", "dataset"}
+    assert known["license"] == "MIT"
+    assert [author["name"] for author in known["authors"]] == ["The nbhelpers authors"]
+    (paper,) = known["references"]
+    assert {"authors", "title", "type"} <= set(paper)
+    assert all({"family-names", "given-names"} <= set(author) for author in paper["authors"])
+
+
+def test_the_citation_file_fits_the_book_and_the_package() -> None:
+    known, book = cff(), yaml.safe_load((ROOT / "book" / "_config.yml").read_text(encoding="utf-8"))
+    assert known["title"] == book["title"]
+    assert known["authors"] == [{"name": book["author"]}]
+    assert (known["version"], known["date-released"]) == (nbhelpers.__version__, releases()[0][1])
+
+
+def bibtex(markdown: str) -> dict[str, dict[str, str]]:
+    """Entries by key, each with its fields, without braces.
+
+    >>> bibtex("@book{key,\\n  title = {A {B}},\\n}\\n")
+    {'key': {'title': 'A B'}}
+    """
+    entries = re.findall(r"^@\w+\{(\w+),\n(.+?)^\}$", markdown, flags=re.S | re.M)
+    fields = {key: re.findall(r"^\s*(\w+)\s*= \{(.+)\},$", body, flags=re.M) for key, body in entries}
+    return {key: {name: re.sub("[{}]", "", value) for name, value in pairs} for key, pairs in fields.items()}
+
+
+def test_the_page_cites_as_the_citation_file_does() -> None:
+    known, cited = cff(), bibtex(CITATION)
+    book, package, paper = (cited[key] for key in ("nbhelpers2026book", "nbhelpers2026", "li2021visualizing"))
+    assert (book["title"], package["title"]) == (known["title"], "nbhelpers")
+    assert {book["author"], package["author"]} == {known["authors"][0]["name"]}
+    assert package["version"] == known["version"] and book["edition"] == f"Version {known['version']}"
+    assert {book["year"], package["year"]} == {str(known["date-released"].year)}
+    (reference,) = known["references"]
+    assert (paper["title"], paper["year"]) == (reference["title"], str(reference["year"]))
+    names = " and ".join(f"{author['family-names']}, {author['given-names']}" for author in reference["authors"])
+    assert paper["author"] == names
+
+
+def test_the_paper_is_cited_as_in_the_list_of_references() -> None:
+    listed = bibtex((ROOT / "book" / "references.bib").read_text(encoding="utf-8"))
+    assert bibtex(CITATION)["li2021visualizing"] == listed["li2021visualizing"]
