@@ -11,13 +11,18 @@ JUPYTER_BOOK := $(BIN)/jupyter-book build -W -n --keep-going
 SITE := book/_build/html
 # The tests build their own site from a copy of the book whose notebooks pytest has executed.
 TESTED := build/book
+STUDENT := build/student
+# What the site and the tests drive a browser with.
+PRINT := PYTHONPATH=tests/site $(BIN)/python book/_ext/pdf.py
 
-.PHONY: help book serve test test-units test-notebooks test-site bench clean
+.PHONY: help book serve pdf student test test-units test-notebooks test-site test-lab bench clean
 
 help:
 	@echo "make book    execute the chapters and build the site in $(SITE)"
 	@echo "make serve   the same, and serve it on http://127.0.0.1:$(PORT) (PORT=...)"
-	@echo "make test    unit tests, notebooks, the built site in a browser"
+	@echo "make pdf     the site, and each chapter as a PDF in it (needs a browser)"
+	@echo "make student the chapters without solutions, in $(STUDENT)"
+	@echo "make test    unit tests, notebooks, the built site and JupyterLab in a browser"
 	@echo "make bench   print the speed ratios of tests/benchmarks"
 	@echo "make clean   remove everything built, except .venv"
 
@@ -34,12 +39,21 @@ book: $(INSTALLED)
 serve: book
 	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory $(SITE)
 
-test: test-units test-notebooks test-site
+# The pages then offer what is printed.
+pdf: export NBBOOK_PDF := 1
+pdf: book
+	$(PRINT) $(SITE)
+
+student: $(INSTALLED)
+	$(BIN)/python book/_ext/student.py $(STUDENT)
+
+test: test-units test-notebooks test-site test-lab
 
 # One thread for each test process: many small tensors gain nothing from more.
 test-units: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --doctest-modules nbhelpers tests --ignore tests/site
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --doctest-modules nbhelpers tests --ignore tests/site --ignore tests/lab
 
+test-notebooks: export NBBOOK_PDF := 1
 test-notebooks: $(INSTALLED)
 	rm -rf $(TESTED)
 	mkdir -p $(TESTED)
@@ -47,9 +61,13 @@ test-notebooks: $(INSTALLED)
 	$(BIN)/pytest --nbmake --nbmake-timeout=600 --overwrite $(TESTED)
 	sed 's/execute_notebooks: .*/execute_notebooks: "off"/' book/_config.yml > $(TESTED)/_config.yml
 	$(JUPYTER_BOOK) $(TESTED)
+	$(PRINT) $(TESTED)/_build/html
 
 test-site: test-notebooks
 	$(BIN)/pytest tests/site
+
+test-lab: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/lab
 
 bench: $(INSTALLED)
 	@for benchmark in tests/benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark || exit 1; done

@@ -1,12 +1,14 @@
-"""What the book needs beyond Jupyter Book: a cache that knows our code, and plotly.js served from the site itself."""
+"""What the book needs beyond Jupyter Book: a cache that knows our code, plotly.js from the site itself, PDFs, the status."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.resources
+import os
 import shutil
 from pathlib import Path
 
+import status
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
@@ -14,6 +16,11 @@ import nbhelpers
 from nbhelpers.paths import data_dir
 
 PLOTLY = "_static/vendor/plotly.min.js"
+
+
+def pdf_of(page: str) -> str:
+    """Where the PDF of a page such as ``chapters/01_samples`` lies in the site."""
+    return f"_pdf/{Path(page).name}.pdf"
 
 
 def fingerprint() -> str:
@@ -63,6 +70,43 @@ def point_to_plotly(
     )
 
 
+def offer_pdf(
+    app: Sphinx,
+    pagename: str,
+    templatename: str,
+    context: dict,
+    doctree: object,
+) -> None:
+    """Let the theme's button for a PDF load the file that ``make pdf`` prints; else it opens the browser's own dialogue."""
+    if not app.config.nbbook_pdf or not pagename.startswith("chapters/"):
+        return
+    for group in context["header_buttons"]:
+        for button in group.get("buttons", []):
+            if button["label"] == "download-pdf-button":
+                del button["javascript"]
+                button |= {
+                    "type": "link",
+                    "url": context["pathto"](
+                        pdf_of(pagename), resource=True
+                    ),
+                    "tooltip": "Download as PDF",
+                }
+
+
+def name_citations(
+    app: Sphinx,
+    pagename: str,
+    templatename: str,
+    context: dict,
+    doctree: object,
+) -> None:
+    """Docutils gives an entry of its list of citations a role that is deprecated, and that no list knows."""
+    if "body" in context:
+        context["body"] = context["body"].replace(
+            'role="doc-biblioentry"', 'role="listitem"'
+        )
+
+
 def drop_widget_state(
     app: Sphinx,
     pagename: str,
@@ -91,6 +135,13 @@ def copy_plotly(app: Sphinx, exception: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
+    # Set where `make` goes on to print the PDFs; a change writes every page again.
+    app.add_config_value(
+        "nbbook_pdf", os.environ.get("NBBOOK_PDF") == "1", "html"
+    )
+    status.setup(app)
+    app.connect("html-page-context", offer_pdf, priority=900)
+    app.connect("html-page-context", name_citations)
     app.connect("config-inited", key_execution_cache)
     app.connect("html-page-context", point_to_plotly)
     app.connect(

@@ -21,6 +21,16 @@ def draw(chapter: Browser, label: str, number: int = 0) -> str:
     return figure
 
 
+def draw_all(browser: Browser) -> int:
+    """Bring every figure of the open page into view, one after the other; how many there are."""
+    count = browser.run("return document.querySelectorAll('.nbh-figure').length")
+    for number in range(count):
+        figure = f"document.querySelectorAll('.nbh-figure')[{number}]"
+        browser.run(f"{figure}.scrollIntoView({{block: 'center'}})")
+        browser.wait(f"{figure}.dataset.state === 'ready'", PATIENCE)
+    return count
+
+
 def move(chapter: Browser, figure: str, step: int) -> None:
     """Put the slider of ``figure`` at ``step``, and wait until that is drawn."""
     slider = f"{figure}.querySelector('input[type=range]')"

@@ -3,9 +3,10 @@
 import pytest
 from browser import Browser
 from conftest import PAGES
-from moving import PATIENCE
+from moving import PATIENCE, draw_all
+from selenium.webdriver.common.action_chains import ActionChains
 
-CHAPTERS = [page for page in PAGES if page.startswith("chapters/")]
+CHAPTERS = [page for page in PAGES if page.startswith("chapters/") or page == "about/template"]
 
 
 @pytest.fixture(scope="module", params=CHAPTERS)
@@ -14,14 +15,23 @@ def chapter(request: pytest.FixtureRequest, browser: Browser) -> Browser:
     return browser
 
 
-def test_every_figure_is_drawn(chapter: Browser) -> None:
-    count = chapter.run("return document.querySelectorAll('.nbh-figure').length")
-    assert count >= 1
-    for i in range(count):
-        figure = f"document.querySelectorAll('.nbh-figure')[{i}]"
-        chapter.run(f"{figure}.scrollIntoView({{block: 'center'}})")
-        chapter.wait(f"{figure}.dataset.state === 'ready'", PATIENCE)
-        assert chapter.run(f"return {figure}.getAttribute('aria-label') || {figure}.innerText").strip()
+def test_every_figure_is_drawn_and_named(chapter: Browser) -> None:
+    assert draw_all(chapter) >= 1
+    unnamed = "[...document.querySelectorAll('.nbh-figure')].filter(f => !f.getAttribute('aria-label')?.trim())"
+    assert chapter.run(f"return {unnamed}.length") == 0
+    assert chapter.problems() == []
+
+
+def test_every_three_dimensional_figure_turns(chapter: Browser) -> None:
+    plots = "[...document.querySelectorAll('.nbh-plot')].filter(p => p._fullLayout?.scene)"
+    for number in range(chapter.run(f"return {plots}.length")):
+        plot = f"{plots}[{number}]"
+        chapter.run(f"{plot}.scrollIntoView({{block: 'center'}})")
+        eye = f"JSON.stringify({plot}._fullLayout.scene._scene.getCamera().eye)"
+        before = chapter.run(f"return {eye}")
+        hand = ActionChains(chapter.driver, duration=50).move_to_element(chapter.run(f"return {plot}"))
+        hand.click_and_hold().move_by_offset(60, 20).move_by_offset(60, 20).release().perform()
+        chapter.wait(f"{eye} !== '{before}'", PATIENCE)
     assert chapter.problems() == []
 
 
