@@ -1,4 +1,4 @@
-"""No page breaks a rule of WCAG 2.1 AA that axe-core can check: wide and narrow, light and dark, everything unfolded."""
+"""No page breaks a rule of WCAG 2.1 AA that axe-core checks: wide, narrow, light, dark, all unfolded."""
 
 from importlib import resources
 

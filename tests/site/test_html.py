@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import nbformat
+import yaml
 from bs4 import BeautifulSoup
+from conftest import ROOT
 from links import foreign_resources, missing_links, pages
 
 
@@ -55,3 +57,21 @@ def test_every_page_knows_where_plotly_lies(site: Path) -> None:
     for page in [site / "intro.html", *(site / "chapters").glob("*.html")]:  # index.html only redirects
         meta = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser").find("meta", {"name": "nbhelpers-plotly"})
         assert (page.parent / meta["content"]).is_file()
+
+
+def test_buttons_of_a_notebook_lead_to_it(site: Path) -> None:
+    """Colab and Binder open the file of the published branch; the download is that file."""
+    repository = yaml.safe_load((ROOT / "book" / "_config.yml").read_text(encoding="utf-8"))["repository"]
+    name, branch = repository["url"].removeprefix("https://github.com/"), repository["branch"]
+    notebooks = [path.relative_to(ROOT) for path in (ROOT / "book").rglob("*.ipynb") if "_build" not in path.parts]
+    assert len(notebooks) > 6
+    for path in notebooks:
+        page = (site / path.relative_to("book")).with_suffix(".html")
+        soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
+        links = {link["href"] for link in soup.select("a[href]")}
+        colab = f"https://colab.research.google.com/github/{name}/blob/{branch}/{path.as_posix()}"
+        binder = f"https://mybinder.org/v2/gh/{name}/{branch}?urlpath=lab/tree/{path.as_posix()}"
+        assert {colab, binder} <= links
+        (download,) = (link for link in links if link.startswith("../_sources/") and link.endswith(".ipynb"))
+        loaded, kept = (nbformat.read(file, as_version=4) for file in (page.parent / download, ROOT / path))
+        assert [cell.source for cell in loaded.cells] == [cell.source for cell in kept.cells]
