@@ -2,7 +2,6 @@
 
 import base64
 import io
-import itertools
 import json
 from collections.abc import Callable
 
@@ -19,7 +18,8 @@ from PIL import Image
 from nbhelpers import show
 from nbhelpers.kappa import KappaCurve, MeasuredKappa
 from nbhelpers.show.figure import sprite_sheet
-from nbhelpers.show.style import CARD, COLOURS, colour, symbol
+from nbhelpers.show.stage import as_seen
+from nbhelpers.show.style import CARD, colour
 
 CATEGORIES = ("shirt", "<b>bag</b>", "boot")
 
@@ -51,39 +51,6 @@ def payload(figure: show.Figure) -> dict:
 def pixels(picture: show.Picture, panel: int = 0) -> np.ndarray:
     uri = soup(picture).find_all("img")[panel]["src"]
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))).convert("RGB"))
-
-
-# The palette
-
-
-def lab(colours: np.ndarray) -> np.ndarray:
-    """CIE L*a*b* (D65) of linear RGB."""
-    to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
-    x, y, z = np.cbrt(np.clip(colours, 1e-9, 1) @ np.transpose(to_xyz) / [0.9505, 1, 1.089]).T
-    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=1)
-
-
-# Machado, Oliveira and Fernandes 2009, severity 1.
-VISIONS = {
-    "normal": np.eye(3),
-    "protanopia": [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
-    "deuteranopia": [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
-    "tritanopia": [[1.256, -0.077, -0.179], [-0.078, 0.931, 0.148], [0.005, 0.691, 0.304]],
-}
-
-
-@pytest.mark.parametrize("vision", VISIONS)
-def test_colours_stay_apart(vision: str) -> None:
-    srgb = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in COLOURS]) / 255
-    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
-    seen = lab(linear @ np.transpose(VISIONS[vision]))
-    for a, b in itertools.combinations(range(len(COLOURS)), 2):
-        distance = np.linalg.norm(seen[a] - seen[b])
-        assert distance > (40 if symbol(a) == symbol(b) else 13), (COLOURS[a], COLOURS[b])
-
-
-def test_every_category_has_its_own_look() -> None:
-    assert len({(colour(c), symbol(c)) for c in range(70)}) == 70
 
 
 # The 3-D figure
@@ -134,7 +101,25 @@ def test_rings_lie_at_their_strength() -> None:
     ring = plot.data[6]
     radii = np.linalg.norm(np.array([ring.x, ring.y, ring.z], dtype=float), axis=0)
     assert ring.text[0] == "κ = 5"
+    assert np.isfinite(radii[0])  # the place of the text
     assert np.allclose(radii[np.isfinite(radii)], 2.5, atol=2e-3)
+
+
+def test_texts_of_rings_stand_clear_of_arrows_and_of_each_other() -> None:
+    # An arrow upwards, to where the text of a ring would stand first, and others all around it.
+    turns = np.radians([0, 60, 120, 180, 240, 300])
+    mu = np.array([[0, 0, 1], *np.stack([np.cos(turns), np.sin(turns), 0 * turns], 1)])
+    plot = show.sample_space(
+        3 * mu, range(7), mu, [str(c) for c in range(7)], strength_rings={"a": 1.5, "b": 2.4}, alt="Arrows."
+    ).plot
+    tip = 1.05 * 3
+    names = as_seen(1.1 * tip * mu, tip, 3)
+    first, second = (as_seen(np.array([t.x[0], t.y[0], t.z[0]]), tip, 3) for t in plot.data[-2:])
+    apart = [*(np.linalg.norm(names - text, axis=1).min() for text in (first, second)), np.linalg.norm(first - second)]
+    assert min(apart) > 0.03  # of the view's height, which is 0.83: as high as a letter
+    for text in (first, second):
+        along = np.clip((names @ text) / (names**2).sum(1), 0, 1)
+        assert np.linalg.norm(text - along[:, None] * names, axis=1).min() > 0.03
 
 
 def test_one_network_needs_no_slider() -> None:
@@ -143,7 +128,38 @@ def test_one_network_needs_no_slider() -> None:
     figure = show.sample_space(**given_, names=["a.png", "b.png", "c.png"])
     assert soup(figure).find("input") is None
     assert figure.plot.data[2].text == ("c.png",)
-    assert [row[2:] for row in figure.table.rows] == [["2.00", "90°"], ["1.00", "0°"], ["3.00", "90°"]]
+    assert figure.table.rows == [  # few points are told one by one
+        ["a.png", "shirt", "2.00", "boot 0°, shirt 90°"],
+        ["b.png", "<b>bag</b>", "1.00", "<b>bag</b> 0°, shirt 90°"],
+        ["c.png", "boot", "3.00", "shirt 0°, <b>bag</b> 90°"],
+    ]
+
+
+def test_table_tells_strength_and_angle_at_every_step() -> None:
+    turned = np.array([[0, 0, 1.0], [0, 1, 1], [0, 0, 2]])  # at 0, 45 and 0 degrees
+    figure = show.sample_space(
+        np.stack([0 * turned, turned, 2 * turned]),
+        [0, 0, 1],
+        [[0, 0, 1], [0, 1, 0], [0, -1, 1]],
+        ["coat", "boot", "bag"],
+        step_labels=["0", "0.5", "late"],
+        alt="Points.",
+    )
+    assert figure.table.headers == ["category", "images", "epoch 0", "epoch 0.5", "late", "nearest arrows"]
+    assert figure.table.rows == [
+        ["coat", 2, "0.00, –", "1.21, 22°", "2.41, 22°", "bag 45°, boot 90°"],  # a point at the centre has no angle
+        ["boot", 1, "0.00, –", "2.00, 90°", "4.00, 90°", "coat 90°, bag 135°"],
+        ["bag", 0, "–", "–", "–", "coat 45°, boot 135°"],  # an arrow without points
+    ]
+    assert figure.table.caption.endswith("the two arrows nearest to that, at late")
+
+
+def test_nearest_arrows_are_those_of_the_step_shown_first() -> None:
+    given_ = space(steps=2) | {"directions": [[[0, 0, 1], [0, 1, 0], [0, 1, 1]], [[0, 0, 1], [0, 1, 1], [0, 1, 0]]]}
+    for start, neighbours in enumerate((["boot 45°, <b>bag</b> 90°"], ["<b>bag</b> 45°, boot 90°"])):
+        table = show.sample_space(**given_, start=start).table
+        assert table.rows[0][-1:] == neighbours
+        assert table.caption.endswith(f"at epoch {3**start}")
 
 
 def test_sample_space_leaves_the_callers_arrays_alone_and_repeats_itself() -> None:
@@ -196,30 +212,35 @@ def test_every_control_and_picture_has_a_name() -> None:
     figure = show.sample_space(**space(), slider="epoch")
     page = soup(figure)
     group = page.find(class_="nbh-figure")
-    assert (group["role"], group["aria-label"]) == ("group", figure.alt)
-    assert page.find(class_="nbh-alt").string == figure.alt  # what stands there until, or unless, a script runs
+    assert (group["role"], group["aria-label"]) == ("group", "Interactive figure")
+    assert page.find(class_="nbh-alt").string == figure.alt  # text, whether or not a script runs
+    assert page.find(class_="nbh-turn").string.startswith("Turn: drag, or arrow keys.")
     slider = page.find("input", type="range")
     assert slider.find_parent("label").get_text() == "epoch"
     assert (slider["min"], slider["max"], slider["value"], slider["aria-valuetext"]) == ("0", "2", "2", "epoch 9")
     assert page.find("output").string == "epoch 9"
+    assert page.find("output")["aria-live"] == "off"  # the slider tells its own value
     assert page.find("button").string == "Play"
-    assert [th["scope"] for th in page.find_all("th")] == ["col"] * 4
+    assert [th["scope"] for th in page.find_all("th")] == ["col"] * 6 + ["row"] * 3
+    assert page.find("caption").string == figure.table.caption
+    assert (page.find("details").div["tabindex"], page.find("details").div["role"]) == ("0", "group")
     assert not page.find_all(id=True)  # the same figure may stand on a page twice
 
 
 def test_html_is_safe_from_what_the_data_say() -> None:
     plot = go.Figure(go.Scatter(x=[0], y=[0], name="</script><script>alert(1)</script>"))
-    figure = show.Figure(plot, alt='"><img src=x>', table=show.Table(["<i>"], [["</table>"]]))
+    figure = show.Figure(plot, alt='"><img src=x>', table=show.Table(["<i>"], [["</table>"]], "<b>"))
     page = soup(figure)
     assert len(page.find_all("script")) == 2
     assert page.find("img") is None
-    assert page.find("td").string == "</table>"
+    assert page.find("th", scope="row").string == "</table>"
+    assert page.find("caption").string == "<b>"
     assert payload(figure)["data"][0]["name"] == "</script><script>alert(1)</script>"
 
 
 def test_page_does_not_carry_plotly_itself() -> None:
     html = show.Figure(go.Figure(), alt="Nothing.").html()
-    assert len(html) < 20_000
+    assert len(html) < 40_000
     assert "@CDN@" not in html
 
 
@@ -251,14 +272,25 @@ def test_sprite_sheet_holds_every_image_in_its_place(count: int, data: st.DataOb
 
 
 def test_picture_is_drawn_once_at_two_pixels_a_point() -> None:
-    figures = [plt.figure(figsize=(3, 2)) for _ in range(2)]
-    picture = show.Picture(figures, alt="Two <empty> frames.")
+    picture = show.Picture(plt.figure(figsize=(3, 2)), alt="An <empty> frame.")
     assert plt.get_fignums() == []
-    box = soup(picture).find(role="img")
-    assert box["aria-label"] == repr(picture) == "Two <empty> frames."
-    images = box.find_all("img")
-    assert [(i["alt"], i["width"], i["height"]) for i in images] == [("", "288", "192")] * 2
+    (image,) = soup(picture).find_all("img")
+    assert (image["alt"], image["width"], image["height"]) == ("An <empty> frame.", "288", "192")
+    assert image["alt"] == repr(picture)
+    assert image.find_parent(role=True) is None  # told once
     assert pixels(picture).shape == (384, 576, 3)
+
+
+def test_every_part_of_a_picture_has_a_name() -> None:
+    figures = [plt.figure() for _ in range(3)]
+    figures[0].subplots().set_title("ours\n$r$ = <1>")
+    for axes, title in zip(figures[2].subplots(2), ("", "below"), strict=True):
+        axes.set_title(title)
+    page = soup(show.Picture(figures, alt="Three parts.", table=show.Table(["a", "b"], [["c", 1]], "One number")))
+    group = page.find(class_="nbh-picture")
+    assert (group["role"], group["aria-label"]) == ("group", "Three parts.")
+    assert [image["alt"] for image in group.find_all("img")] == ["ours r = <1>", "part 2 of 3", "below"]
+    assert page.find(class_="nbh-numbers").find("caption").string == "One number"
 
 
 @pytest.mark.parametrize(("panels", "alt", "message"), [([], "x", "panels is empty"), (None, "", "alt is empty")])
@@ -316,6 +348,20 @@ def test_kappa_slider_draws_every_curve_and_its_density() -> None:
     assert plot.data[0].y == plot.frames[0].data[0].y
     assert plot.data[3].y == (2.1, 3.9)
     assert plot.layout.yaxis.range[1] > 18  # the highest curve fits at every step
+
+
+def test_kappa_sliders_table_tells_where_the_density_is_half() -> None:
+    figure = show.kappa_slider(
+        {"0.1": lambda strength: 0.1 * strength, "9": lambda strength: 9 * strength},
+        strengths=(1.0, 4.0),
+        alt="Slopes.",
+    )
+    half = [np.degrees(np.arccos(1 - np.log(2) / kappa)) for kappa in (0.4, 9, 36)]
+    assert figure.table.rows == [
+        ["κ_max 0.1", "0.10, never", f"0.40, {half[0]:.0f}°"],
+        ["κ_max 9", f"9.00, {half[1]:.0f}°", f"36.00, {half[2]:.0f}°"],
+    ]
+    assert half[0] == pytest.approx(137, abs=1)
 
 
 def test_kappa_curve_writes_the_counts() -> None:
@@ -445,8 +491,38 @@ def test_explore_shows_controls_to_a_kernel_and_the_figure_to_a_page() -> None:
     explore = show.Explore(line, slope=slider)
     bundle = explore._repr_mimebundle_()
     assert set(bundle) == {"application/vnd.jupyter.widget-view+json", "text/html", "text/plain"}
-    assert soup(explore).find(class_="nbh-figure")["aria-label"] == "A line of slope 1.0."
+    assert soup(explore).find(class_="nbh-figure").find(class_="nbh-alt").string == "A line of slope 1.0."
     assert soup(explore).find(class_="nbh-live").string == "With a live kernel you choose here: steepness."
+
+
+def test_a_page_without_a_kernel_offers_the_choices_of_the_first_list() -> None:
+    explore = show.Explore(line, slope=(0.0, 3.0, 0.5), name=["a", "b"])
+    page = soup(explore)
+    assert [option.string for option in page.select("select option")] == ["a", "b"]
+    assert [option.string for option in page.select("option[selected]")] == ["a"]
+    (template,) = page.find_all("template")
+    assert template["data-at"] == "1"
+    drawn = [
+        json.loads(part.select_one('[type="application/json"]').string)
+        for part in (page.select_one(".nbh-chosen"), template)
+    ]
+    assert [(trace["name"], trace["y"]) for figure in drawn for trace in figure["data"]] == [
+        ("a", [0, 2.0]),
+        ("b", [0, 2.0]),
+    ]
+    assert page.find(class_="nbh-live").string == "With a live kernel you choose here: slope."
+    assert explore.figure.plot.data[0].name == "a"
+
+
+def test_choices_may_have_names_of_their_own_and_the_one_that_is_set_is_shown() -> None:
+    menu = ipywidgets.Dropdown(options=[("flat", 0.0), ("steep", 3.0)], value=3.0)
+    page = soup(show.Explore(line, slope=menu))
+    assert [(option.string, option.has_attr("selected")) for option in page.select("option")] == [
+        ("flat", False),
+        ("steep", True),
+    ]
+    assert page.select_one(".nbh-chosen .nbh-alt").string == "A line of slope 3.0."
+    assert page.find(class_="nbh-live") is None
 
 
 def test_an_exception_reaches_the_caller() -> None:

@@ -82,7 +82,7 @@ def offer_pdf(
         return
     for group in context["header_buttons"]:
         for button in group.get("buttons", []):
-            if button["label"] == "download-pdf-button":
+            if button.get("label") == "download-pdf-button":
                 del button["javascript"]
                 button |= {
                     "type": "link",

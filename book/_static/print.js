@@ -2,7 +2,7 @@
 (() => {
   let opened = [];
   window.addEventListener("beforeprint", () => {
-    opened = [...document.querySelectorAll("article details:not([open])")].filter((one) => !one.closest(".nbh-figure"));
+    opened = [...document.querySelectorAll("article details:not([open])")].filter((one) => !one.closest(".nbh-figure, .nbh-numbers"));
     for (const one of opened) one.open = true;
   });
   window.addEventListener("afterprint", () => {

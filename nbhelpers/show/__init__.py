@@ -6,7 +6,7 @@ from nbhelpers.show.claims import claims_table
 from nbhelpers.show.contours import probability_map
 from nbhelpers.show.curves import kappa_curve, kappa_slider, strength_entropy
 from nbhelpers.show.emergence import emergence
-from nbhelpers.show.figure import Figure, Table
+from nbhelpers.show.figure import Figure
 from nbhelpers.show.histograms import histogram
 from nbhelpers.show.images import image_row
 from nbhelpers.show.live import Explore
@@ -21,7 +21,7 @@ from nbhelpers.show.region_paths import region_paths
 from nbhelpers.show.region_tables import ablation_table, table2
 from nbhelpers.show.sphere import sample_space
 from nbhelpers.show.student_bars import student_points
-from nbhelpers.show.tables import TableView, table1
+from nbhelpers.show.tables import Table, TableView, table1
 
 __all__ = [
     "Explore",

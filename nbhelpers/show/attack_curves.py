@@ -8,12 +8,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from nbhelpers.show.picture import Picture
-from nbhelpers.show.style import COLOURS, FAINT, MATPLOTLIB
+from nbhelpers.show.style import COLOURS, FAINT, INK, MATPLOTLIB
 from nbhelpers.trajectories import TYPES
 
 ATTACK = {"color": COLOURS[2], "ls": "-", "marker": "o"}
 CONTROL = {"color": COLOURS[8], "ls": "--", "marker": "s"}
 LOOKS = {"attack": ATTACK, "random control": CONTROL}
+NUMBERS = (COLOURS[2], INK["light"])  # written beside each: slate is too faint for small letters
 SHARES = ("1", "2", "3", "4", "none")
 
 
@@ -221,7 +222,7 @@ def _along(axes: plt.Axes, attack: Sequence[float], control: Sequence[float], di
 def _write(axes: plt.Axes, x: float, pair: Sequence[float], digits: int, aside: float = 0) -> None:
     """The two numbers at x, where neither hides the other."""
     upper = int(pair[1] > pair[0])  # the attack's number stands above where both are equal
-    for i, (look, value) in enumerate(zip(LOOKS.values(), pair, strict=True)):
+    for i, (ink, value) in enumerate(zip(NUMBERS, pair, strict=True)):
         up = 1 if i == upper else -1
         axes.annotate(
             f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−"),  # + 0.0: no minus before a zero
@@ -231,7 +232,7 @@ def _write(axes: plt.Axes, x: float, pair: Sequence[float], digits: int, aside: 
             ha="left" if aside else "center",
             va="bottom" if up > 0 else "top",
             fontsize=8.5,
-            color=look["color"],
+            color=ink,
         )
 
 

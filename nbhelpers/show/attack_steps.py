@@ -11,10 +11,11 @@ from plotly.subplots import make_subplots
 
 from nbhelpers._checks import Array, as_tensor, check_positive, check_whole, read_pixels
 from nbhelpers.knowledge import THRESHOLD
-from nbhelpers.show.figure import Figure, Table, check_start
+from nbhelpers.show.figure import Figure, check_start
 from nbhelpers.show.panels import ORANGE, WHITE, enlarged, finish, heat, heat_look, picture, square
 from nbhelpers.show.region_depth import check_grid
 from nbhelpers.show.style import FAINT, colour
+from nbhelpers.show.tables import Table
 
 
 def attack_steps(
@@ -142,6 +143,7 @@ def attack_steps(
                 + [int((said[t, :, c] > THRESHOLD).sum()) for c in (original, new)]
                 for t in range(len(pixels))
             ],
+            f"What the network answers at each step, and how many of {rows * columns} regions say so",
         ),
     )
 
@@ -156,7 +158,10 @@ def _draw_bars(plot: go.Figure, lengths: dict[str, Any], categories: Sequence[st
             "y": (place + 0.15).tolist(),
             "width": 0.4,
             "orientation": "h",
-            "marker": {"color": [colour(c) if c in named else FAINT for c in place], "line": {"width": 0}},
+            "marker": {
+                "color": [colour(c) if c in named else FAINT for c in place],
+                "line": {"color": FAINT, "width": 1},
+            },
             "hovertext": list(categories),
             "hovertemplate": "P(%{hovertext}) = %{x:.3f}<extra></extra>",
         },

@@ -7,8 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from nbhelpers.show.figure import Table
-from nbhelpers.show.tables import TableView
+from nbhelpers.show.tables import Table, TableView
 
 HEADERS = ["where", "data", "the paper", "here", "verdict", "command"]
 
@@ -20,7 +19,7 @@ class ClaimsView(TableView):
         head = "".join(f'<th scope="col">{name}</th>' for name in HEADERS)
         rows = "".join(_row(*row) for row in self.table.rows)
         return (
-            f'<table class="dataframe nbh-claims"><caption>{html.escape(self.caption)}</caption>'
+            f'<table class="dataframe nbh-claims"><caption>{html.escape(self.table.caption)}</caption>'
             f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
         )
 
@@ -56,4 +55,4 @@ def claims_table(claims: Sequence[Any], caption: str) -> ClaimsView:
         [place, data, *(re.sub(r"-(?=\d)", "−", text) for text in (paper, here)), verdict, command]
         for place, data, paper, here, verdict, command in claims
     ]
-    return ClaimsView(Table(HEADERS, rows), caption)
+    return ClaimsView(Table(HEADERS, rows, caption))

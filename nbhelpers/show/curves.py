@@ -15,6 +15,7 @@ from nbhelpers.kappa import MeasuredKappa
 from nbhelpers.show.figure import Figure, check_start
 from nbhelpers.show.picture import Picture
 from nbhelpers.show.style import COLOURS, INK, MATPLOTLIB
+from nbhelpers.show.tables import Table, at_steps
 
 DASHES = ("dot", "dashdot", "dash", "solid")  # the stronger, the fuller
 
@@ -164,7 +165,24 @@ def kappa_slider(
     plot.update_yaxes(title_standoff=6, title_font_size=13)
     legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
     plot.update_layout(legend=legend, margin={"l": 60, "r": 20, "t": 40, "b": 50}, dragmode=False, uirevision="keep")
-    return Figure(plot, alt=alt, slider=slider, start=start, height=600)
+    return Figure(
+        plot, alt=alt, slider=slider, start=start, height=600, table=_halves(curves, strengths, at_steps(slider, names))
+    )
+
+
+def _halves(
+    curves: Mapping[str, Callable[[np.ndarray], np.ndarray]], strengths: tuple[float, ...], names: list[str]
+) -> Table:
+    """The figure in numbers: how high the curve is, and how narrow the density."""
+    rows = []
+    for name, curve in zip(names, curves.values(), strict=True):
+        kappas = np.asarray(curve(np.asarray(strengths, dtype=float)))
+        # Half the peak is where kappa (cos a - 1) = log 1/2: a small kappa never falls so far.
+        cosines = 1 - np.log(2) / np.maximum(kappas, 1e-12)
+        halves = [f"{np.degrees(np.arccos(cosine)):.0f}°" if cosine >= -1 else "never" for cosine in cosines]
+        rows.append([name, *(f"{kappa:.2f}, {half}" for kappa, half in zip(kappas, halves, strict=True))])
+    caption = "Concentration κ at each strength, and the angle at which the density is half as high as at its peak"
+    return Table(["curve", *(f"strength {strength:g}" for strength in strengths)], rows, caption)
 
 
 def strength_entropy(strengths: Mapping[str, Array], entropy: Array, *, alt: str) -> Picture:

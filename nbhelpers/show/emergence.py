@@ -10,6 +10,7 @@ import numpy as np
 from nbhelpers._checks import Array, as_tensor, check_labels, check_same_length
 from nbhelpers.show.picture import Picture
 from nbhelpers.show.style import INK, MATPLOTLIB, colour
+from nbhelpers.show.tables import Table
 
 MARKERS = "osD^vP*X<>"
 
@@ -56,20 +57,22 @@ def emergence(
     known = check_labels(labels, len(categories))
     check_same_length(epochs=epochs, strengths=length, accuracy=accuracy)
     check_same_length(**{"one checkpoint's strengths": length[0], "labels": known})
+    means = np.stack([length[:, known == category].mean(axis=1) for category in range(len(categories))])
+    ticks = [f"{epoch:.2g}" for epoch in epochs]
     place = np.arange(len(epochs))
     with plt.rc_context(MATPLOTLIB):
         figure, (top, bottom) = plt.subplots(2, 1, figsize=(6.9, 4.6), sharex=True, height_ratios=(3, 1))
         for category, name in enumerate(categories):
-            mean = length[:, known == category].mean(axis=1)
-            top.plot(
-                place, mean, color=colour(category), marker=MARKERS[category % len(MARKERS)], ms=5, lw=1.8, label=name
-            )
+            mark = MARKERS[category % len(MARKERS)]
+            look = {"color": colour(category), "marker": mark, "mec": INK["light"], "mew": 0.5}
+            top.plot(place, means[category], ms=5, lw=1.8, label=name, **look)
         top.set_ylabel("mean strength")
         top.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
         bottom.plot(place, accuracy, color=INK["light"], marker="o", ms=4)
         bottom.axhline(1 / len(categories), color=INK["light"], lw=0.8, ls=":")
         bottom.annotate("guessing", (place[-1], 1 / len(categories)), ha="right", va="bottom", fontsize=8.5)
-        bottom.set(
-            ylabel="accuracy", ylim=(0, 1), xlabel="epoch", xticks=place, xticklabels=[f"{e:.2g}" for e in epochs]
-        )
-    return Picture(figure, alt=alt)
+        bottom.set(ylabel="accuracy", ylim=(0, 1), xlabel="epoch", xticks=place, xticklabels=ticks)
+    rows = [[name, *(f"{mean:.2f}" for mean in line)] for name, line in zip(categories, means, strict=True)]
+    rows.append(["all: accuracy", *(f"{share:.0%}" for share in accuracy)])
+    caption = "Mean strength of each category at each epoch, and the share of images that the network names rightly"
+    return Picture(figure, alt=alt, table=Table(["category", *(f"epoch {tick}" for tick in ticks)], rows, caption))

@@ -12,9 +12,12 @@
     document.head.append(script);
   }));
 
-  // data-theme: the book; data-jp-theme-light: JupyterLab.
-  const theme = () =>
-    document.documentElement.dataset.theme === "dark" || document.body.dataset.jpThemeLight === "false" ? "dark" : "light";
+  // data-theme: the book; data-jp-theme-light: JupyterLab. Forced colours take no heed of either.
+  const forced = window.matchMedia("(forced-colors: active)");
+  const night = window.matchMedia("(prefers-color-scheme: dark)");
+  const dark = () => (forced.matches ? night.matches
+    : document.documentElement.dataset.theme === "dark" || document.body.dataset.jpThemeLight === "false");
+  const theme = () => (dark() ? "dark" : "light");
   const still = window.matchMedia("(prefers-reduced-motion: reduce)");
   const between = (a, b, t) => b.map((end, i) => (typeof end === "number" && typeof a[i] === "number" ? a[i] + t * (end - a[i]) : end));
   const moving = ["x", "y", "z"];
@@ -27,23 +30,83 @@
     plot.replaceChildren();
     if (layout.scene) {
       // The camera's angle is measured upwards: on a narrow screen it has to step back.
-      const back = Math.max(1, (0.95 * plot.clientHeight) / plot.clientWidth);
+      const back = Math.max(1, (1.05 * plot.clientHeight) / plot.clientWidth);
       const { eye } = layout.scene.camera;
       for (const key of moving) eye[key] *= back;
     }
     // A wheel over the figure scrolls the page; zooming is a button.
     const buttons = layout.scene ? ["orbitRotation", "zoom3d", "resetCameraDefault3d"] : ["resetScale2d"];
     await Plotly.newPlot(plot, data, layout, { responsive: true, displaylogo: false, scrollZoom: false, modeBarButtons: [buttons] });
-    const observer = new MutationObserver(() => {
+    // What plotly has drawn is told by the sentence and the table; its letters would be read one by one.
+    for (const layer of plot.querySelectorAll(".main-svg, .gl-container")) layer.setAttribute("aria-hidden", true);
+    if (layout.scene) {
+      turnByKeys(plot, Plotly, layout.scene.camera);
+      printable(plot);
+    }
+    const dress = () => {
       if (figure.isConnected) Plotly.relayout(plot, { template: themes[theme()] });
       else observer.disconnect();
-    });
+    };
+    const observer = new MutationObserver(dress);
     observer.observe(document.documentElement, { attributeFilter: ["data-theme"] });
     observer.observe(document.body, { attributeFilter: ["data-jp-theme-light"] });
+    for (const media of [forced, night]) media.addEventListener("change", dress);
     if (frames.length) drive(figure, plot, Plotly, frames);
     if (sprite) showThumbnails(figure, plot, sprite);
     if (picker) await follow(figure, plot, Plotly, frames, picker);
     figure.dataset.state = "ready";
+  }
+
+  // Plotly turns a figure by mouse only.
+  function turnByKeys(plot, Plotly, camera) {
+    const home = { up: { x: 0, y: 0, z: 1 }, center: { x: 0, y: 0, z: 0 }, ...structuredClone(camera) };
+    const scaled = (a, s) => ({ x: s * a.x, y: s * a.y, z: s * a.z });
+    const sum = (...all) => all.reduce((a, b) => ({ x: a.x + b.x, y: a.y + b.y, z: a.z + b.z }));
+    const dot = (a, b) => a.x * b.x + a.y * b.y + a.z * b.z;
+    const cross = (a, b) => ({ x: a.y * b.z - a.z * b.y, y: a.z * b.x - a.x * b.z, z: a.x * b.y - a.y * b.x });
+    const unit = (a) => scaled(a, 1 / Math.sqrt(dot(a, a)));
+    const turned = (a, axis, angle) => sum(
+      scaled(a, Math.cos(angle)), scaled(cross(axis, a), Math.sin(angle)), scaled(axis, dot(axis, a) * (1 - Math.cos(angle))));
+    const turn = (sideways, upwards) => ({ eye, up, center }) => {
+      const right = unit(cross(up, eye));
+      const axis = unit(cross(eye, right)); // upright on the screen
+      const both = (a) => turned(turned(a, axis, sideways), right, upwards);
+      return { eye: both(eye), up: both(up), center };
+    };
+    const zoom = (factor) => ({ eye, ...rest }) => {
+      const size = Math.sqrt(dot(eye, eye) / dot(home.eye, home.eye));
+      return { eye: scaled(eye, Math.min(3, Math.max(0.3, size * factor)) / size), ...rest };
+    };
+    const angle = Math.PI / 18;
+    const nearer = zoom(0.9), further = zoom(1 / 0.9);
+    const keys = {
+      ArrowLeft: turn(angle, 0), ArrowRight: turn(-angle, 0), ArrowUp: turn(0, angle), ArrowDown: turn(0, -angle),
+      "+": nearer, "=": nearer, "-": further, "_": further, Home: () => home,
+    };
+    Object.assign(plot, { tabIndex: 0, role: "application", ariaRoleDescription: "3-D view",
+      ariaLabel: "Arrow keys turn it, plus and minus zoom, Home brings it back." });
+    plot.addEventListener("keydown", (event) => {
+      if (event.target !== plot || event.ctrlKey || event.altKey || event.metaKey || !(event.key in keys)) return;
+      event.preventDefault(); // the page stays where it is
+      Plotly.relayout(plot, { "scene.camera": keys[event.key]({ ...home, ...plot.layout.scene.camera }) });
+    });
+    plot.addEventListener("pointerdown", () => plot.focus({ preventScroll: true }));
+  }
+
+  // What WebGL has drawn is gone when paper asks for it: a copy is printed.
+  function printable(plot) {
+    const copies = [];
+    window.addEventListener("beforeprint", () => {
+      if (!plot.isConnected) return;
+      plot._fullLayout.scene._scene.glplot.redraw();
+      for (const canvas of plot.querySelectorAll(".gl-container canvas")) {
+        const copy = canvas.cloneNode();
+        copy.getContext("2d").drawImage(canvas, 0, 0);
+        canvas.before(copy);
+        copies.push(copy);
+      }
+    });
+    window.addEventListener("afterprint", () => { while (copies.length) copies.pop().remove(); });
   }
 
   function drive(figure, plot, Plotly, frames) {
@@ -78,6 +141,8 @@
       };
       requestAnimationFrame(tick);
     }
+    // A screen reader tells the slider's own value; of a play it tells where it stopped.
+    const tellSteps = (how) => output.setAttribute("aria-live", how);
     function pause() {
       clearInterval(timer);
       timer = undefined;
@@ -85,14 +150,20 @@
     }
     function play() {
       const last = frames.length - 1;
+      tellSteps("off");
       if (Number(slider.value) === last) moveTo(0);
       button.textContent = "Pause";
       timer = setInterval(() => {
-        if (!figure.isConnected || Number(slider.value) === last) pause();
-        else moveTo(Number(slider.value) + 1);
+        const next = Number(slider.value) + 1;
+        if (!figure.isConnected) return pause();
+        if (next === last) {
+          pause();
+          tellSteps("polite");
+        }
+        moveTo(next);
       }, 1000);
     }
-    slider.addEventListener("input", () => { pause(); moveTo(Number(slider.value)); });
+    slider.addEventListener("input", () => { pause(); tellSteps("off"); moveTo(Number(slider.value)); });
     button.addEventListener("click", () => (timer ? pause() : play()));
     slider.disabled = button.disabled = false;
     figure.dataset.step = slider.value;
@@ -204,7 +275,7 @@
       near.unobserve(target);
       draw(target).catch((error) => {
         target.dataset.state = "failed";
-        target.querySelector(".nbh-plot").append(`This figure could not be drawn: ${error.message}.`);
+        target.querySelector(".nbh-alt").append(` This figure could not be drawn: ${error.message}.`);
         console.error(error);
       });
     }

@@ -6,10 +6,9 @@ import base64
 import html
 import io
 import json
-from collections.abc import Sequence
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -17,16 +16,12 @@ from PIL import Image
 from plotly.offline import get_plotlyjs_version
 
 from nbhelpers.show.style import plotly_template
+from nbhelpers.show.tables import Table
 
 if TYPE_CHECKING:
     from nbhelpers.show.picker import MarkedImages, Picker
 
-
-class Table(NamedTuple):
-    """The numbers of a figure as text: one header a column, rows of cells."""
-
-    headers: Sequence[str]
-    rows: Sequence[Sequence[Any]]
+TURN = '<p class="nbh-hint nbh-turn">Turn: drag, or arrow keys. Zoom: + and −. Back: Home.</p>'
 
 
 class Figure:
@@ -35,7 +30,8 @@ class Figure:
     JupyterLab and VS Code receive plotly's own JSON, whose frames become plotly's slider. A page without a kernel
     receives HTML: the figure is drawn when it comes near the viewport, by one ``plotly.min.js`` for the whole page
     (named in ``<meta name="nbhelpers-plotly" content="...">``, else plotly's CDN), follows the theme of the page, and
-    an ``<input type="range">`` walks through the frames.
+    an ``<input type="range">`` walks through the frames. Arrow keys turn a 3-D figure. A screen reader is told the
+    sentence, the controls and the table; what plotly draws is hidden from it.
 
     Parameters
     ----------
@@ -111,9 +107,8 @@ class Figure:
             at_once = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
             steps = [{"label": f.name, "method": "animate", "args": [[f.name], at_once]} for f in self.plot.frames]
             label = {"prefix": f"{self.slider}: "}
-            figure["layout"]["sliders"] = [
-                {"active": self.start, "currentvalue": label, "pad": {"t": 60}, "steps": steps}
-            ]
+            pad = {"t": 60, "r": 40, "b": 10, "l": 40}  # the names of the first and the last step reach beyond the rail
+            figure["layout"]["sliders"] = [{"active": self.start, "currentvalue": label, "pad": pad, "steps": steps}]
         return figure
 
     def html(self) -> str:
@@ -126,13 +121,14 @@ class Figure:
         figure["layout"].pop("template", None)
         # "</" would end the script element; in JSON it may be written "<\/".
         payload = json.dumps(figure, separators=(",", ":"), ensure_ascii=False).replace("</", "<\\/")
-        alt = html.escape(self.alt)
+        # The sentence is text of the page: seen until the figure is drawn, and read aloud before and after.
         return (
-            f'<div class="nbh-figure" role="group" aria-label="{alt}"><style>{asset("figure.css")}</style>'
+            f'<div class="nbh-figure" role="group" aria-label="Interactive figure"><style>{asset("figure.css")}</style>'
             f'<div class="nbh-stage" style="height:{self.height}px">'
-            f'<div class="nbh-plot"><p class="nbh-alt">{alt}</p></div>'
+            f'<p class="nbh-alt">{html.escape(self.alt)}</p><div class="nbh-plot"></div>'
             f'<div class="nbh-hover" aria-hidden="true" hidden><span></span></div></div>'
-            f"{self._controls()}{self.picker.html() if self.picker else ''}{self._details()}"
+            f"{TURN if 'scene' in figure['layout'] else ''}{self._controls()}"
+            f"{self.picker.html() if self.picker else ''}{self.table.folded() if self.table else ''}"
             f'<script type="application/json">{payload}</script><script>{asset("figure.js")}</script></div>'
         )
 
@@ -145,19 +141,7 @@ class Figure:
             '<div class="nbh-controls"><button type="button" disabled>Play</button>'
             f'<label>{html.escape(self.slider)}<input type="range" min="0" max="{len(self.plot.frames) - 1}" step="1"'
             f' value="{self.start}" aria-valuetext="{name}" autocomplete="off" disabled></label>'
-            f"<output>{name}</output></div>"
-        )
-
-    def _details(self) -> str:
-        if self.table is None:
-            return ""
-        head = "".join(f'<th scope="col">{html.escape(header)}</th>' for header in self.table.headers)
-        rows = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>" for row in self.table.rows
-        )
-        return (
-            "<details><summary>The numbers behind this figure</summary>"
-            f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></details>"
+            f'<output aria-live="off">{name}</output></div>'
         )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from nbhelpers._checks import Array, as_tensor
 from nbhelpers.show.picture import Picture
-from nbhelpers.show.style import COLOURS, MATPLOTLIB
+from nbhelpers.show.style import COLOURS, INK, MATPLOTLIB
 
 
 def image_row(
@@ -84,7 +84,15 @@ def _draw_bars(axes: plt.Axes, bars: Mapping[str, np.ndarray], categories: Seque
     rows = np.arange(len(best))
     height = 0.8 / len(bars)
     for place, (name, values) in enumerate(bars.items()):
-        axes.barh(rows + place * height, values[best], height, color=COLOURS[place], label=name)
+        axes.barh(
+            rows + place * height,
+            values[best],
+            height,
+            color=COLOURS[place],
+            edgecolor=INK["light"],
+            lw=0.6,
+            label=name,
+        )
     axes.set_yticks(rows + 0.4 - height / 2, [categories[c] for c in best])
     axes.tick_params(axis="y", length=0)
     axes.set(xlim=(0, 1), xticks=(0, 0.5, 1))

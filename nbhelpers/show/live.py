@@ -1,4 +1,4 @@
-"""Controls for a live kernel above any figure function; without a kernel the figure stands alone."""
+"""Controls for a live kernel above any figure function; without a kernel a page offers the choices of one of them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from typing import Any
 import ipywidgets
 from IPython.display import clear_output, display
 
-from nbhelpers.show.figure import Figure
+from nbhelpers.show.figure import Figure, asset
 from nbhelpers.show.picture import Picture
 
 
 class Explore:
     """Draw a figure again whenever its reader moves a control.
 
-    A front end with a kernel shows the controls and the figure. A static page shows the figure for the controls' first
-    values, and a line that names what a kernel would let the reader choose.
+    A front end with a kernel shows the controls and the figure. A static page offers the choices of the first control
+    that is a list, in figures that are drawn when the page is made, while the other controls keep their first values;
+    a line names those.
 
     An exception of ``function`` is raised in the cell when it happens at the first drawing. Later it is shown where the
     figure would be; outside a notebook, as in a test, it is raised.
@@ -64,7 +65,10 @@ class Explore:
 
     def draw(self) -> Figure | Picture:
         """The figure for what the controls say now."""
-        return self.function(**{name: widget.get_interact_value() for name, widget in self.controls.items()})
+        return self.function(**self._values())
+
+    def _values(self) -> dict[str, Any]:
+        return {name: widget.get_interact_value() for name, widget in self.controls.items()}
 
     def _redraw(self, change: Any) -> None:
         with self.output:  # in a notebook it shows what is raised here, else lets it pass
@@ -78,14 +82,40 @@ class Explore:
         shown = {"output_type": "display_data", "data": self.figure._repr_mimebundle_(), "metadata": {}}
         self.output.outputs = (shown,)
         view = ipywidgets.VBox([*self.controls.values(), self.output])
-        names = html.escape(", ".join(widget.description for widget in self.controls.values()))
-        note = f'<p class="nbh-live">With a live kernel you choose here: {names}.</p>'
         widget = view._repr_mimebundle_()["application/vnd.jupyter.widget-view+json"]
         return {
             "application/vnd.jupyter.widget-view+json": widget,
-            "text/html": self.figure.html() + note,
+            "text/html": self.html(),
             "text/plain": str(self.figure),
         }
+
+    def html(self) -> str:
+        """The figure for a page, a menu for the first list of choices, and what the other controls are."""
+        offered = next(
+            (name for name, widget in self.controls.items() if isinstance(widget, ipywidgets.Dropdown)), None
+        )
+        kept = [widget.description for name, widget in self.controls.items() if name != offered]
+        note = f'<p class="nbh-live">With a live kernel you choose here: {html.escape(", ".join(kept))}.</p>' * bool(
+            kept
+        )
+        if offered is None:
+            return self.figure.html() + note
+        widget = self.controls[offered]
+        entries, others = [], []
+        for number, entry in enumerate(widget.options):
+            label, value = entry if isinstance(entry, tuple) else (str(entry), entry)
+            chosen = value == widget.value
+            entries.append(f"<option{' selected' * chosen}>{html.escape(label)}</option>")
+            if not chosen:
+                figure = self.function(**self._values() | {offered: value})
+                others.append(f'<template data-at="{number}">{figure.html()}</template>')
+        # A form control that a script drives stays off until the script is there.
+        return (
+            '<div class="nbh-choices"><label class="nbh-menu">'
+            f'{html.escape(widget.description)} <select autocomplete="off" disabled>{"".join(entries)}</select></label>'
+            f'<div class="nbh-chosen">{self.figure.html()}</div>{"".join(others)}{note}'
+            f"<script>{asset('choices.js')}</script></div>"
+        )
 
 
 def _widget(function: Callable[..., Any], name: str, choice: Any) -> ipywidgets.ValueWidget:

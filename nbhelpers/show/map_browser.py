@@ -10,8 +10,9 @@ from PIL import Image
 from plotly.subplots import make_subplots
 
 from nbhelpers._checks import Array, as_tensor
-from nbhelpers.show.figure import Figure, Table, check_start
+from nbhelpers.show.figure import Figure, check_start
 from nbhelpers.show.panels import ORANGE, PURPLE, SIDE, WHITE, enlarged, finish, heat, heat_look, picture, square
+from nbhelpers.show.tables import Table
 
 _COLUMNS = 3
 
@@ -103,7 +104,8 @@ def map_browser(
     finish(plot)
     plot.frames = [go.Frame(name=name, data=step(i), traces=list(range(1 + len(read)))) for i, name in enumerate(names)]
     strongest = [[names[i], *(_where(array[i].reshape(grid)) for array in read.values())] for i in range(len(images))]
-    table = Table(["image", *(f"{name}: largest at" for name in read)], strongest)
+    headers = ["image", *(f"{name}: largest at" for name in read)]
+    table = Table(headers, strongest, "The region of each image where a map is largest, and how large it is there")
     return Figure(plot, alt=alt, slider="image", start=start, height=96 + 200 * rows, table=table)
 
 

@@ -13,7 +13,7 @@ from scipy.spatial.distance import squareform
 from nbhelpers._checks import Array, as_tensor
 from nbhelpers.show.directions import unit
 from nbhelpers.show.picture import Picture
-from nbhelpers.show.style import INK, MATPLOTLIB
+from nbhelpers.show.style import MATPLOTLIB, black_or_white
 
 
 def neighbours(directions: Array, confusion: Array, categories: Sequence[str], *, alt: str) -> Picture:
@@ -73,12 +73,8 @@ def _matrix(values: np.ndarray, names: Sequence[str], title: str, colours: str, 
         figure, axes = plt.subplots(figsize=(4.1, 4.1))
         picture = axes.imshow(values, cmap=colours, vmin=0, vmax=top)
         for (row, column), value in np.ndenumerate(values):
-            red, green, blue, _ = picture.cmap(picture.norm(value))
-            dark = 0.3 * red + 0.59 * green + 0.11 * blue < 0.5
-            text = f"{value:.0f}"
-            axes.text(
-                column, row, text, ha="center", va="center", fontsize=7.5, color="white" if dark else INK["light"]
-            )
+            ink = black_or_white(picture.cmap(picture.norm(value)))
+            axes.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=7.5, color=ink)
         axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
         axes.set_yticks(range(len(names)), names)
         axes.tick_params(length=0)

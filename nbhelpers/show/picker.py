@@ -53,7 +53,7 @@ class Picker:
             for name, colour in zip(self.names, self.colours, strict=True)
         ]
         return (
-            f'<p class="nbh-told" role="status"></p>{_strip(self.images, captions, over)}'
+            f'<p class="nbh-told" role="status"></p>{_strip(self.images, self.names, captions, over)}'
             '<p class="nbh-hint">Point at a region to see it above; click to keep it. '
             "With the keyboard: Tab, arrow keys, Enter.</p>"
         )
@@ -110,17 +110,18 @@ class MarkedImages:
             )
             for i in range(len(self.images))
         ]
-        return _strip(self.images, [html.escape(name) for name in self.names], over)
+        return _strip(self.images, self.names, [html.escape(name) for name in self.names], over)
 
     def data(self) -> None:
         """Nothing for the script to do."""
 
 
-def _strip(images: np.ndarray, captions: Sequence[str], over: Sequence[str]) -> str:
-    """Images side by side, each with markup that lies ``over`` it and markup below it."""
+def _strip(images: np.ndarray, names: Sequence[str], captions: Sequence[str], over: Sequence[str]) -> str:
+    """Images side by side, each with its name, markup that lies ``over`` it and markup below it."""
     pictures = "".join(
-        f'<figure><div><img alt="" src="{_small(image)}">{above}</div><figcaption>{caption}</figcaption></figure>'
-        for image, caption, above in zip(images, captions, over, strict=True)
+        f'<figure><div><img alt="{html.escape(name)}" src="{_small(image)}">{above}</div>'
+        f"<figcaption>{caption}</figcaption></figure>"
+        for image, name, caption, above in zip(images, names, captions, over, strict=True)
     )
     return f'<div class="nbh-strip">{pictures}</div>'
 

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure as MatplotlibFigure
 from PIL import Image
 
 from nbhelpers.show.figure import asset, data_uri
+from nbhelpers.show.tables import Table
 
 
 class Picture:
@@ -24,6 +25,8 @@ class Picture:
     panels : matplotlib Figure, or a sequence of them
     alt : str
         What a reader who can't see the picture should know.
+    table : Table, optional
+        The numbers behind the picture, folded away below it.
 
     Raises
     ------
@@ -40,7 +43,9 @@ class Picture:
     []
     """
 
-    def __init__(self, panels: MatplotlibFigure | Sequence[MatplotlibFigure], *, alt: str) -> None:
+    def __init__(
+        self, panels: MatplotlibFigure | Sequence[MatplotlibFigure], *, alt: str, table: Table | None = None
+    ) -> None:
         self.panels = [panels] if isinstance(panels, MatplotlibFigure) else list(panels)
         if not alt.strip():
             for panel in self.panels:
@@ -49,6 +54,8 @@ class Picture:
         if not self.panels:
             raise ValueError("panels is empty: give at least one matplotlib figure")
         self.alt = alt
+        self.table = table
+        self._alts = [alt] if len(self.panels) == 1 else _name_parts(self.panels)
         self._images = [_draw(panel) for panel in self.panels]
 
     def __repr__(self) -> str:
@@ -60,15 +67,24 @@ class Picture:
     def html(self) -> str:
         """The picture for a page: panels that shrink by a fifth before they wrap."""
         images = "".join(
-            f'<img alt="" src="{_smallest(image)}" width="{image.width // 2}" height="{image.height // 2}">'
-            for image in self._images
+            f'<img alt="{html.escape(alt)}" src="{_smallest(image)}"'
+            f' width="{image.width // 2}" height="{image.height // 2}">'
+            for alt, image in zip(self._alts, self._images, strict=True)
         )
         narrowest = int(0.8 * max(image.width // 2 for image in self._images))
-        alt = html.escape(self.alt)
+        group = f' role="group" aria-label="{html.escape(self.alt)}"' if len(self.panels) > 1 else ""
         return (
-            f'<div class="nbh-picture" role="img" aria-label="{alt}" style="--narrowest:{narrowest}px">'
-            f"<style>{asset('figure.css')}</style>{images}</div>"
+            f'<div class="nbh-picture"{group} style="--narrowest:{narrowest}px">'
+            f"<style>{asset('figure.css')}</style>{images}</div>{self.table.folded() if self.table else ''}"
         )
+
+
+def _name_parts(panels: Sequence[MatplotlibFigure]) -> list[str]:
+    """What each panel is called: its first title, or which part of the picture it is."""
+    titles = [next((title for axes in panel.axes if (title := axes.get_title())), "") for panel in panels]
+    return [
+        " ".join(title.replace("$", "").split()) or f"part {i} of {len(panels)}" for i, title in enumerate(titles, 1)
+    ]
 
 
 def _smallest(image: Image.Image) -> str:

@@ -10,10 +10,11 @@ import plotly.graph_objects as go
 from scipy.spatial import ConvexHull
 
 from nbhelpers._checks import Array, as_tensor, check_labels, check_whole
-from nbhelpers.show.directions import unit
-from nbhelpers.show.figure import Figure, Table, check_start
+from nbhelpers.show.directions import angles, neighbours_of, strength_and_angle, unit
+from nbhelpers.show.figure import Figure, check_start
 from nbhelpers.show.stage import arrow, layout, per_step, shaft, xyz
 from nbhelpers.show.style import colour, symbol
+from nbhelpers.show.tables import Table, at_steps
 
 
 def region_clouds(
@@ -144,10 +145,21 @@ def region_clouds(
         for step, name in enumerate(names)
     ]
     plot = go.Figure(data, layout(tip, strongest), frames if len(names) > 1 else None)
-    table = Table(
-        [f"mean strength at {slider}", *names],
-        [[categories[c], *(f"{m:.2f}" for m in _means(strengths, w, known == c))] for c in present],
+    headers = at_steps(slider, names)
+    centres = dict(zip(present, clouds.mean(axis=-2).swapaxes(0, 1), strict=True))  # an ellipsoid's points are even
+    rows = []
+    for c, near in enumerate(neighbours_of(mu[start], categories)):
+        members = known == c
+        cells = ["–"] * len(names)
+        if c in centres:
+            turned = angles(centres[c], mu[:, c])
+            cells = [strength_and_angle(*cell) for cell in zip(_means(strengths, w, members), turned, strict=True)]
+        rows.append([categories[c], members.sum(), *cells, near])
+    caption = (
+        "Mean strength of each category's regions, and angle from the centre of its ellipsoid to its arrow; "
+        f"the two arrows nearest to that, at {headers[start]}"
     )
+    table = Table(["category", "images", *headers, "nearest arrows"], rows, caption)
     return Figure(plot, alt=alt, slider=slider, start=start, table=table)
 
 

@@ -111,9 +111,7 @@ def _line(axes: plt.Axes, mean: np.ndarray, deviation: np.ndarray | None, *, col
         axes.fill_between(place, mean - deviation, mean + deviation, color=color, alpha=0.18, lw=0)
     if np.isfinite(mean[-1]):
         text = f"{mean[-1]:.2f}" if mean[-1] < 1 else f"{mean[-1]:.0f}"
-        axes.annotate(
-            text, (place[-1], mean[-1]), (5, 0), textcoords="offset points", va="center", fontsize=8.5, color=color
-        )
+        axes.annotate(text, (place[-1], mean[-1]), (5, 0), textcoords="offset points", va="center", fontsize=8.5)
 
 
 def agreement(values: Mapping[str, Array], *, alt: str) -> Picture:
@@ -226,8 +224,8 @@ def shares(rows: Mapping[str, Mapping[str, float]], *, alt: str, chance: Mapping
         for number, (name, row) in enumerate(rows.items()):
             at = start + number * width
             axes.bar(
-                at, [row[p] for p in places], 0.92 * width, label=name, color=COLOURS[number], edgecolor="white",
-                hatch=HATCHES[number], lw=0,
+                at, [row[p] for p in places], 0.92 * width, label=name, color=COLOURS[number], edgecolor=INK["light"],
+                hatch=HATCHES[number], lw=0.6,
             )  # fmt: skip
             for x, p in zip(at, places, strict=True):
                 multiple = f"\n{row[p] / chance[p]:.1f}×" if chance[p] else ""

@@ -10,10 +10,11 @@ import plotly.graph_objects as go
 
 from nbhelpers._checks import Array, as_tensor, check_labels, check_whole
 from nbhelpers.show.directions import unit
-from nbhelpers.show.figure import Figure, Table, check_start
+from nbhelpers.show.figure import Figure, check_start
 from nbhelpers.show.picker import Picker
 from nbhelpers.show.stage import arrow, layout, xyz
 from nbhelpers.show.style import colour, symbol
+from nbhelpers.show.tables import Table, at_steps
 
 
 def region_depth(
@@ -162,7 +163,7 @@ def region_depth(
         slider=slider,
         start=start,
         picker=Picker(pictures, names, [colour(c) for c in known], (rows, columns), (image, region), path, here),
-        table=_summary(list(h), names, points, strengths, mu, known),
+        table=_summary(at_steps(slider, list(h)), names, points, strengths, mu, known),
     )
 
 
@@ -223,4 +224,5 @@ def _summary(
         [name, *(f"{strengths[step, i].mean():.2f}, {own[step, i]:.0%}" for step in range(len(steps)))]
         for i, name in enumerate(names)
     ]
-    return Table(["mean strength, share of regions nearest to the arrow of their image", *steps], rows)
+    caption = "Mean strength of each image's regions, and how many of them are nearest to the arrow of its category"
+    return Table(["image", *steps], rows, caption)

@@ -9,11 +9,12 @@ import numpy as np
 import plotly.graph_objects as go
 
 from nbhelpers._checks import Array, as_tensor, check_labels
-from nbhelpers.show.figure import Figure, Table, check_start
+from nbhelpers.show.figure import Figure, check_start
 from nbhelpers.show.picker import Mark, MarkedImages
 from nbhelpers.show.region_depth import check_directions, check_grid, check_images
 from nbhelpers.show.stage import arrow, layout, xyz
 from nbhelpers.show.style import COLOURS, WIRE
+from nbhelpers.show.tables import Table, minus
 from nbhelpers.trajectories import TYPES
 
 LOOKS = {
@@ -240,8 +241,11 @@ def _summary(
         for e, (kind, image, region, new) in enumerate(examples)
     ]
     headers = ["number", "type", "image (original → new)", "row, column", "strength: start, least, end"]
-    return Table([*headers, *(f"cosine with {which}: start, end" for which in ("original", "new"))], rows)
+    headers += [f"cosine with {which}: start, end" for which in ("original", "new")]
+    return Table(
+        headers, rows, "Every region: its strength on its way, and the cosine with the arrows of two categories"
+    )
 
 
 def _numbers(*values: float) -> str:
-    return ", ".join(f"{value:.2f}" for value in values)
+    return ", ".join(minus(f"{value:.2f}") for value in values)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nbhelpers.show.figure import Table
-from nbhelpers.show.tables import TableView, minus
+from nbhelpers.show.tables import Table, TableView, minus
 
 NOTHING = "–"
 COLUMNS = {
@@ -64,7 +63,7 @@ def table2(runs: Mapping[str, Mapping[str, Any]], paper: Mapping[str, Any]) -> T
         "Correlation with importance w over the regions of an image: mean ± standard deviation over images, "
         "and the mean of a control that needs no projection"
     )
-    return TableView(Table(headers, rows), caption)
+    return TableView(Table(headers, rows, caption))
 
 
 def ablation_table(
@@ -119,7 +118,7 @@ def ablation_table(
         for setting in settings
     ]
     caption = "One change at a time: means over images, with ± standard deviation for correlations within an image"
-    return TableView(Table(["setting", *(f"{name}: {COLUMNS[column]}" for name, column in shown)], rows), caption)
+    return TableView(Table(["setting", *(f"{name}: {COLUMNS[column]}" for name, column in shown)], rows, caption))
 
 
 def _check(runs: Mapping[str, Mapping[str, Any]], key: str) -> None:

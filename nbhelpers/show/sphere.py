@@ -9,10 +9,13 @@ import numpy as np
 import plotly.graph_objects as go
 
 from nbhelpers._checks import Array, check_labels, check_positive
-from nbhelpers.show.directions import unit
-from nbhelpers.show.figure import Figure, Table, check_start
-from nbhelpers.show.stage import arrow, layout, per_step, shaft, xyz
+from nbhelpers.show.directions import angles, nearest, neighbours_of, strength_and_angle, unit
+from nbhelpers.show.figure import Figure, check_start
+from nbhelpers.show.stage import arrow, as_seen, layout, per_step, shaft, xyz
 from nbhelpers.show.style import WIRE, colour, symbol
+from nbhelpers.show.tables import Table, at_steps
+
+FEW = 20  # points that a table tells one by one
 
 
 def sample_space(
@@ -73,7 +76,7 @@ def sample_space(
     """
     labels = check_labels(labels, len(categories))
     count = len(labels)
-    step_labels = [""] if step_labels is None else list(step_labels)
+    step_labels = [""] if step_labels is None else [str(label) for label in step_labels]
     steps = len(step_labels)
     start = check_start(start, steps)
     g = per_step(embeddings, "embeddings", steps, count, 3)
@@ -125,44 +128,88 @@ def sample_space(
         )
     data += [arrow(tip, c, category) for c, (tip, category) in enumerate(zip(tips[start], categories, strict=True))]
     moving = list(range(len(data)))
-    data += [_wires(text, radius) for text, radius in rings.items()]
+    data += _wires(rings, g[start], tips[start], tip, reach)
     frames = [
-        go.Frame(name=str(name), data=[go.Scatter3d(**moved) for moved in positions(step)], traces=moving)
+        go.Frame(name=name, data=[go.Scatter3d(**moved) for moved in positions(step)], traces=moving)
         for step, name in enumerate(step_labels)
     ]
     plot = go.Figure(data, layout(tip, reach), frames if steps > 1 else None)
-    table = _summary(labels, strengths[start], g[start], mu[start], categories)
+    if steps == 1 and count <= FEW:
+        table = _one_by_one(g[0], labels, mu[0], categories, names)
+    else:
+        headers = ["mean strength, mean angle to its arrow"] if steps == 1 else at_steps(slider, step_labels)
+        table = _by_category(g, labels, mu, categories, headers, start)
     return Figure(plot, alt=alt, slider=slider, start=start, thumbnails=thumbnails, table=table)
 
 
-def _wires(text: str, radius: float) -> go.Scatter3d:
-    """A sphere of equal strength as three great circles and two parallels, with its text at the north pole."""
+def _wires(rings: Mapping[str, float], g: np.ndarray, tips: np.ndarray, tip: float, reach: float) -> list[go.Scatter3d]:
+    """Spheres of equal strength as three great circles and two parallels, with texts clear of points and arrows."""
     t = np.linspace(0, 2 * np.pi, 49)
     c, s, o = np.cos(t), np.sin(t), np.zeros_like(t)
     circles = [[c, s, o], [c, o, s], [o, c, s]]
     circles += [[np.sqrt(0.5) * c, np.sqrt(0.5) * s, o + z] for z in (-np.sqrt(0.5), np.sqrt(0.5))]
-    pieces = [np.append(np.stack(circle, 1), np.full((1, 3), np.nan), axis=0) for circle in circles]
-    line = radius * np.concatenate([[[0, 0, 1], [np.nan] * 3], *pieces])
-    return go.Scatter3d(
-        **xyz(line),
-        mode="lines+text",
-        line={"color": WIRE, "width": 1.5},
-        text=[text] + [""] * (len(line) - 1),
-        textposition="top center",
-        showlegend=False,
-        hoverinfo="skip",
-    )
+    circles = np.array(circles).swapaxes(1, 2)
+    pieces = [np.append(circle, np.full((1, 3), np.nan), axis=0) for circle in circles]
+    arrows = (np.linspace(0.2, 1.1, 10)[:, None, None] * tips).reshape(-1, 3)  # with their names
+    taken = as_seen(np.concatenate([g, arrows]), tip, reach)
+    traces = []
+    for text, radius in rings.items():
+        places = radius * circles.reshape(-1, 3)
+        seen = as_seen(places, tip, reach)
+        wide = np.array([0.3, 1])  # a text is wider than high: what lies beside it must be further away
+        best = np.linalg.norm((seen[:, None] - taken) * wide, axis=-1).min(axis=1).argmax()
+        taken = np.append(taken, seen[best, None], axis=0)
+        line = np.concatenate([places[best, None], [[np.nan] * 3], *(radius * piece for piece in pieces)])
+        traces.append(
+            go.Scatter3d(
+                **xyz(line),
+                mode="lines+text",
+                line={"color": WIRE, "width": 1.5},
+                text=[text] + [""] * (len(line) - 1),
+                textposition="middle center",
+                showlegend=False,
+                hoverinfo="skip",
+            )
+        )
+    return traces
 
 
-def _summary(
-    labels: np.ndarray, strengths: np.ndarray, g: np.ndarray, mu: np.ndarray, categories: Sequence[str]
+def _one_by_one(
+    g: np.ndarray, labels: np.ndarray, mu: np.ndarray, categories: Sequence[str], names: Sequence[str] | None
 ) -> Table:
-    """The figure in words: how strong each category is and how far it strays from its direction."""
-    cosines = (g * mu[labels]).sum(1) / np.maximum(strengths, 1e-12)
-    angles = np.degrees(np.arccos(np.clip(cosines, -1, 1)))
+    """The figure in numbers, one row a point."""
+    strengths = np.linalg.norm(g, axis=1)
+    rows = [
+        [
+            f"image {i}" if names is None else names[i],
+            categories[labels[i]],
+            f"{strengths[i]:.2f}",
+            nearest(row, categories),
+        ]
+        for i, row in enumerate(angles(g[:, None], mu))
+    ]
+    caption = "Every point: its strength, and its angles to the two nearest arrows"
+    return Table(["image", "category", "strength", "nearest arrows"], rows, caption)
+
+
+def _by_category(
+    g: np.ndarray,
+    labels: np.ndarray,
+    mu: np.ndarray,
+    categories: Sequence[str],
+    headers: Sequence[str],
+    start: int,
+) -> Table:
+    """The figure in numbers: how strong each category is at each step, and how far it strays from its arrow."""
+    strengths, turned = np.linalg.norm(g, axis=-1), angles(g, mu[:, labels])
     rows = []
-    for c, category in enumerate(categories):
+    for c, (category, near) in enumerate(zip(categories, neighbours_of(mu[start], categories), strict=True)):
         members = labels == c
-        if members.any():
-            rows.append([category, members.sum(), f"{strengths[members].mean():.2f}", f"{angles[members].mean():.0f}°"])
-    return Table(["category", "images", "mean strength", "mean angle to its direction"], rows)
+        cells = [
+            strength_and_angle(strength[members].mean(), turn[members].mean()) if members.any() else "–"
+            for strength, turn in zip(strengths, turned, strict=True)
+        ]
+        rows.append([category, members.sum(), *cells, near])
+    at = "" if len(headers) == 1 else f", at {headers[start]}"
+    caption = f"Mean strength of each category and mean angle to its arrow; the two arrows nearest to that{at}"
+    return Table(["category", "images", *headers, "nearest arrows"], rows, caption)

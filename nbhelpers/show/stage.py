@@ -8,7 +8,11 @@ import numpy as np
 import plotly.graph_objects as go
 
 from nbhelpers._checks import Array, as_tensor
+from nbhelpers.show.directions import unit
 from nbhelpers.show.style import colour
+
+EYE = np.array([0.95, 0.8, 0.5])  # of the reader, where arrows reach as far as all that is drawn
+MARGIN = 1.14  # of the cube, for names beyond the tips
 
 
 def per_step(x: Array, name: str, steps: int, rows: int, columns: int) -> np.ndarray:
@@ -47,19 +51,29 @@ def arrow(tip: np.ndarray, category: int, name: str) -> go.Scatter3d:
     )
 
 
+def as_seen(points: np.ndarray, tip: float, strongest: float) -> np.ndarray:
+    """Where points (..., 3) lie on the screen before the reader turns the cube of :func:`layout`: right and up."""
+    reach = max(tip, strongest)
+    distance = np.linalg.norm(EYE) * tip / reach
+    forth = EYE / np.linalg.norm(EYE)
+    right = unit(np.cross([0, 0, 1], forth))
+    inside = points / (2 * MARGIN * reach)  # plotly's cube is one wide
+    flat = np.stack([inside @ right, inside @ np.cross(forth, right)], axis=-1)
+    return flat / (distance - inside @ forth)[..., None]
+
+
 def layout(tip: float, strongest: float) -> dict[str, Any]:
     """A cube around all that is drawn, seen from where arrows of length ``tip`` fill the view, and a legend below it.
 
     Points stronger than the arrows are long are drawn too; some may be out of sight until the reader turns the cube.
     """
     reach = max(tip, strongest)
-    axis = {"visible": False, "range": [-1.14 * reach, 1.14 * reach]}
-    near = tip / reach
+    axis = {"visible": False, "range": [-MARGIN * reach, MARGIN * reach]}
     return {
         "scene": {
             **{f"{name}axis": axis for name in "xyz"},
             "aspectmode": "cube",
-            "camera": {"eye": {"x": 0.95 * near, "y": 0.8 * near, "z": 0.5 * near}},
+            "camera": {"eye": dict(zip("xyz", EYE * tip / reach, strict=True))},
             "dragmode": "orbit",
         },
         "uirevision": "keep",  # the camera stays where the reader put it

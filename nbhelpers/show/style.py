@@ -7,6 +7,7 @@ eight 3-D symbols are dealt so that two categories with one symbol have colours 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 COLOURS = (
@@ -53,6 +54,13 @@ def colour(category: int) -> str:
 def symbol(category: int) -> str:
     """The plotly 3-D symbol of one category: seven against ten colours, so that a pair returns only after seventy."""
     return SYMBOLS[category % len(SYMBOLS)]
+
+
+def black_or_white(background: Sequence[float]) -> str:
+    """What is easier to read on a colour: the contrast is 4.6 or more, whatever the colour."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in background[:3]]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "black" if luminance > 0.179 else "white"
 
 
 def plotly_template(theme: str, background: str = "rgba(0,0,0,0)") -> dict[str, Any]:

@@ -1,12 +1,10 @@
-"""Tables rendered from recorded results: never typed."""
+"""Numbers as text: the table below a figure, and tables rendered from recorded results, never typed."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
-from typing import Any
-
-from nbhelpers.show.figure import Table
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 NAMES = {
     "ours": "ours",
@@ -19,44 +17,65 @@ NAMES = {
 }
 
 
+class Table(NamedTuple):
+    """Numbers as text: one header a column, rows whose first cell names them, and what the numbers are."""
+
+    headers: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    caption: str
+
+    def html(self) -> str:
+        """The table for a page."""
+        head = "".join(f'<th scope="col">{html.escape(str(h))}</th>' for h in self.headers)
+        rows = "".join(
+            f'<tr><th scope="row">{html.escape(str(first))}</th>'
+            + "".join(f"<td>{html.escape(str(cell)).replace(' ± ', '&nbsp;±&nbsp;')}</td>" for cell in rest)
+            + "</tr>"
+            for first, *rest in self.rows
+        )
+        return (
+            f'<table class="dataframe"><caption>{html.escape(self.caption)}</caption>'
+            f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        )
+
+    def folded(self) -> str:
+        """The table behind a click, below its figure; a keyboard can scroll it sideways."""
+        title = "The numbers behind this figure"
+        return (
+            f'<details class="nbh-numbers"><summary>{title}</summary>'
+            f'<div tabindex="0" role="group" aria-label="{title}">{self.html()}</div></details>'
+        )
+
+
+def at_steps(slider: str, names: Sequence[str]) -> list[str]:
+    """One header for each step of a slider; a bare number is told what it counts."""
+    return [f"{slider} {name}" if name.replace(".", "", 1).isdigit() else name for name in names]
+
+
 class TableView:
     """A table for a notebook and for a page.
 
     Parameters
     ----------
     table : Table
-        Headers and rows; the first cell of each row names it.
-    caption : str
-        What the numbers are.
 
     Examples
     --------
-    >>> print(TableView(Table(["method", "r"], [["ours", "-0.9"]]), "Correlations"))
+    >>> print(TableView(Table(["method", "r"], [["ours", "-0.9"]], "Correlations")))
     Correlations
     method | r
     ours | -0.9
     """
 
-    def __init__(self, table: Table, caption: str) -> None:
+    def __init__(self, table: Table) -> None:
         self.table = table
-        self.caption = caption
 
     def __repr__(self) -> str:
         lines = [self.table.headers, *self.table.rows]
-        return "\n".join([self.caption, *(" | ".join(map(str, line)) for line in lines)])
+        return "\n".join([self.table.caption, *(" | ".join(map(str, line)) for line in lines)])
 
     def _repr_html_(self) -> str:
-        head = "".join(f'<th scope="col">{html.escape(str(h))}</th>' for h in self.table.headers)
-        rows = "".join(
-            f'<tr><th scope="row">{html.escape(str(first))}</th>'
-            + "".join(f"<td>{html.escape(str(cell)).replace(' ± ', '&nbsp;±&nbsp;')}</td>" for cell in rest)
-            + "</tr>"
-            for first, *rest in self.table.rows
-        )
-        return (
-            f'<table class="dataframe"><caption>{html.escape(self.caption)}</caption>'
-            f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-        )
+        return self.table.html()
 
 
 def table1(runs: Mapping[str, Mapping[str, Any]], paper: Mapping[str, Any]) -> TableView:
@@ -99,7 +118,7 @@ def table1(runs: Mapping[str, Mapping[str, Any]], paper: Mapping[str, Any]) -> T
     caption = (
         "Correlation of strength and entropy over held-out images: -1 is a strength that tells the uncertainty exactly"
     )
-    return TableView(Table(headers, rows), caption)
+    return TableView(Table(headers, rows, caption))
 
 
 def minus(number: str) -> str:

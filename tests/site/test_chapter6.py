@@ -58,9 +58,11 @@ def test_the_untrained_network_is_right_no_more_often_than_a_guess(chapter: Brow
     assert reliable["untrained"] < 0.25 < reliable["late"]
 
 
-def test_without_a_kernel_the_page_names_what_one_would_let_choose(chapter: Browser) -> None:
-    notes = chapter.run("return [...document.querySelectorAll('.nbh-live')].map(n => n.innerText)")
-    assert any("image" in note and "layer" in note for note in notes)
+def test_without_a_kernel_the_page_offers_the_layer_and_names_what_a_kernel_would_add(chapter: Browser) -> None:
+    menu = "document.querySelector('.nbh-choices')"
+    offered = f"return [...{menu}.querySelectorAll('option')].map(o => o.textContent)"
+    assert chapter.run(offered) == [*reversed(LAYERS)]
+    assert chapter.run(f"return {menu}.querySelector('.nbh-live').innerText").endswith("choose here: image.")
 
 
 def test_five_exercises_have_solutions(chapter: Browser) -> None:

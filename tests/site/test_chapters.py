@@ -5,6 +5,7 @@ from browser import Browser
 from conftest import PAGES
 from moving import PATIENCE, draw_all
 from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.keys import Keys
 
 CHAPTERS = [page for page in PAGES if page.startswith("chapters/") or page == "about/template"]
 
@@ -50,6 +51,27 @@ def test_every_figure_with_a_slider_moves(chapter: Browser) -> None:
         chapter.run(f"const s = {slider}; s.value = {step}; s.dispatchEvent(new Event('input'))")
         chapter.wait(f"{figure}.dataset.step === '{step}'", PATIENCE)
         assert chapter.run(drawn) != before
+    assert chapter.problems() == []
+
+
+def test_every_menu_exchanges_its_figure(chapter: Browser) -> None:
+    """What a kernel lets the reader choose, the page offers for one control."""
+    menus = "[...document.querySelectorAll('.nbh-choices')]"
+    assert chapter.run(f"return {menus}.length") >= 1
+    for number in range(chapter.run(f"return {menus}.length")):
+        menu = f"{menus}[{number}]"
+        named = f"[...{menu}.querySelectorAll('.nbh-chosen .nbh-alt, .nbh-chosen img')]"
+        names = f"{named}.map(e => e.alt ?? e.textContent).join()"
+        chapter.run(f"{menu}.scrollIntoView({{block: 'center'}})")
+        seen = {chapter.run(f"return {names}")}
+        box = chapter.run(f"return {menu}.querySelector('select')")
+        for step in range(1, chapter.run("return arguments[0].length", box)):
+            box.send_keys(Keys.ARROW_DOWN)
+            chapter.wait(f"{menu}.dataset.step === '{step}'", PATIENCE)
+            drawn = f"[...{menu}.querySelectorAll('.nbh-figure')].every(f => f.dataset.state === 'ready')"
+            chapter.wait(drawn, PATIENCE)
+            seen.add(chapter.run(f"return {names}"))
+        assert len(seen) == step + 1
     assert chapter.problems() == []
 
 

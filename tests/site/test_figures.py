@@ -74,7 +74,8 @@ def test_3d_figure_is_there(space: Browser, embeddings: np.ndarray) -> None:
     assert space.run(POINTS) == expected(embeddings, 2)
     box = space.driver.find_element(By.CSS_SELECTOR, ".nbh-plot canvas").rect
     assert min(box["width"], box["height"]) > 300
-    assert space.run(f"return {PLOT}.querySelectorAll('.nbh-alt').length") == 0
+    sentence = space.driver.find_element(By.CSS_SELECTOR, ".nbh-alt").rect
+    assert (sentence["width"], sentence["height"]) == (1, 1)  # for screen readers only
     assert space.problems() == []
 
 
@@ -103,14 +104,132 @@ def test_dragging_rotates_and_the_slider_keeps_the_view(space: Browser) -> None:
     assert space.run(EYE) == pytest.approx(turned, abs=1e-3)
 
 
+def keys(browser: Browser, *pressed: str) -> tuple[np.ndarray, np.ndarray]:
+    """Press keys on the 3-D figure; where the eye and the upward direction are then."""
+    moves = browser.run("return window.moves ?? 0")
+    if not moves:
+        browser.run(f"window.moves = 0; {PLOT}.on('plotly_relayout', () => window.moves++)")
+    for key in pressed:
+        ActionChains(browser.driver).send_keys(key).perform()
+    browser.wait(f"window.moves >= {moves + len(pressed)}", PATIENCE)
+    camera = browser.run(f"return {PLOT}._fullLayout.scene._scene.getCamera()")
+    return tuple(np.array([camera[name][axis] for axis in "xyz"]) for name in ("eye", "up"))
+
+
+def test_arrow_keys_turn_the_figure(space: Browser) -> None:
+    space.run("document.body.tabIndex = -1; document.body.focus()")
+    ActionChains(space.driver).send_keys(Keys.TAB).perform()
+    for _ in range(3):  # past the buttons of plotly
+        if space.run(f"return document.activeElement === {PLOT}"):
+            break
+        ActionChains(space.driver).send_keys(Keys.TAB).perform()
+    plot = space.driver.switch_to.active_element
+    assert plot.get_attribute("role") == "application"
+    assert plot.value_of_css_property("outline-style") == "solid"
+
+    scrolled = space.run("return window.scrollY")
+    home, up = keys(space)
+    length = np.linalg.norm(home)
+    screen = np.cross(up, home) / np.linalg.norm(np.cross(up, home)), up  # to the right, and upwards
+    # A point in front moves the way that the arrow shows: the eye goes the other way.
+    for key, opposite, (axis, sign) in (
+        (Keys.ARROW_LEFT, Keys.ARROW_RIGHT, (0, 1)),
+        (Keys.ARROW_RIGHT, Keys.ARROW_LEFT, (0, -1)),
+        (Keys.ARROW_UP, Keys.ARROW_DOWN, (1, -1)),
+        (Keys.ARROW_DOWN, Keys.ARROW_UP, (1, 1)),
+    ):
+        eye, _ = keys(space, key)
+        assert np.linalg.norm(eye) == pytest.approx(length, rel=1e-3)
+        assert np.degrees(np.arccos(eye @ home / length**2)) == pytest.approx(10, abs=2)
+        assert sign * (eye - home) @ screen[axis] > 0.1 * length
+        back, _ = keys(space, opposite)
+        assert back == pytest.approx(home, abs=1e-3)
+    for key, factor in (("+", 0.9), ("-", 1 / 0.9)):
+        eye, _ = keys(space, key)
+        assert eye == pytest.approx(factor * home, abs=1e-3)
+        back, _ = keys(space, Keys.HOME)
+        assert back == pytest.approx(home, abs=1e-3)
+    assert space.run("return window.scrollY") == scrolled
+    assert space.problems() == []
+
+
+def test_keys_turn_the_figure_all_the_way_round(space: Browser) -> None:
+    space.run(f"{PLOT}.focus()")
+    home, up = keys(space)
+    for key in (Keys.ARROW_UP, Keys.ARROW_LEFT):  # over both poles, too
+        eye, above = keys(space, *[key] * 36)
+        assert eye == pytest.approx(home, abs=5e-3)
+        assert above / np.linalg.norm(above) == pytest.approx(up / np.linalg.norm(up), abs=0.1)
+
+
+def test_the_slider_keeps_the_view_of_the_keys(space: Browser) -> None:
+    space.run(f"{PLOT}.focus()")
+    turned, _ = keys(space, Keys.ARROW_LEFT, Keys.ARROW_UP)
+    slider(space).send_keys(Keys.HOME)
+    step(space, 0)
+    eye, _ = keys(space)
+    assert eye == pytest.approx(turned, abs=1e-3)
+
+
+def test_a_screen_reader_meets_the_sentence_and_the_controls(space: Browser) -> None:
+    nodes = space.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    told = [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"]]
+    drawn = [name for role, name in told if role in {"StaticText", "SvgRoot", "Canvas", "img", "graphics-symbol"}]
+    assert drawn.count("Bags above, boots on the right.") == 1
+    assert not {"bag", "boot"} & set(drawn)  # letters of the legend
+    assert "Canvas" not in {role for role, _ in told}
+    (view,) = [name for role, name in told if role == "application"]
+    assert "Arrow keys turn it" in view
+    assert ("button", "Play") in told
+    assert ("slider", "epoch") in told
+    assert ("group", "Interactive figure") in told
+
+
+def test_numbers_scroll_by_keyboard(figures: Browser) -> None:
+    open_figure(figures, "space", (300, 800))
+    figures.run("document.querySelector('details').open = true")
+    box = figures.driver.find_element(By.CSS_SELECTOR, ".nbh-numbers > div")
+    assert figures.run("return arguments[0].scrollWidth - arguments[0].clientWidth", box) > 40
+    box.send_keys(Keys.ARROW_RIGHT)
+    figures.wait("document.querySelector('.nbh-numbers > div').scrollLeft > 0", PATIENCE)
+
+
+def test_paper_shows_what_is_drawn(space: Browser) -> None:
+    space.run("window.dispatchEvent(new Event('beforeprint'))")
+    shades = space.run(
+        "const copies = [...document.querySelectorAll('.gl-container canvas')]"
+        ".filter(canvas => canvas.getContext('2d'));"
+        "return copies.map(c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.filter(n => n).length)"
+    )
+    assert len(shades) == 1
+    assert shades[0] > 1000
+    space.run("window.dispatchEvent(new Event('afterprint'))")
+    assert len(space.driver.find_elements(By.CSS_SELECTOR, ".gl-container canvas")) == 1
+
+
+def test_forced_colours_choose_the_ink(space: Browser) -> None:
+    ink = f"{PLOT}._fullLayout.font.color"
+    light = space.run(f"return {ink}")
+    black = [{"name": "forced-colors", "value": "active"}, {"name": "prefers-color-scheme", "value": "dark"}]
+    space.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": black})
+    space.wait(f"{ink} !== '{light}'", PATIENCE)
+    space.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    space.wait(f"{ink} === '{light}'", PATIENCE)
+
+
 def test_play_walks_through_the_steps_and_stops(space: Browser) -> None:
     button = space.driver.find_element(By.CSS_SELECTOR, ".nbh-controls button")
     slider(space).send_keys(Keys.HOME)
     step(space, 0)
+    live = "return document.querySelector('.nbh-controls output').getAttribute('aria-live')"
+    assert space.run(live) == "off"  # the slider tells its value itself
     button.click()
-    assert button.text == "Pause"
+    assert (button.text, space.run(live)) == ("Pause", "off")
     step(space, 2)
     space.wait("document.querySelector('.nbh-controls button').textContent === 'Play'", PATIENCE)
+    assert space.run(live) == "polite"  # where it stopped is told
+    slider(space).send_keys(Keys.HOME)
+    assert space.run(live) == "off"
 
 
 def test_points_jump_for_readers_who_want_less_motion(space: Browser) -> None:
@@ -163,9 +282,10 @@ def test_figures_load_plotly_once_and_only_when_near(space: Browser) -> None:
 def test_without_plotly_the_text_stays(figures: Browser) -> None:
     figures.open("lost")
     figures.wait(f"{FIGURE}.dataset.state === 'failed'", PATIENCE)
-    text = figures.driver.find_element(By.CSS_SELECTOR, ".nbh-plot").text
+    text = figures.driver.find_element(By.CSS_SELECTOR, ".nbh-stage").text
     assert text.startswith("Bags above, boots on the right.")
     assert "This figure could not be drawn" in text
+    assert not figures.driver.find_element(By.CSS_SELECTOR, ".nbh-turn").is_displayed()
     assert any("404" in problem for problem in figures.problems())
 
 
