@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from browser import Browser, start
-from nbbook import pdf_of
+from pages import pdf_of
 from serving import serve
 from tqdm import tqdm
 

@@ -1,5 +1,6 @@
 // Draws every .nbh-figure of the page that nobody has drawn yet. plotly.js is loaded once, when the first figure comes near.
 (() => {
+  if (window.nbhFigures) return window.nbhFigures();
   const loadPlotly = () => (window.nbhPlotly ??= new Promise((resolve, reject) => {
     if (window.Plotly) return resolve(window.Plotly);
     const script = document.createElement("script");
@@ -280,8 +281,11 @@
       });
     }
   }, { rootMargin: "600px" });
-  for (const figure of document.querySelectorAll(".nbh-figure:not([data-state])")) {
-    figure.dataset.state = "waiting";
-    near.observe(figure);
-  }
+  window.nbhFigures = () => {
+    for (const figure of document.querySelectorAll(".nbh-figure:not([data-state])")) {
+      figure.dataset.state = "waiting";
+      near.observe(figure);
+    }
+  };
+  window.nbhFigures();
 })();

@@ -152,7 +152,7 @@ def check_start(start: int, steps: int) -> int:
     return start % steps
 
 
-def sprite_sheet(images: np.ndarray, side: int = 48) -> dict[str, Any]:
+def sprite_sheet(images: np.ndarray, side: int = 40) -> dict[str, Any]:
     """All thumbnails in one picture: a WebP data URI, row by row, with its number of columns and rows."""
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[1] != 3 or images.dtype != np.uint8 or not len(images):
@@ -165,7 +165,7 @@ def sprite_sheet(images: np.ndarray, side: int = 48) -> dict[str, Any]:
             (side, side), Image.Resampling.LANCZOS
         )
         sheet.paste(small, (index % columns * side, index // columns * side))
-    return {"src": data_uri(sheet, quality=60, method=6), "columns": columns, "rows": rows}
+    return {"src": data_uri(sheet, quality=50, method=6), "columns": columns, "rows": rows}
 
 
 def data_uri(image: Image.Image, **options: Any) -> str:
