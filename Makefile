@@ -12,8 +12,7 @@ SITE := book/_build/html
 # The tests build their own site from a copy of the book whose notebooks pytest has executed.
 TESTED := build/book
 STUDENT := build/student
-# What the site and the tests drive a browser with.
-PRINT := PYTHONPATH=tests/site $(BIN)/python book/_ext/pdf.py
+PRINT := $(BIN)/python book/_ext/pdf.py
 
 .PHONY: help book serve pdf student test test-units test-notebooks test-site test-lab bench clean
 

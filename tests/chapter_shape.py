@@ -128,8 +128,6 @@ def _exercises(notebook: NotebookNode) -> Iterator[str]:
             yield f"{label}: the card tells no difficulty and minutes: {card}"
         if not any(fold["summary"] == "Hint" for fold in FOLDED.finditer(task)):
             yield f"{label}: no hint"
-        if re.search(r"</details>\n(?!\n|<details>)", task):
-            yield f"{label}: no blank line below </details>, so that what follows is not read as Markdown"
         if not re.search(r"^(def|class) ", stub, re.M) or "..." not in stub:
             yield f"{label}: no stub below it"
         if not re.search(r"^# (print\()?checks\.check_\w+\(", stub, re.M):
@@ -141,6 +139,10 @@ def _exercises(notebook: NotebookNode) -> Iterator[str]:
 
 
 def _quiz(notebook: NotebookNode) -> Iterator[str]:
+    for kind, source in cells(notebook):
+        # Sphinx then does not see a directive that follows, and JupyterLab shows all answers at once.
+        if kind == "markdown" and re.search(r"</details>\n(?!\n)", source):
+            yield f"no blank line below </details> in the cell that begins: {source.splitlines()[0]}"
     questions = re.split(r"^\*\*(\d+)\.\*\* ", section(notebook, "Quiz"), flags=re.M)[1:]
     if not 3 <= len(questions) // 2 <= 5:
         yield f"{len(questions) // 2} questions in the quiz, 3 to 5 are wanted"

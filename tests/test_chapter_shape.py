@@ -43,7 +43,7 @@ def replaced(notebook: NotebookNode, old: str, new: str) -> NotebookNode:
         ("} Predict", "} Note", "2 predictions, at least 3 are wanted"),
         ("★ warm-up, 5 minutes: ", "easy: ", "ex-template-split: the card tells no difficulty and minutes"),
         ("<summary>Hint<", "<summary>Help<", "ex-template-split: no hint"),
-        ("</details>\n\n```{exercise-end}", "</details>\n```{exercise-end}", "ex-template-split: no blank line below"),
+        ("</details>\n\n```{exercise-end}", "</details>\n```{exercise-end}", "no blank line below </details>"),
         ("def split(g): ...", "pass", "ex-template-split: no stub below it"),
         ("# checks.check_split(split)", "", "ex-template-split: no check below the stub"),
         ("{solution-start} ex-template-split", "{solution-start} ex-other", "ex-template-split: no solution"),

@@ -22,7 +22,7 @@ class Explore:
     a line names those.
 
     An exception of ``function`` is raised in the cell when it happens at the first drawing. Later it is shown where the
-    figure would be; outside a notebook, as in a test, it is raised.
+    figure would be, as it is on a page for a choice that raises; outside a notebook, as in a test, it is raised.
 
     Parameters
     ----------
@@ -107,8 +107,7 @@ class Explore:
             chosen = value == widget.value
             entries.append(f"<option{' selected' * chosen}>{html.escape(label)}</option>")
             if not chosen:
-                figure = self.function(**self._values() | {offered: value})
-                others.append(f'<template data-at="{number}">{figure.html()}</template>')
+                others.append(f'<template data-at="{number}">{self._page(offered, value)}</template>')
         # A form control that a script drives stays off until the script is there.
         return (
             '<div class="nbh-choices"><label class="nbh-menu">'
@@ -116,6 +115,12 @@ class Explore:
             f'<div class="nbh-chosen">{self.figure.html()}</div>{"".join(others)}{note}'
             f"<script>{asset('choices.js')}</script></div>"
         )
+
+    def _page(self, name: str, value: Any) -> str:
+        try:
+            return self.function(**self._values() | {name: value}).html()
+        except Exception as error:  # of one choice: it must not take the figure and the other choices from the reader
+            return f'<p class="nbh-raised">{html.escape(f"{type(error).__name__}: {error}")}</p>'
 
 
 def _widget(function: Callable[..., Any], name: str, choice: Any) -> ipywidgets.ValueWidget:

@@ -39,7 +39,7 @@ def test_every_three_dimensional_figure_turns(chapter: Browser) -> None:
 def test_every_figure_with_a_slider_moves(chapter: Browser) -> None:
     figures = "[...document.querySelectorAll('.nbh-figure')].filter(f => f.querySelector('input[type=range]'))"
     count = chapter.run(f"return {figures}.length")
-    assert count >= 1
+    assert count >= ("/chapters/" in chapter.driver.current_url)  # the template has none
     for i in range(count):
         figure = f"{figures}[{i}]"
         chapter.run(f"{figure}.scrollIntoView({{block: 'center'}})")
@@ -60,8 +60,8 @@ def test_every_menu_exchanges_its_figure(chapter: Browser) -> None:
     assert chapter.run(f"return {menus}.length") >= 1
     for number in range(chapter.run(f"return {menus}.length")):
         menu = f"{menus}[{number}]"
-        named = f"[...{menu}.querySelectorAll('.nbh-chosen .nbh-alt, .nbh-chosen img')]"
-        names = f"{named}.map(e => e.alt ?? e.textContent).join()"
+        told = f"[...{menu}.querySelectorAll('.nbh-chosen :is([aria-label], .nbh-alt, img)')]"
+        names = f"{told}.map(e => [e.ariaLabel, e.alt, e.textContent]).join()"
         chapter.run(f"{menu}.scrollIntoView({{block: 'center'}})")
         seen = {chapter.run(f"return {names}")}
         box = chapter.run(f"return {menu}.querySelector('select')")
