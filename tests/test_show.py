@@ -525,6 +525,13 @@ def test_choices_may_have_names_of_their_own_and_the_one_that_is_set_is_shown() 
     assert page.find(class_="nbh-live") is None
 
 
+def test_a_choice_that_raises_is_told_on_the_page_and_leaves_the_others() -> None:
+    page = soup(show.Explore(line, slope=ipywidgets.Dropdown(options=[1.0, 4.0, 2.0])))
+    raised, drawn = page.find_all("template")
+    assert raised.find(class_="nbh-raised").string == "RuntimeError: slope 4.0 is too steep"
+    assert drawn.find(class_="nbh-alt").string == "A line of slope 2.0."
+
+
 def test_an_exception_reaches_the_caller() -> None:
     explore = show.Explore(line, slope=(0.0, 9.0, 0.5))
     with pytest.raises(RuntimeError, match=r"slope 4.0 is too steep"):

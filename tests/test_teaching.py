@@ -71,8 +71,8 @@ def test_script_of_the_grading_sheet_uncomments_the_checks_of_every_stub() -> No
     """The script itself runs a chapter; here only its two patterns are tried, on every commented check of the book."""
     (script,) = re.findall(r"```python\n(.*?)```", (TEACHING / "grading.md").read_text(encoding="utf-8"), flags=re.S)
     compile(script, "grade.py", "exec")
-    (pattern, new) = re.search(r're\.sub\(r"(.*?)", r"(.*?)", cell\.source', script).groups()
-    (name,) = re.findall(r're\.search\(r"(.*?)", cell\.source', script)
+    (pattern, new) = re.search(r're\.sub\(\s*r"(.*?)",\s*r"(.*?)",\s*cell\.source', script).groups()
+    (name,) = re.findall(r're\.search\(\s*r"(.*?)",\s*cell\.source', script)
     for path in CHAPTERS:
         sources = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
         stubs = [source for source in sources if re.search(r"^# .*checks\.", source, flags=re.M)]

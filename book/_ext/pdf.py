@@ -15,6 +15,7 @@ from pages import pdf_of
 from serving import serve
 from tqdm import tqdm
 
+WINDOW = (660, 1200)  # as wide as the text on paper: a figure is drawn for its window
 PATIENCE = 300  # seconds: without a GPU the processor draws 3-D
 A4 = {
     "paperWidth": 8.27,
@@ -40,7 +41,7 @@ def chapters(site: Path) -> list[str]:
 
 def printed(browser: Browser, page: str) -> bytes:
     """The PDF of one page, on A4, in the light theme."""
-    browser.open(page, (900, 1200))
+    browser.open(page, WINDOW)
     browser.run("document.documentElement.dataset.theme = 'light'")
     count = browser.run(
         "return document.querySelectorAll('.nbh-figure').length"

@@ -53,6 +53,11 @@ def test_no_page_carries_the_state_of_widgets(site: Path) -> None:
         assert not soup.select("script[type*='jupyter.widget']"), page.name
 
 
+def test_no_choice_of_a_menu_raised(site: Path) -> None:
+    for page in pages(site):
+        assert 'class="nbh-raised"' not in page.read_text(encoding="utf-8"), page.name
+
+
 def test_every_page_knows_where_plotly_lies(site: Path) -> None:
     for page in [site / "intro.html", *(site / "chapters").glob("*.html")]:  # index.html only redirects
         meta = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser").find("meta", {"name": "nbhelpers-plotly"})
