@@ -63,7 +63,7 @@ test-notebooks: $(INSTALLED)
 	$(PRINT) $(TESTED)/_build/html
 
 test-site: test-notebooks
-	$(BIN)/pytest tests/site
+	$(BIN)/pytest -n $(JOBS) --dist loadfile tests/site
 
 test-lab: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/lab

@@ -15,6 +15,7 @@ from selenium import webdriver
 from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.support.ui import WebDriverWait
 
+PATIENCE = 300  # seconds: without a GPU the processor draws 3-D, and other work may keep it busy
 NAMES = (
     "google-chrome",
     "google-chrome-stable",
@@ -68,6 +69,17 @@ class Browser:
         WebDriverWait(self.driver, seconds).until(
             lambda _: self.run(f"return Boolean({condition})"), condition
         )
+
+    def draw_figures(self) -> int:
+        """Bring every figure of the page into view, one after the other, as they are drawn then; how many there are."""
+        count = self.run(
+            "return document.querySelectorAll('.nbh-figure').length"
+        )
+        for number in range(count):
+            figure = f"document.querySelectorAll('.nbh-figure')[{number}]"
+            self.run(f"{figure}.scrollIntoView({{block: 'center'}})")
+            self.wait(f"{figure}.dataset.state === 'ready'", PATIENCE)
+        return count
 
     def problems(self) -> list[str]:
         """What went wrong since the last call: console errors, failed requests, requests to any other host."""

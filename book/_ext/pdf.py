@@ -15,8 +15,10 @@ from pages import pdf_of
 from serving import serve
 from tqdm import tqdm
 
-WINDOW = (660, 1200)  # as wide as the text on paper: a figure is drawn for its window
-PATIENCE = 300  # seconds: without a GPU the processor draws 3-D
+WINDOW = (
+    660,
+    1200,
+)  # as wide as the text on paper: a figure is drawn for its window
 A4 = {
     "paperWidth": 8.27,
     "paperHeight": 11.69,
@@ -43,13 +45,7 @@ def printed(browser: Browser, page: str) -> bytes:
     """The PDF of one page, on A4, in the light theme."""
     browser.open(page, WINDOW)
     browser.run("document.documentElement.dataset.theme = 'light'")
-    count = browser.run(
-        "return document.querySelectorAll('.nbh-figure').length"
-    )
-    for number in range(count):
-        figure = f"document.querySelectorAll('.nbh-figure')[{number}]"
-        browser.run(f"{figure}.scrollIntoView({{block: 'center'}})")
-        browser.wait(f"{figure}.dataset.state === 'ready'", PATIENCE)
+    browser.draw_figures()
     options = A4 | {
         "printBackground": True,
         "displayHeaderFooter": True,

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from browser import Browser
-from moving import PATIENCE
+from browser import PATIENCE, Browser
 from PIL import Image
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
@@ -22,8 +21,8 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 PANEL = "jupyterapp.shell.currentWidget"
 KERNEL = f"{PANEL}?.sessionContext?.session?.kernel"
 # What Chromium says of an answer without a body (204), which is how the server answers when JupyterLab saves the
-# arrangement of its windows. Nothing was lost.
-NOT_OURS = r"net::ERR_ABORTED: http://127\.0\.0\.1:\d+/lab/api/workspaces/.*"
+# arrangement of its windows, or a setting. Nothing was lost.
+NOT_OURS = r"net::ERR_ABORTED: http://127\.0\.0\.1:\d+/lab/api/(workspaces|settings)/.*"
 DRAWN = """
     const images = [...arguments[0].querySelectorAll('img')].map((image) => image.src).filter(Boolean);
     const plots = [...arguments[0].querySelectorAll('.js-plotly-plot .main-svg')]

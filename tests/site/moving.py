@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from browser import Browser
+from browser import PATIENCE, Browser
 from selenium.webdriver.common.by import By
 
-PATIENCE = 300  # seconds: 3-D is drawn by the processor here, which other work may keep busy
 FIGURE = "document.querySelector('.nbh-figure')"
 PLOT = "document.querySelector('.nbh-plot')"
 
@@ -19,16 +18,6 @@ def draw(chapter: Browser, label: str, number: int = 0) -> str:
     chapter.run(f"{figure}.scrollIntoView({{block: 'center'}})")
     chapter.wait(f"{figure}.dataset.state === 'ready'", PATIENCE)
     return figure
-
-
-def draw_all(browser: Browser) -> int:
-    """Bring every figure of the open page into view, one after the other; how many there are."""
-    count = browser.run("return document.querySelectorAll('.nbh-figure').length")
-    for number in range(count):
-        figure = f"document.querySelectorAll('.nbh-figure')[{number}]"
-        browser.run(f"{figure}.scrollIntoView({{block: 'center'}})")
-        browser.wait(f"{figure}.dataset.state === 'ready'", PATIENCE)
-    return count
 
 
 def move(chapter: Browser, figure: str, step: int) -> None:

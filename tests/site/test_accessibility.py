@@ -4,7 +4,6 @@ from importlib import resources
 
 import pytest
 from browser import Browser
-from moving import draw_all
 
 AXE = resources.files("selenium_axe_python").joinpath("axe-core/axe.min.js").read_text(encoding="utf-8")
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
@@ -26,7 +25,7 @@ def violations(browser: Browser) -> list[str]:
 
 def test_page_breaks_no_rule(browser: Browser, page: str, screen: tuple[int, int]) -> None:
     browser.open(page, screen)
-    draw_all(browser)
+    browser.draw_figures()
     browser.run("for (const one of document.querySelectorAll('article details')) one.open = true")
     # A colour that is still on its way from light to dark is none that anybody reads.
     browser.run("document.head.insertAdjacentHTML('beforeend', '<style>* { transition: none !important; }</style>')")

@@ -1,9 +1,8 @@
 """What holds for every chapter as a reader of the site has it: no kernel, no network."""
 
 import pytest
-from browser import Browser
+from browser import PATIENCE, Browser
 from conftest import PAGES
-from moving import PATIENCE, draw_all
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
@@ -17,7 +16,7 @@ def chapter(request: pytest.FixtureRequest, browser: Browser) -> Browser:
 
 
 def test_every_figure_is_drawn_and_named(chapter: Browser) -> None:
-    assert draw_all(chapter) >= 1
+    assert chapter.draw_figures() >= 1
     unnamed = "[...document.querySelectorAll('.nbh-figure')].filter(f => !f.getAttribute('aria-label')?.trim())"
     assert chapter.run(f"return {unnamed}.length") == 0
     assert chapter.problems() == []

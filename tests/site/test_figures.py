@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from browser import Browser
-from moving import FIGURE, PATIENCE, PLOT, open_figure
+from browser import PATIENCE, Browser
+from moving import FIGURE, PLOT, open_figure
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
