@@ -20,13 +20,28 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="nbhelpers", description="Helpers of the book on emerging visual patterns.")
     commands = top.add_subparsers(dest="command", required=True)
     commands.add_parser("datasets", help="list the data sets, their licences and where they come from")
-    run = commands.add_parser("reproduce", help="run the paper's experiments and record the results as JSON")
-    run.add_argument("--dataset", required=True, choices=sorted(datasets.available()))
-    run.add_argument("--network", nargs="+", default=["vgg16"], choices=NETWORKS)
-    run.add_argument("--data", metavar="DIR", help="the data set's own folder or archive, where it is not bundled")
-    run.add_argument("--seed", type=int, nargs="+", default=[0])
+    run = commands.add_parser(
+        "reproduce",
+        help="run the paper's experiments and record the results as JSON",
+        description="Train a network, run every experiment of the book on it, and record the results as JSON.",
+        epilog="Example: nbhelpers reproduce --dataset scenes --network resnet34 --out scenes-resnet34.json",
+    )
+    run.add_argument("--dataset", required=True, choices=sorted(datasets.available()), help="see: nbhelpers datasets")
+    run.add_argument(
+        "--network", nargs="+", default=["vgg16"], choices=NETWORKS, help="one or several (default: vgg16)"
+    )
+    run.add_argument("--data", metavar="PATH", help="the data set's own folder or archive, where it is not bundled")
+    run.add_argument(
+        "--seed", type=int, nargs="+", default=[0], help="of training and fits, one or several (default: 0)"
+    )
     run.add_argument("--preset", default="laptop", choices=PRESETS, help="sizes and trainings (default: laptop)")
-    run.add_argument("--experiments", nargs="+", default=list(EXPERIMENTS), choices=list(EXPERIMENTS))
+    run.add_argument(
+        "--experiments",
+        nargs="+",
+        default=list(EXPERIMENTS),
+        choices=list(EXPERIMENTS),
+        help="which parts to run (default: all); a run that is started again goes on where it stopped",
+    )
     run.add_argument("--weights", metavar="FILE", help="what the training starts from; or: torchvision")
     run.add_argument(
         "--scaling", default="imagenet", choices=list(SCALINGS), help="how pixels were scaled for these weights"
@@ -50,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "datasets":
             for name, about in datasets.available().items():
-                print(f"{name:15} {about.origin:12} {about.licence:20} {about.description}")
+                print(f"{name} ({about.origin}): {about.description}\n    licence: {about.licence}")
         else:
             studies = _studies(options)
             commands = [f"nbhelpers {_shown(options, study, out)}" for out, study in studies.items()]

@@ -308,6 +308,7 @@ class RegionProjection(BaseEstimator):
                 bar.set_postfix(similarity=f"{float(seen[-1][0]):.4f}", alignment=f"{float(seen[-1][1]):.3f}")
                 before, after = values[-2:]
                 converged = before - after < self.tol * max(1, abs(after))
+            bar.total = bar.n  # a fit that has converged is done, however many iterations it might have had
         if not converged:
             warnings.warn(
                 f"after {self.max_iter} iterations the loss still fell from {before:.5g} to {after:.5g}: "

@@ -232,6 +232,7 @@ class SampleProjection(TransformerMixin, BaseEstimator):
                 bar.update(self.n_iter_ - bar.n)
                 fall, last = float(last - now), now
                 if fall <= self.tol * max(float(now), _LEAST):
+                    bar.total = bar.n  # done, however many iterations it might have had
                     return weights.detach(), loss
         warnings.warn(
             f"SampleProjection stopped at max_iter={self.max_iter} while its loss still fell by {fall:.1e} nats in "

@@ -3,14 +3,13 @@
 import ast
 import builtins
 import doctest
-import importlib.util
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from types import ModuleType
 
 import nbformat
 import pytest
+import student
 from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
@@ -23,16 +22,7 @@ END = "```{solution-end}\n```"
 
 
 @pytest.fixture(scope="module")
-def student() -> ModuleType:
-    """The script, which lies in no package."""
-    spec = importlib.util.spec_from_file_location("student", ROOT / "book" / "_ext" / "student.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def copies(student: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def copies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that a student gets."""
     out = tmp_path_factory.mktemp("student")
     student.write(ROOT / "book" / "chapters", out, SITE)
@@ -172,12 +162,12 @@ def broken(*sources: str) -> NotebookNode:
     ],
     ids=["open", "no start", "two ends", "nested", "open fence", "other form", "indented"],
 )
-def test_broken_notebook_is_refused(student: ModuleType, sources: list[str], message: str) -> None:
+def test_broken_notebook_is_refused(sources: list[str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         student.without_solutions(broken(*sources), "01.ipynb")
 
 
-def test_cells_are_cut_inside_and_empty_ones_vanish(student: ModuleType) -> None:
+def test_cells_are_cut_inside_and_empty_ones_vanish() -> None:
     cells = [
         new_markdown_cell(f"Task.\n\n{START}"),
         new_code_cell("secret = 1"),
@@ -197,7 +187,7 @@ def test_cells_are_cut_inside_and_empty_ones_vanish(student: ModuleType) -> None
     assert len(notebook.cells) == 7 and "secret" in notebook.cells[1].source
 
 
-def test_a_changed_file_is_kept_and_an_unchanged_one_may_be_written_again(student: ModuleType, tmp_path: Path) -> None:
+def test_a_changed_file_is_kept_and_an_unchanged_one_may_be_written_again(tmp_path: Path) -> None:
     chapters, out = tmp_path / "chapters", tmp_path / "out"
     chapters.mkdir()
     for name in ("01", "02"):
@@ -214,9 +204,7 @@ def test_a_changed_file_is_kept_and_an_unchanged_one_may_be_written_again(studen
         student.write(tmp_path / "nowhere", out, SITE)
 
 
-def test_command_tells_what_it_did_and_why_it_refuses(
-    student: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_command_tells_what_it_did_and_why_it_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     student.main([str(tmp_path), "--site", SITE])
     assert SITE in capsys.readouterr().out
     assert sorted(path.name for path in tmp_path.iterdir()) == [path.name for path in CHAPTERS]
@@ -227,12 +215,20 @@ def test_command_tells_what_it_did_and_why_it_refuses(
     assert "is there already and differs" in capsys.readouterr().err
 
 
-def test_site_follows_the_settings(student: ModuleType, tmp_path: Path) -> None:
+def test_site_follows_the_settings(tmp_path: Path) -> None:
     settings = tmp_path / "_config.yml"
     settings.write_text("repository:\n  url: https://github.com/ann/patterns/\n", encoding="utf-8")
     assert student.site_of(settings) == "https://ann.github.io/patterns"
 
 
-def test_examples_of_the_script_hold(student: ModuleType) -> None:
+def test_examples_of_the_script_hold() -> None:
     found = doctest.testmod(student)
     assert found.attempted and not found.failed
+
+
+def test_the_first_cell_of_a_copy_installs_from_the_repository_of_the_book(tmp_path: Path) -> None:
+    mine = "https://github.com/ann/patterns"
+    for path in student.write(ROOT / "book" / "chapters", tmp_path, SITE, mine):
+        text = path.read_text(encoding="utf-8")
+        assert f"%pip install -q {mine}/archive/published.zip" in text
+        assert student.PLACEHOLDER not in text

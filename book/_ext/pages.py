@@ -63,7 +63,11 @@ def offer_pdf(
     doctree: object,
 ) -> None:
     """Let the theme's button for a PDF load the file that ``make pdf`` prints; else it opens the browser's dialogue."""
-    if not app.config.nbbook_pdf or not pagename.startswith("chapters/"):
+    printed = (
+        app.config.nbbook_pdf
+        or (Path(app.outdir) / pdf_of(pagename)).is_file()
+    )
+    if not printed or not pagename.startswith("chapters/"):
         return
     for group in context["header_buttons"]:
         for button in group.get("buttons", []):

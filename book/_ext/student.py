@@ -17,6 +17,8 @@ import yaml
 from nbformat import NotebookNode
 
 BOOK = Path(__file__).resolve().parents[1]
+# What stands in the notebooks until the workflow that publishes the book writes the real address.
+PLACEHOLDER = "https://github.com/OWNER/REPOSITORY"
 # A directive of one block: its first line, options, and the same fence again.
 MARK = re.compile(
     r"^(?P<fence>`{3,}|:{3,})\{solution-(?P<kind>start|end)\}[ \t]*(?P<label>\S*).*\n"
@@ -121,16 +123,21 @@ def linked_to(site: str, text: str) -> str:
     return LINK.sub(address, text)
 
 
+def repository_of(config: Path) -> str:
+    """The address of the repository that a book's settings name."""
+    settings = yaml.safe_load(config.read_text(encoding="utf-8"))
+    return settings["repository"]["url"].rstrip("/")
+
+
 def site_of(config: Path) -> str:
-    """The address at which GitHub Pages serves the repository that a book's settings name."""
-    url = yaml.safe_load(config.read_text(encoding="utf-8"))["repository"][
-        "url"
-    ]
-    owner, repository = url.rstrip("/").split("/")[-2:]
+    """The address at which GitHub Pages serves that repository."""
+    owner, repository = repository_of(config).split("/")[-2:]
     return f"https://{owner}.github.io/{repository}"
 
 
-def write(chapters: Path, out: Path, site: str) -> list[Path]:
+def write(
+    chapters: Path, out: Path, site: str, repository: str = PLACEHOLDER
+) -> list[Path]:
     """Write the notebooks of a folder, without solutions, to another one.
 
     All are read and cut before the first is written. A file that is already there may only be what would be written.
@@ -139,8 +146,8 @@ def write(chapters: Path, out: Path, site: str) -> list[Path]:
     ----------
     chapters, out : Path
         Where the notebooks are, and where the copies go.
-    site : str
-        Address of the published book.
+    site, repository : str
+        Addresses of the published book, and of what the first cell installs where nbhelpers is missing.
 
     Returns
     -------
@@ -162,6 +169,8 @@ def write(chapters: Path, out: Path, site: str) -> list[Path]:
         for cell in student.cells:
             if cell.cell_type == "markdown":
                 cell.source = linked_to(site, cell.source)
+            else:
+                cell.source = cell.source.replace(PLACEHOLDER, repository)
         texts[out / path.name] = nbformat.writes(student) + "\n"
     if not texts:
         raise ValueError(f"{chapters} holds no notebook (*.ipynb)")
@@ -188,11 +197,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     given = parser.parse_args(arguments)
     try:
-        written = write(BOOK / "chapters", given.out, given.site)
+        repository = repository_of(BOOK / "_config.yml")
+        written = write(
+            BOOK / "chapters", given.out, given.site, repository
+        )
     except (FileExistsError, ValueError) as error:
         parser.exit(1, f"student.py: {error}\n")
     print(f"{len(written)} notebooks without solutions in {given.out}")
     print(f"links to other pages of the book lead to {given.site}")
+    if repository == PLACEHOLDER:
+        print(
+            "no real address yet: write that of your repository into repository.url of book/_config.yml,"
+            " or a copy that is opened alone finds neither the package nor these pages"
+        )
 
 
 if __name__ == "__main__":

@@ -45,6 +45,15 @@ def test_every_cell_runs(chapter: Notebook) -> None:
     assert not any('class="nbh-raised"' in page for page in chapter.results("text/html"))
 
 
+def test_boxes_and_exercises_are_read_as_on_the_site_and_answers_are_folded(chapter: Notebook) -> None:
+    text = "\n".join(cell.text for cell in chapter.find(".jp-MarkdownCell"))
+    assert [mark for mark in (":::", "```", ":label:", "{exercise", "{solution") if mark in text] == []
+    assert text.count("Before you start") == 1
+    assert text.count("★★★ small research") == 1
+    assert text.count("Right. ") == 0
+    assert len(chapter.find(".jp-MarkdownCell details:not([open])")) > 10
+
+
 def test_what_can_be_explored_shows_a_control_for_every_argument(chapter: Notebook) -> None:
     calls = [
         node
