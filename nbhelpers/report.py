@@ -195,7 +195,7 @@ def figure_claims(paper: Mapping[str, Any]) -> Iterator[Claim]:
         first,
         figures["7 left"],
         f"of {total} regions in fooled images "
-        + ", ".join(f"type {kind} {round(part * total)}" for kind, part in attacked["types"].items() if kind != "none")
+        + ", ".join(f"type {kind}: {round(part * total)}" for kind, part in attacked["types"].items() if kind != "none")
         + f"; none {attacked['types']['none']:.0%}; of the random control none {attacked['control_types']['none']:.1%}",
         {4: HOLDS, 3: IN_PART, 2: IN_PART}.get(many, FAILS),
         vgg[0]["command"],
@@ -226,14 +226,18 @@ def figure_claims(paper: Mapping[str, Any]) -> Iterator[Claim]:
             vgg[0]["command"],
         )
     seeds = list(vgg[0]["distillation"].values())
-    gap = mean_interval([seed[deepest][deepest]["ratio"] - seed["fc"][deepest]["ratio"] for seed in seeds])
+    number, ratio = (
+        mean_interval([seed[deepest][deepest][key] - seed["fc"][deepest][key] for seed in seeds])
+        for key in ("reliable", "ratio")
+    )
     yield Claim(
         "Fig. 9",
         f"{name}; {vgg[0]['images']['fitted']} held-out images, {len(seeds)} students of each kind, one teacher",
         figures["9"],
-        "the version by which the student of fc has fewer: that of conv_53 has a reliable ratio higher by "
-        f"{gap[0]:.2f} [{gap[1]:.2f}, {gap[2]:.2f}] in conv_53",
-        HOLDS if gap[1] > 0 else FAILS,
+        "the version by which the student of fc has fewer reliable points: in conv_53 that of conv_53 has a number "
+        f"higher by {number[0]:.2f} [{number[1]:.2f}, {number[2]:.2f}], and a reliable ratio higher by {ratio[0]:.2f} "
+        f"[{ratio[1]:.2f}, {ratio[2]:.2f}]",
+        {2: HOLDS, 1: IN_PART, 0: FAILS}[(number[1] > 0) + (ratio[1] > 0)],
         vgg[0]["command"],
     )
 

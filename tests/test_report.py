@@ -112,18 +112,51 @@ def test_depth_must_show_clearly(runs, last, verdict):
     assert verdicts(claims)["CUB × ResNet-34"] == verdict
 
 
+@pytest.mark.parametrize(
+    ("numbers", "ratios", "verdict"),
+    [
+        ((1.9, 2.0, 2.1), (0.1, 0.11, 0.12), "holds"),
+        ((-3.0, 2.0, 7.0), (0.1, 0.11, 0.12), "in part"),
+        ((1.9, 2.0, 2.1), (-0.3, 0.1, 0.5), "in part"),
+        ((-3.0, 2.0, 7.0), (-0.3, 0.1, 0.5), "does not hold"),
+        ((-1.9, -2.0, -2.1), (-0.1, -0.11, -0.12), "does not hold"),
+    ],
+)
+def test_a_student_has_fewer_reliable_points_if_number_and_ratio_both_decide(runs, numbers, ratios, verdict):
+    seeds = runs["tiny-imagenet-vgg16"][0]["distillation"].values()
+    for seed, number, ratio in zip(seeds, numbers, ratios, strict=True):
+        seed["fc"]["conv_53"] |= {"reliable": 10.0, "ratio": 0.4}
+        seed["conv_53"]["conv_53"] |= {"reliable": 10.0 + number, "ratio": 0.4 + ratio}
+    (claim,) = (claim for claim in report.figure_claims(PAPER) if claim.place == "Fig. 9")
+    assert claim.verdict == verdict
+    t = stats.ttest_1samp(numbers, 0).confidence_interval(0.95)
+    assert f"number higher by {np.mean(numbers):.2f} [{t.low:.2f}, {t.high:.2f}]" in claim.here
+
+
 def test_minus_signs_are_true_and_names_keep_their_hyphens():
     claim = report.Claim("Table 1", "ResNet-34", "-0.94", "t-SNE -0.5", "holds", "--seed 0")
     text = repr(claims_table([claim], "Claims"))
-    assert "ResNet-34 | −0.94 | t-SNE −0.5 | holds | --seed 0" in text
+    assert text.splitlines()[2] == "ResNet-34 | −0.94 | t-SNE −0.5 | holds | --seed 0"
+
+
+@pytest.mark.parametrize(("places", "headers"), [(("Table 1", "Table 1"), 5), (("Fig. 2", "Fig. 5"), 6)])
+def test_a_column_of_places_stands_where_they_differ(places, headers):
+    claims = [report.Claim(place, "CUB", "-0.9", "-0.8", "in part", "nbhelpers") for place in places]
+    page = BeautifulSoup(claims_table(claims, "Claims")._repr_html_(), "html.parser")
+    assert len(page.find_all("th", scope="col")) == headers
+    assert [row.find("th").text for row in page.tbody.find_all("tr")] == (
+        ["CUB", "CUB"] if headers == 5 else list(places)
+    )
+    assert [row.find("strong").text for row in page.tbody.find_all("tr")] == ["in part", "in part"]
 
 
 def test_what_a_table_shows_is_text_and_the_command_unfolds():
     claim = report.Claim("Table 1", "<b>data</b>", "-1 & more", "here", "holds", "nbhelpers reproduce --out <x>")
-    page = BeautifulSoup(claims_table([claim], "Claims")._repr_html_(), "html.parser")
+    page = BeautifulSoup(claims_table([claim, claim._replace(place="Fig. 2")], "Claims")._repr_html_(), "html.parser")
     assert [th.text for th in page.find_all("th")] == [
         *"where,data,the paper,here,verdict,command".split(","),
         "Table 1",
+        "Fig. 2",
     ]
     assert [td.text for td in page.find_all("td")][:4] == ["<b>data</b>", "−1 & more", "here", "holds"]
     assert page.find("details").find("code").text == "nbhelpers reproduce --out <x>"

@@ -16,7 +16,7 @@ class ClaimsView(TableView):
     """A row a claim, the verdict in bold, and the command that repeats it behind a click."""
 
     def _repr_html_(self) -> str:
-        head = "".join(f'<th scope="col">{name}</th>' for name in HEADERS)
+        head = "".join(f'<th scope="col">{name}</th>' for name in self.table.headers)
         rows = "".join(_row(*row) for row in self.table.rows)
         return (
             f'<table class="dataframe nbh-claims"><caption>{html.escape(self.table.caption)}</caption>'
@@ -24,17 +24,18 @@ class ClaimsView(TableView):
         )
 
 
-def _row(place: str, data: str, paper: str, here: str, verdict: str, command: str) -> str:
-    cells = "".join(f"<td>{html.escape(text)}</td>" for text in (data, paper, here))
+def _row(first: str, *rest: str) -> str:
+    *texts, verdict, command = rest
+    cells = "".join(f"<td>{html.escape(text)}</td>" for text in texts)
     unfold = f"<details><summary>show</summary><code>{html.escape(command)}</code></details>"
     return (
-        f'<tr><th scope="row">{html.escape(place)}</th>{cells}<td><strong>{html.escape(verdict)}</strong></td>'
+        f'<tr><th scope="row">{html.escape(first)}</th>{cells}<td><strong>{html.escape(verdict)}</strong></td>'
         f"<td>{unfold}</td></tr>"
     )
 
 
 def claims_table(claims: Sequence[Any], caption: str) -> ClaimsView:
-    """The claims as a table.
+    """The claims as a table; where all are of one place, the caption names it and its column is left out.
 
     Parameters
     ----------
@@ -46,13 +47,14 @@ def claims_table(claims: Sequence[Any], caption: str) -> ClaimsView:
     Examples
     --------
     >>> from nbhelpers.report import Claim
-    >>> print(claims_table([Claim("Table 1", "CUB", "-0.90", "-0.93", "holds", "nbhelpers reproduce ...")], "Claims"))
-    Claims
-    where | data | the paper | here | verdict | command
-    Table 1 | CUB | −0.90 | −0.93 | holds | nbhelpers reproduce ...
+    >>> print(claims_table([Claim("Table 1", "CUB", "-0.90", "-0.93", "holds", "nbhelpers reproduce ...")], "Table 1"))
+    Table 1
+    data | the paper | here | verdict | command
+    CUB | −0.90 | −0.93 | holds | nbhelpers reproduce ...
     """
     rows = [
         [place, data, *(re.sub(r"-(?=\d)", "−", text) for text in (paper, here)), verdict, command]
         for place, data, paper, here, verdict, command in claims
     ]
-    return ClaimsView(Table(HEADERS, rows, caption))
+    shown = slice(0 if len({place for place, *_ in rows}) > 1 else 1, None)
+    return ClaimsView(Table(HEADERS[shown], [row[shown] for row in rows], caption))
