@@ -77,8 +77,14 @@ print(notebook.cells[-1].outputs[0].text)
         ' "language": "python"}',
         encoding="utf-8",
     )
-    # The links lead into the environment of the tests: nothing but ours is to be installed.
-    environment = os.environ | {"JUPYTER_PATH": str(tmp_path / "jupyter"), "OMP_NUM_THREADS": "1", "PIP_NO_DEPS": "1"}
+    # The links lead into the environment of the tests: nothing but ours is to be installed, built with what is there.
+    # (pip reads the last variable the wrong way round: 0 is what --no-build-isolation means.)
+    environment = os.environ | {
+        "JUPYTER_PATH": str(tmp_path / "jupyter"),
+        "OMP_NUM_THREADS": "1",
+        "PIP_NO_DEPS": "1",
+        "PIP_NO_BUILD_ISOLATION": "0",
+    }
     environment.pop("PYTHONPATH", None)
     found = subprocess.run([sys.executable, "-c", run], cwd=alone, env=environment, capture_output=True, text=True)
     assert found.returncode == 0, found.stderr[-3000:]
