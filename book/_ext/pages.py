@@ -21,13 +21,7 @@ def pdf_of(page: str) -> str:
     return f"_pdf/{Path(page).name}.pdf"
 
 
-def point_to_plotly(
-    app: Sphinx,
-    pagename: str,
-    templatename: str,
-    context: dict,
-    doctree: object,
-) -> None:
+def point_to_plotly(context: dict) -> None:
     """Tell every page where plotly.js lies; figures load it from there when they come into view."""
     href = context["pathto"](PLOTLY, resource=True)
     context["metatags"] = (
@@ -36,72 +30,26 @@ def point_to_plotly(
     )
 
 
-def share_assets(
-    app: Sphinx,
-    pagename: str,
-    templatename: str,
-    context: dict,
-    doctree: object,
-) -> None:
+def share_assets(context: dict) -> None:
     """Each figure of a notebook carries its style and script; a page loads them once, as files that all pages share."""
-    if "body" in context:
-        context["body"] = (
-            context["body"]
-            .replace(f"<style>{asset(STYLE)}</style>", "")
-            .replace(
-                f"<script>{asset(SCRIPT)}</script>",
-                "<script>window.nbhFigures?.()</script>",
-            )
+    context["body"] = (
+        context["body"]
+        .replace(f"<style>{asset(STYLE)}</style>", "")
+        .replace(
+            f"<script>{asset(SCRIPT)}</script>",
+            "<script>window.nbhFigures?.()</script>",
         )
-
-
-def offer_pdf(
-    app: Sphinx,
-    pagename: str,
-    templatename: str,
-    context: dict,
-    doctree: object,
-) -> None:
-    """Let the theme's button for a PDF load the file that ``make pdf`` prints; else it opens the browser's dialogue."""
-    printed = (
-        app.config.nbbook_pdf
-        or (Path(app.outdir) / pdf_of(pagename)).is_file()
     )
-    if not printed or not pagename.startswith("chapters/"):
-        return
-    for group in context["header_buttons"]:
-        for button in group.get("buttons", []):
-            if button.get("label") == "download-pdf-button":
-                del button["javascript"]
-                href = context["pathto"](pdf_of(pagename), resource=True)
-                button |= {
-                    "type": "link",
-                    "url": href,
-                    "tooltip": "Download as PDF",
-                }
 
 
-def name_citations(
-    app: Sphinx,
-    pagename: str,
-    templatename: str,
-    context: dict,
-    doctree: object,
-) -> None:
+def name_citations(context: dict) -> None:
     """Docutils gives an entry of its list of citations a role that is deprecated, and that no list knows."""
-    if "body" in context:
-        context["body"] = context["body"].replace(
-            'role="doc-biblioentry"', 'role="listitem"'
-        )
+    context["body"] = context["body"].replace(
+        'role="doc-biblioentry"', 'role="listitem"'
+    )
 
 
-def drop_widget_state(
-    app: Sphinx,
-    pagename: str,
-    templatename: str,
-    context: dict,
-    doctree: object,
-) -> None:
+def drop_widget_state(context: dict) -> None:
     """Leave out the stored state of ipywidgets: megabytes that no script of this site reads."""
     state = "application/vnd.jupyter.widget-state+json"
     context["script_files"] = [
@@ -109,6 +57,39 @@ def drop_widget_state(
         for script in context["script_files"]
         if script.attributes.get("type") != state
     ]
+
+
+def offer_pdf(context: dict, pdf: str) -> None:
+    """Let the theme's button for a PDF load the file that ``make pdf`` prints; else it opens the browser's dialogue."""
+    for group in context["header_buttons"]:
+        for button in group.get("buttons", []):
+            if button.get("label") == "download-pdf-button":
+                del button["javascript"]
+                href = context["pathto"](pdf, resource=True)
+                button |= {
+                    "type": "link",
+                    "url": href,
+                    "tooltip": "Download as PDF",
+                }
+
+
+def finish(
+    app: Sphinx,
+    pagename: str,
+    templatename: str,
+    context: dict,
+    doctree: object,
+) -> None:
+    """Change what the theme and myst-nb have made of a page."""
+    point_to_plotly(context)
+    drop_widget_state(context)
+    if "body" in context:
+        share_assets(context)
+        name_citations(context)
+    pdf = pdf_of(pagename)
+    printed = app.config.nbbook_pdf or (Path(app.outdir) / pdf).is_file()
+    if printed and pagename.startswith("chapters/"):
+        offer_pdf(context, pdf)
 
 
 def copy_assets(app: Sphinx, exception: Exception | None) -> None:
@@ -133,14 +114,5 @@ def setup(app: Sphinx) -> None:
     )
     app.add_css_file(f"vendor/{STYLE}")
     app.add_js_file(f"vendor/{SCRIPT}", loading_method="defer")
-    for hook in (
-        point_to_plotly,
-        share_assets,
-        offer_pdf,
-        name_citations,
-        drop_widget_state,
-    ):
-        app.connect(
-            "html-page-context", hook, priority=900
-        )  # after the theme and myst-nb
+    app.connect("html-page-context", finish, priority=900)
     app.connect("build-finished", copy_assets)
