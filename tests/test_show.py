@@ -18,7 +18,7 @@ from PIL import Image
 from nbhelpers import show
 from nbhelpers.kappa import KappaCurve, MeasuredKappa
 from nbhelpers.show.figure import sprite_sheet
-from nbhelpers.show.stage import as_seen
+from nbhelpers.show.stage import EYE, MARGIN, as_seen
 from nbhelpers.show.style import CARD, colour
 
 CATEGORIES = ("shirt", "<b>bag</b>", "boot")
@@ -105,6 +105,25 @@ def test_rings_lie_at_their_strength() -> None:
     assert np.allclose(radii[np.isfinite(radii)], 2.5, atol=2e-3)
 
 
+def seen_from(plot: go.Figure) -> np.ndarray:
+    eye = plot.layout.scene.camera.eye
+    return np.array([eye.x, eye.y, eye.z])
+
+
+def test_no_point_hides_a_name_at_first() -> None:
+    mu = -np.eye(3)
+    tip = 1.05 * 3  # beyond the longest feature
+    names, reader = 1.1 * tip * mu, EYE * 2 * MARGIN * tip
+    hiding = np.append(0.75 * names + 0.25 * reader, [[0, 0, 3]], axis=0)  # points on the way from EYE to each name
+    plot = show.sample_space(hiding, [0, 1, 2, 0], mu, ["a", "b", "c"], alt="Names behind points.").plot
+    eye = seen_from(plot)
+    for seen, (low, high) in ((EYE, (0, 1e-6)), (eye, (0.03, 1))):  # 0.03 is the height of a letter
+        texts, dots = (as_seen(x, tip, 3, seen) for x in (names, hiding))
+        assert low <= np.linalg.norm(texts[:, None] - dots, axis=-1).min() <= high
+    assert np.linalg.norm(eye) == pytest.approx(np.linalg.norm(EYE))
+    assert eye[2] > 0  # from above
+
+
 def test_texts_of_rings_stand_clear_of_arrows_and_of_each_other() -> None:
     # An arrow upwards, to where the text of a ring would stand first, and others all around it.
     turns = np.radians([0, 60, 120, 180, 240, 300])
@@ -113,8 +132,9 @@ def test_texts_of_rings_stand_clear_of_arrows_and_of_each_other() -> None:
         3 * mu, range(7), mu, [str(c) for c in range(7)], strength_rings={"a": 1.5, "b": 2.4}, alt="Arrows."
     ).plot
     tip = 1.05 * 3
-    names = as_seen(1.1 * tip * mu, tip, 3)
-    first, second = (as_seen(np.array([t.x[0], t.y[0], t.z[0]]), tip, 3) for t in plot.data[-2:])
+    eye = seen_from(plot)
+    names = as_seen(1.1 * tip * mu, tip, 3, eye)
+    first, second = (as_seen(np.array([t.x[0], t.y[0], t.z[0]]), tip, 3, eye) for t in plot.data[-2:])
     apart = [*(np.linalg.norm(names - text, axis=1).min() for text in (first, second)), np.linalg.norm(first - second)]
     assert min(apart) > 0.03  # of the view's height, which is 0.83: as high as a letter
     for text in (first, second):
@@ -318,6 +338,20 @@ def test_probability_map_shows_the_posterior() -> None:
         near = image[image.shape[0] - round(y) - 2 : image.shape[0] - round(y) + 3, round(x) - 2 : round(x) + 3]
         assert np.abs(np.median(near, axis=(0, 1)) - (fullness * hue + (1 - fullness) * card)).max() < 6
     assert axes.get_title() == "strength 1  (κ = 2.0)"
+
+
+def test_no_name_on_a_map_covers_the_dot_of_another() -> None:
+    mu = [[1, 0, 0], [1, 0, 0.15], [0, 1, 0]]
+    picture = show.probability_map(
+        mu, [0.3] * 3, lambda strength: strength, [1.0], ["pullover", "coat", "bag"], alt="Two close ones."
+    )
+    axes = picture.panels[0].axes[0]
+    dots = [axes.transData.transform(line.get_xydata()[0]) for line in axes.lines if line.get_marker() == "."]
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert len(dots) == len(boxes) == 3
+    assert not any(box.contains(*dot) for box in boxes for dot in dots)
+    beside = [box.x0 > dot[0] for box, dot in zip(boxes, dots, strict=True)]
+    assert beside == [True, False, False]
 
 
 @pytest.mark.parametrize(

@@ -87,15 +87,19 @@ def probability_map(
                         longitude, latitude, best, [level], colors=INK["light"], linewidths=0.8, linestyles=style
                     )
                 axes.plot([], [], style, color=INK["light"], linewidth=0.8, label=f"p = {level:g}")
-            for category, (x, y, z) in zip(categories, mu, strict=True):
-                place = (np.arctan2(y, x), np.arcsin(np.clip(z, -1, 1)))
+            places = np.stack([np.arctan2(mu[:, 1], mu[:, 0]), np.arcsin(np.clip(mu[:, 2], -1, 1))], axis=-1)
+            in_points = axes.transData.transform(places) * 72 / figure.dpi
+            for category, place, at in zip(categories, places, in_points, strict=True):
                 axes.plot(*place, ".", color=INK["light"], markersize=5)
+                right, up = (in_points - at).T
+                covers = ((abs(right) < 20) & (0 < up) & (up < 14)).any()  # the dot of another, if it stood above
                 axes.annotate(
                     category,
                     place,
-                    (0, 4),
+                    (5, 0) if covers else (0, 4),
                     textcoords="offset points",
-                    ha="center",
+                    ha="left" if covers else "center",
+                    va="center" if covers else "baseline",
                     fontsize=7.5,
                     path_effects=[patheffects.withStroke(linewidth=2, foreground=CARD)],
                 )

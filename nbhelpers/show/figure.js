@@ -31,7 +31,7 @@
     plot.replaceChildren();
     if (layout.scene) {
       // The camera's angle is measured upwards: on a narrow screen it has to step back.
-      const back = Math.max(1, (1.05 * plot.clientHeight) / plot.clientWidth);
+      const back = Math.max(1, (0.98 * plot.clientHeight) / plot.clientWidth);
       const { eye } = layout.scene.camera;
       for (const key of moving) eye[key] *= back;
     }

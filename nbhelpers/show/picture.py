@@ -80,11 +80,16 @@ class Picture:
 
 
 def _name_parts(panels: Sequence[MatplotlibFigure]) -> list[str]:
-    """What each panel is called: its first title, or which part of the picture it is."""
-    titles = [next((title for axes in panel.axes if (title := axes.get_title())), "") for panel in panels]
+    """What each panel is called: its first title, what a panel with a legend alone lists, or which part it is."""
+    titles = [next((title for axes in panel.axes if (title := axes.get_title())), _legend(panel)) for panel in panels]
     return [
         " ".join(title.replace("$", "").split()) or f"part {i} of {len(panels)}" for i, title in enumerate(titles, 1)
     ]
+
+
+def _legend(panel: MatplotlibFigure) -> str:
+    entries = [text.get_text() for legend in panel.legends for text in legend.get_texts()]
+    return f"legend: {'; '.join(entries)}" if entries else ""
 
 
 def _smallest(image: Image.Image) -> str:

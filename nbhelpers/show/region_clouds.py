@@ -12,7 +12,7 @@ from scipy.spatial import ConvexHull
 from nbhelpers._checks import Array, as_tensor, check_labels, check_whole
 from nbhelpers.show.directions import angles, neighbours_of, strength_and_angle, unit
 from nbhelpers.show.figure import Figure, check_start
-from nbhelpers.show.stage import arrow, layout, per_step, shaft, xyz
+from nbhelpers.show.stage import arrow, clear_eye, layout, per_step, shaft, xyz
 from nbhelpers.show.style import colour, symbol
 from nbhelpers.show.tables import Table, at_steps
 
@@ -144,7 +144,8 @@ def region_clouds(
         )
         for step, name in enumerate(names)
     ]
-    plot = go.Figure(data, layout(tip, strongest), frames if len(names) > 1 else None)
+    eye = clear_eye(mu[start], points[start, image, region], tip, strongest)
+    plot = go.Figure(data, layout(tip, strongest, eye), frames if len(names) > 1 else None)
     headers = at_steps(slider, names)
     centres = dict(zip(present, clouds.mean(axis=-2).swapaxes(0, 1), strict=True))  # an ellipsoid's points are even
     rows = []

@@ -12,7 +12,7 @@ from nbhelpers._checks import Array, as_tensor, check_labels, check_whole
 from nbhelpers.show.directions import unit
 from nbhelpers.show.figure import Figure, check_start
 from nbhelpers.show.picker import Picker
-from nbhelpers.show.stage import arrow, layout, xyz
+from nbhelpers.show.stage import arrow, clear_eye, layout, xyz
 from nbhelpers.show.style import colour, symbol
 from nbhelpers.show.tables import Table, at_steps
 
@@ -158,7 +158,7 @@ def region_depth(
         for step, name in enumerate(h)
     ]
     return Figure(
-        go.Figure(data, layout(tip, strongest), frames),
+        go.Figure(data, layout(tip, strongest, clear_eye(mu, points[start].reshape(-1, 3), tip, strongest)), frames),
         alt=alt,
         slider=slider,
         start=start,
@@ -224,5 +224,8 @@ def _summary(
         [name, *(f"{strengths[step, i].mean():.2f}, {own[step, i]:.0%}" for step in range(len(steps)))]
         for i, name in enumerate(names)
     ]
-    caption = "Mean strength of each image's regions, and how many of them are nearest to the arrow of its category"
+    caption = (
+        f"Mean strength of each image's {points.shape[2]} regions, background included, "
+        "and how many of them are nearest to the arrow of its category"
+    )
     return Table(["image", *steps], rows, caption)

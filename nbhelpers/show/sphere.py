@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from nbhelpers._checks import Array, check_labels, check_positive
 from nbhelpers.show.directions import angles, nearest, neighbours_of, strength_and_angle, unit
 from nbhelpers.show.figure import Figure, check_start
-from nbhelpers.show.stage import arrow, as_seen, layout, per_step, shaft, xyz
+from nbhelpers.show.stage import WIDE, arrow, as_seen, clear_eye, layout, per_step, shaft, xyz
 from nbhelpers.show.style import WIRE, colour, symbol
 from nbhelpers.show.tables import Table, at_steps
 
@@ -128,12 +128,13 @@ def sample_space(
         )
     data += [arrow(tip, c, category) for c, (tip, category) in enumerate(zip(tips[start], categories, strict=True))]
     moving = list(range(len(data)))
-    data += _wires(rings, g[start], tips[start], tip, reach)
+    eye = clear_eye(mu[start], g[start], tip, reach)
+    data += _wires(rings, g[start], tips[start], tip, reach, eye)
     frames = [
         go.Frame(name=name, data=[go.Scatter3d(**moved) for moved in positions(step)], traces=moving)
         for step, name in enumerate(step_labels)
     ]
-    plot = go.Figure(data, layout(tip, reach), frames if steps > 1 else None)
+    plot = go.Figure(data, layout(tip, reach, eye), frames if steps > 1 else None)
     if steps == 1 and count <= FEW:
         table = _one_by_one(g[0], labels, mu[0], categories, names)
     else:
@@ -142,7 +143,9 @@ def sample_space(
     return Figure(plot, alt=alt, slider=slider, start=start, thumbnails=thumbnails, table=table)
 
 
-def _wires(rings: Mapping[str, float], g: np.ndarray, tips: np.ndarray, tip: float, reach: float) -> list[go.Scatter3d]:
+def _wires(
+    rings: Mapping[str, float], g: np.ndarray, tips: np.ndarray, tip: float, reach: float, eye: np.ndarray
+) -> list[go.Scatter3d]:
     """Spheres of equal strength as three great circles and two parallels, with texts clear of points and arrows."""
     t = np.linspace(0, 2 * np.pi, 49)
     c, s, o = np.cos(t), np.sin(t), np.zeros_like(t)
@@ -151,13 +154,12 @@ def _wires(rings: Mapping[str, float], g: np.ndarray, tips: np.ndarray, tip: flo
     circles = np.array(circles).swapaxes(1, 2)
     pieces = [np.append(circle, np.full((1, 3), np.nan), axis=0) for circle in circles]
     arrows = (np.linspace(0.2, 1.1, 10)[:, None, None] * tips).reshape(-1, 3)  # with their names
-    taken = as_seen(np.concatenate([g, arrows]), tip, reach)
+    taken = as_seen(np.concatenate([g, arrows]), tip, reach, eye)
     traces = []
     for text, radius in rings.items():
         places = radius * circles.reshape(-1, 3)
-        seen = as_seen(places, tip, reach)
-        wide = np.array([0.3, 1])  # a text is wider than high: what lies beside it must be further away
-        best = np.linalg.norm((seen[:, None] - taken) * wide, axis=-1).min(axis=1).argmax()
+        seen = as_seen(places, tip, reach, eye)
+        best = np.linalg.norm((seen[:, None] - taken) * WIDE, axis=-1).min(axis=1).argmax()
         taken = np.append(taken, seen[best, None], axis=0)
         line = np.concatenate([places[best, None], [[np.nan] * 3], *(radius * piece for piece in pieces)])
         traces.append(

@@ -12,6 +12,8 @@ from nbhelpers.show.directions import unit
 from nbhelpers.show.style import colour
 
 EYE = np.array([0.95, 0.8, 0.5])  # of the reader, where arrows reach as far as all that is drawn
+WIDE = np.array([0.3, 1])  # a text is wider than high: what lies beside it must be further away
+ROOM = 0.06  # that a name needs, of the 0.83 that a view is high: on a phone as much as a line
 MARGIN = 1.14  # of the cube, for names beyond the tips
 
 
@@ -51,18 +53,34 @@ def arrow(tip: np.ndarray, category: int, name: str) -> go.Scatter3d:
     )
 
 
-def as_seen(points: np.ndarray, tip: float, strongest: float) -> np.ndarray:
+def as_seen(points: np.ndarray, tip: float, strongest: float, eye: np.ndarray) -> np.ndarray:
     """Where points (..., 3) lie on the screen before the reader turns the cube of :func:`layout`: right and up."""
     reach = max(tip, strongest)
-    distance = np.linalg.norm(EYE) * tip / reach
-    forth = EYE / np.linalg.norm(EYE)
+    distance = np.linalg.norm(eye) * tip / reach
+    forth = unit(eye)
     right = unit(np.cross([0, 0, 1], forth))
     inside = points / (2 * MARGIN * reach)  # plotly's cube is one wide
     flat = np.stack([inside @ right, inside @ np.cross(forth, right)], axis=-1)
     return flat / (distance - inside @ forth)[..., None]
 
 
-def layout(tip: float, strongest: float) -> dict[str, Any]:
+def clear_eye(mu: np.ndarray, points: np.ndarray, tip: float, strongest: float) -> np.ndarray:
+    """From where the names of arrows to ``tip`` times ``mu`` (C, 3) cover each other and points (N, 3) least."""
+    turns, heights = np.meshgrid(np.radians(np.arange(0, 360, 5)), np.radians([10, 20, 30, 40]))
+    around = np.stack([np.cos(heights) * np.cos(turns), np.cos(heights) * np.sin(turns), np.sin(heights)], axis=-1)
+    eyes = [EYE, *np.linalg.norm(EYE) * around.reshape(-1, 3)]
+
+    def room(eye: np.ndarray) -> float:
+        names, dots = (as_seen(x, tip, strongest, eye) for x in (1.1 * tip * mu, points))
+        between = np.linalg.norm((names[:, None] - np.concatenate([names, dots])) * WIDE, axis=-1)
+        np.fill_diagonal(between, np.inf)
+        # The root: room for a name that has none counts more than for one that has some.
+        return np.sqrt(np.minimum(between.min(axis=1), ROOM)).sum()
+
+    return max(eyes, key=room)
+
+
+def layout(tip: float, strongest: float, eye: np.ndarray = EYE) -> dict[str, Any]:
     """A cube around all that is drawn, seen from where arrows of length ``tip`` fill the view, and a legend below it.
 
     Points stronger than the arrows are long are drawn too; some may be out of sight until the reader turns the cube.
@@ -73,7 +91,7 @@ def layout(tip: float, strongest: float) -> dict[str, Any]:
         "scene": {
             **{f"{name}axis": axis for name in "xyz"},
             "aspectmode": "cube",
-            "camera": {"eye": dict(zip("xyz", EYE * tip / reach, strict=True))},
+            "camera": {"eye": dict(zip("xyz", eye * tip / reach, strict=True))},
             "dragmode": "orbit",
         },
         "uirevision": "keep",  # the camera stays where the reader put it

@@ -292,3 +292,11 @@ def test_without_plotly_the_text_stays(figures: Browser) -> None:
 def test_nothing_is_wider_than_a_phone(figures: Browser) -> None:
     open_figure(figures, "space", (375, 800))
     assert figures.run("return document.scrollingElement.scrollWidth") <= 375
+
+
+def test_a_phone_sees_a_3d_view_about_as_high_as_wide(figures: Browser) -> None:
+    open_figure(figures, "space", (375, 800))
+    view, stage = (figures.driver.find_element(By.CSS_SELECTOR, f".nbh-{part}").rect for part in ("plot", "stage"))
+    assert view["height"] == stage["height"] == pytest.approx(1.15 * 375, abs=1)
+    flat = figures.driver.find_elements(By.CSS_SELECTOR, ".nbh-stage")[1].rect
+    assert flat["height"] > 500
