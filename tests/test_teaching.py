@@ -33,9 +33,10 @@ def section(page: str, chapter: Path) -> str:
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_every_exercise_has_its_points(path: Path) -> None:
-    rows = re.findall(r"^\| `(ex-[^`]+)` (★+) \| ([^|]*?) \|", section("grading.md", path), flags=re.M)
+    rows = re.findall(r"^\| ([\d.]+) `(ex-[^`]+)` (★+) \| ([^|]*?) \|", section("grading.md", path), flags=re.M)
     wanted = exercises(path)
-    assert rows == [(label, stars, POINTS[stars][0]) for label, stars in wanted]
+    number = int(path.name[:2])
+    assert rows == [(f"{number}.{i}", label, stars, POINTS[stars][0]) for i, (label, stars) in enumerate(wanted, 1)]
     total = re.search(r"^, (\d+) points", section("grading.md", path))
     assert total and int(total[1]) == sum(POINTS[stars][1] for _, stars in wanted)
 
