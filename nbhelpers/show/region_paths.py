@@ -12,7 +12,7 @@ from nbhelpers._checks import Array, as_tensor, check_labels
 from nbhelpers.show.figure import Figure, check_start
 from nbhelpers.show.picker import Mark, MarkedImages
 from nbhelpers.show.region_depth import check_directions, check_grid, check_images
-from nbhelpers.show.stage import arrow, layout, xyz
+from nbhelpers.show.stage import arrow, clear_eye, layout, xyz
 from nbhelpers.show.style import COLOURS, WIRE
 from nbhelpers.show.tables import Table, minus
 from nbhelpers.trajectories import TYPES
@@ -167,7 +167,7 @@ def region_paths(
         for step, name in enumerate(steps)
     ]
     return Figure(
-        go.Figure(data, layout(tip, strongest), frames),
+        go.Figure(data, layout(tip, strongest, clear_eye(mu, ways[start], tip, strongest)), frames),
         alt=alt,
         slider=slider,
         start=start,
