@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import chapter_shape
 import nbformat
 import pytest
 
@@ -14,11 +15,8 @@ POINTS = {"★": ("1 + 1", 2), "★★": ("2 + 2", 4), "★★★": ("2 + 6", 8)
 
 def exercises(path: Path) -> list[tuple[str, str]]:
     """Labels and stars of a chapter's exercises, in order."""
-    notebook = nbformat.read(path, as_version=4)
-    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    return [
-        (label, stars) for stars, label in re.findall(r"\{exercise-start\} (★+) .*\n(?::.*\n)*?:label: (ex-\S+)", text)
-    ]
+    found = chapter_shape.exercises(nbformat.read(path, as_version=4))
+    return [(exercise.label, exercise.card.split()[0]) for exercise in found]
 
 
 def section(page: str, chapter: Path) -> str:

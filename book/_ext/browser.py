@@ -1,4 +1,7 @@
-"""Headless Chromium through selenium, for the tests and the PDFs: found or installed, cut off from the network, listened to."""
+"""Headless Chromium through selenium: found or installed, cut off from the network, and listened to.
+
+The tests drive it, and the PDFs of the chapters are printed by it.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +19,7 @@ from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.support.ui import WebDriverWait
 
 PATIENCE = 300  # seconds: without a GPU the processor draws 3-D, and other work may keep it busy
-NAMES = (
-    "google-chrome",
-    "google-chrome-stable",
-    "chromium",
-    "chromium-browser",
-)
+NAMES = ("google-chrome", "google-chrome-stable", "chromium", "chromium-browser")
 FLAGS = (
     "--headless=new",
     "--no-sandbox",
@@ -45,12 +43,7 @@ class Browser:
         """Load a page such as "chapters/01_samples", and wait until its scripts and formulas are done."""
         self.driver.execute_cdp_cmd(
             "Emulation.setDeviceMetricsOverride",
-            {
-                "width": size[0],
-                "height": size[1],
-                "deviceScaleFactor": 1,
-                "mobile": False,
-            },
+            {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": False},
         )
         self.driver.get("about:blank")
         self.problems()
@@ -66,15 +59,11 @@ class Browser:
 
     def wait(self, condition: str, seconds: float = 60) -> None:
         """Until a JavaScript expression is true."""
-        WebDriverWait(self.driver, seconds).until(
-            lambda _: self.run(f"return Boolean({condition})"), condition
-        )
+        WebDriverWait(self.driver, seconds).until(lambda _: self.run(f"return Boolean({condition})"), condition)
 
     def draw_figures(self) -> int:
         """Bring every figure of the page into view, one after the other, as they are drawn then; how many there are."""
-        count = self.run(
-            "return document.querySelectorAll('.nbh-figure').length"
-        )
+        count = self.run("return document.querySelectorAll('.nbh-figure').length")
         for number in range(count):
             figure = f"document.querySelectorAll('.nbh-figure')[{number}]"
             self.run(f"{figure}.scrollIntoView({{block: 'center'}})")
@@ -83,83 +72,46 @@ class Browser:
 
     def problems(self) -> list[str]:
         """What went wrong since the last call: console errors, failed requests, requests to any other host."""
-        found = [
-            entry["message"]
-            for entry in self.driver.get_log("browser")
-            if entry["level"] == "SEVERE"
-        ]
+        found = [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
         urls = {}
         for entry in self.driver.get_log("performance"):
             event = json.loads(entry["message"])["message"]
             params = event["params"]
             if event["method"] == "Network.requestWillBeSent":
                 url = urls[params["requestId"]] = params["request"]["url"]
-                if urlsplit(url).scheme not in (
-                    "data",
-                    "blob",
-                    "about",
-                ) and not url.startswith(self.address):
+                if urlsplit(url).scheme not in ("data", "blob", "about") and not url.startswith(self.address):
                     found.append(f"a request to another host: {url}")
             elif event["method"] == "Network.loadingFailed":
-                found.append(
-                    f"{params['errorText']}: {urls.get(params['requestId'])}"
-                )
-            elif (
-                event["method"] == "Network.responseReceived"
-                and params["response"]["status"] >= 400
-            ):
-                found.append(
-                    f"status {params['response']['status']}: {params['response']['url']}"
-                )
+                found.append(f"{params['errorText']}: {urls.get(params['requestId'])}")
+            elif event["method"] == "Network.responseReceived" and params["response"]["status"] >= 400:
+                found.append(f"status {params['response']['status']}: {params['response']['url']}")
         return found
 
 
 def _installed() -> str | None:
-    return next(
-        (path for name in NAMES if (path := shutil.which(name))), None
-    )
+    return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
 @contextmanager
 def start(address: str) -> Iterator[Browser]:
     """An installed Chrome or Chromium; else Debian's when we are root there; else the one that selenium fetches."""
-    if (
-        _installed() is None
-        and shutil.which("apt-get")
-        and os.geteuid() == 0
-    ):
-        quiet = {
-            "check": True,
-            "env": os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
-        }
+    if _installed() is None and shutil.which("apt-get") and os.geteuid() == 0:
+        quiet = {"check": True, "env": os.environ | {"DEBIAN_FRONTEND": "noninteractive"}}
         subprocess.run(["apt-get", "update", "-qq"], **quiet)
         subprocess.run(
-            [
-                "apt-get",
-                "install",
-                "-y",
-                "-qq",
-                "--no-install-recommends",
-                "chromium",
-                "chromium-driver",
-            ],
-            **quiet,
+            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium", "chromium-driver"], **quiet
         )
     options = webdriver.ChromeOptions()
     for flag in FLAGS:
         options.add_argument(flag)
-    options.set_capability(
-        "goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"}
-    )
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     if path := _installed():
         options.binary_location = path
     try:
-        driver = webdriver.Chrome(
-            options, webdriver.ChromeService(shutil.which("chromedriver"))
-        )
+        driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
     except WebDriverException as error:
         raise OSError(
-            "no browser for the tests of the built site: install Google Chrome, or chromium and chromium-driver "
+            "no browser for the built site and its PDFs: install Google Chrome, or chromium and chromium-driver "
             f"(Debian, Ubuntu: apt install chromium chromium-driver). Selenium says: {error.msg}"
         ) from error
     try:

@@ -6,13 +6,13 @@ import hashlib
 import shutil
 from pathlib import Path
 
-import pages
-import status
+import nbhelpers
+from nbhelpers.paths import data_dir
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-import nbhelpers
-from nbhelpers.paths import data_dir
+import pages
+import status
 
 
 def fingerprint() -> str:
@@ -24,12 +24,8 @@ def fingerprint() -> str:
         package.parent / "constraints.txt",
     ]
     digest = hashlib.sha256()
-    for file in sorted(
-        file for file in files if file.is_file() and file.suffix != ".pyc"
-    ):
-        digest.update(
-            file.relative_to(package.parent).as_posix().encode() + b"\0"
-        )
+    for file in sorted(file for file in files if file.is_file() and file.suffix != ".pyc"):
+        digest.update(file.relative_to(package.parent).as_posix().encode() + b"\0")
         digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()[:16]
 

@@ -1,4 +1,4 @@
-"""What every page of the site gets beyond its theme: the scripts of the figures once, a PDF, and roles that readers know."""
+"""What every page of the site gets beyond its theme: the figures' scripts once, a PDF, and roles that readers know."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import os
 import shutil
 from pathlib import Path
 
-from sphinx.application import Sphinx
-
 from nbhelpers.show.figure import asset
+from sphinx.application import Sphinx
 
 VENDOR = "_static/vendor"
 PLOTLY = f"{VENDOR}/plotly.min.js"
@@ -24,10 +23,7 @@ def pdf_of(page: str) -> str:
 def point_to_plotly(context: dict) -> None:
     """Tell every page where plotly.js lies; figures load it from there when they come into view."""
     href = context["pathto"](PLOTLY, resource=True)
-    context["metatags"] = (
-        context.get("metatags", "")
-        + f'\n<meta name="nbhelpers-plotly" content="{href}" />'
-    )
+    context["metatags"] = context.get("metatags", "") + f'\n<meta name="nbhelpers-plotly" content="{href}" />'
 
 
 def share_assets(context: dict) -> None:
@@ -44,19 +40,13 @@ def share_assets(context: dict) -> None:
 
 def name_citations(context: dict) -> None:
     """Docutils gives an entry of its list of citations a role that is deprecated, and that no list knows."""
-    context["body"] = context["body"].replace(
-        'role="doc-biblioentry"', 'role="listitem"'
-    )
+    context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
 
 
 def drop_widget_state(context: dict) -> None:
     """Leave out the stored state of ipywidgets: megabytes that no script of this site reads."""
     state = "application/vnd.jupyter.widget-state+json"
-    context["script_files"] = [
-        script
-        for script in context["script_files"]
-        if script.attributes.get("type") != state
-    ]
+    context["script_files"] = [script for script in context["script_files"] if script.attributes.get("type") != state]
 
 
 def offer_pdf(context: dict, pdf: str) -> None:
@@ -99,19 +89,14 @@ def copy_assets(app: Sphinx, exception: Exception | None) -> None:
         vendor.mkdir(parents=True, exist_ok=True)
         for name in (STYLE, SCRIPT):
             (vendor / name).write_text(asset(name), encoding="utf-8")
-        plotly = (
-            importlib.resources.files("plotly")
-            / "package_data/plotly.min.js"
-        )
+        plotly = importlib.resources.files("plotly") / "package_data/plotly.min.js"
         with importlib.resources.as_file(plotly) as source:
             shutil.copyfile(source, Path(app.outdir) / PLOTLY)
 
 
 def setup(app: Sphinx) -> None:
     # Set where `make` goes on to print the PDFs; a change writes every page again.
-    app.add_config_value(
-        "nbbook_pdf", os.environ.get("NBBOOK_PDF") == "1", "html"
-    )
+    app.add_config_value("nbbook_pdf", os.environ.get("NBBOOK_PDF") == "1", "html")
     app.add_css_file(f"vendor/{STYLE}")
     app.add_js_file(f"vendor/{SCRIPT}", loading_method="defer")
     app.connect("html-page-context", finish, priority=900)

@@ -10,15 +10,13 @@ import base64
 import sys
 from pathlib import Path
 
+from tqdm import tqdm
+
 from browser import Browser, start
 from pages import pdf_of
 from serving import serve
-from tqdm import tqdm
 
-WINDOW = (
-    660,
-    1200,
-)  # as wide as the text on paper: a figure is drawn for its window
+WINDOW = (660, 1200)  # as wide as the text on paper: a figure is drawn for its window
 A4 = {
     "paperWidth": 8.27,
     "paperHeight": 11.69,
@@ -35,10 +33,7 @@ FOOT = (
 
 def chapters(site: Path) -> list[str]:
     """The pages to print, in the order of the book."""
-    return [
-        page.relative_to(site).with_suffix("").as_posix()
-        for page in sorted((site / "chapters").glob("*.html"))
-    ]
+    return [page.relative_to(site).with_suffix("").as_posix() for page in sorted((site / "chapters").glob("*.html"))]
 
 
 def printed(browser: Browser, page: str) -> bytes:
@@ -52,9 +47,7 @@ def printed(browser: Browser, page: str) -> bytes:
         "headerTemplate": "<div></div>",
         "footerTemplate": FOOT,
     }
-    return base64.b64decode(
-        browser.driver.execute_cdp_cmd("Page.printToPDF", options)["data"]
-    )
+    return base64.b64decode(browser.driver.execute_cdp_cmd("Page.printToPDF", options)["data"])
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -62,15 +55,11 @@ def main(arguments: list[str] | None = None) -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "site", type=Path, help="the folder of the built site"
-    )
+    parser.add_argument("site", type=Path, help="the folder of the built site")
     site = parser.parse_args(arguments).site.resolve()
     pages = chapters(site)
     if not pages:
-        sys.exit(
-            f"no chapters in {site}: build the book first, with `make book`"
-        )
+        sys.exit(f"no chapters in {site}: build the book first, with `make book`")
     with serve(site) as address, start(address) as browser:
         for page in tqdm(pages, desc="PDF", unit="chapter"):
             target = site / pdf_of(page)

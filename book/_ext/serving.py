@@ -27,9 +27,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 @contextmanager
 def serve(folder: Path) -> Iterator[str]:
     """Where the folder is served, such as http://127.0.0.1:40123/."""
-    with ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(_Quiet, directory=str(folder))
-    ) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(folder))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
@@ -40,9 +38,7 @@ def browse(pages: Mapping[str, str], folder: Path) -> Iterator[Browser]:
     """A browser for pages of HTML that are written to the folder, beside plotly.js."""
     for name, page in pages.items():
         (folder / f"{name}.html").write_text(page, encoding="utf-8")
-    with resources.as_file(
-        resources.files("plotly") / "package_data/plotly.min.js"
-    ) as plotly:
+    with resources.as_file(resources.files("plotly") / "package_data/plotly.min.js") as plotly:
         shutil.copy(plotly, folder)
     with serve(folder) as address, start(address) as browser:
         yield browser

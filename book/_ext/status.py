@@ -58,8 +58,7 @@ def executed(env: SphinxEnvType, docname: str) -> Run | None:
             datetime.fromisoformat(told["shell.execute_reply"]),
         )
         for cell in nbformat.read(env.doc2path(docname), as_version=4).cells
-        if (told := cell.metadata.get("execution", {})).keys()
-        >= {"iopub.status.busy", "shell.execute_reply"}
+        if (told := cell.metadata.get("execution", {})).keys() >= {"iopub.status.busy", "shell.execute_reply"}
     ]
     if not times:
         return None
@@ -72,37 +71,21 @@ def executed(env: SphinxEnvType, docname: str) -> Run | None:
 def processor() -> str:
     """The name of the processor, where the system tells it."""
     try:
-        lines = (
-            Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        )
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
-    names = [
-        line.split(":", 1)[1].strip()
-        for line in lines
-        if line.startswith("model name")
-    ]
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def table(
-    head: tuple[str, ...], rows: list[tuple[nodes.Node | str, ...]]
-) -> nodes.table:
-    group = nodes.tgroup(
-        "", *(nodes.colspec(colwidth=1) for _ in head), cols=len(head)
-    )
+def table(head: tuple[str, ...], rows: list[tuple[nodes.Node | str, ...]]) -> nodes.table:
+    group = nodes.tgroup("", *(nodes.colspec(colwidth=1) for _ in head), cols=len(head))
     for part, lines in ((nodes.thead(), [head]), (nodes.tbody(), rows)):
         for line in lines:
-            cells = (
-                cell if isinstance(cell, nodes.Node) else nodes.Text(cell)
-                for cell in line
-            )
+            cells = (cell if isinstance(cell, nodes.Node) else nodes.Text(cell) for cell in line)
             part += nodes.row(
                 "",
-                *(
-                    nodes.entry("", nodes.paragraph("", "", cell))
-                    for cell in cells
-                ),
+                *(nodes.entry("", nodes.paragraph("", "", cell)) for cell in cells),
             )
         group += part
     return nodes.table("", group)
@@ -110,11 +93,7 @@ def table(
 
 def fill(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Put the tables where the directive stood."""
-    for mark in doctree.findall(
-        lambda node: (
-            isinstance(node, nodes.container) and PENDING in node["classes"]
-        )
-    ):
+    for mark in doctree.findall(lambda node: isinstance(node, nodes.container) and PENDING in node["classes"]):
         rows = []
         for page in notebooks(app):
             link = nodes.reference(
@@ -124,11 +103,7 @@ def fill(app: Sphinx, doctree: nodes.document, docname: str) -> None:
                 refuri=app.builder.get_relative_uri(docname, page),
             )
             run = executed(app.env, page)
-            told = (
-                (f"{run.seconds:.0f} s", f"{run.when:%d %B %Y, %H:%M} UTC")
-                if run
-                else ("not run", "")
-            )
+            told = (f"{run.seconds:.0f} s", f"{run.when:%d %B %Y, %H:%M} UTC") if run else ("not run", "")
             rows.append((link, *told))
         machine = [
             (
@@ -150,17 +125,13 @@ def fill(app: Sphinx, doctree: nodes.document, docname: str) -> None:
 def notebooks(app: Sphinx) -> Iterator[str]:
     """Notebooks in the order of the book."""
     for page in app.env.external_site_map:
-        if page in app.env.found_docs and str(
-            app.env.doc2path(page)
-        ).endswith(".ipynb"):
+        if page in app.env.found_docs and str(app.env.doc2path(page)).endswith(".ipynb"):
             yield page
 
 
 def write_again(app: Sphinx, env: SphinxEnvType) -> list[str]:
     """The status page changes whenever any notebook was executed."""
-    return [
-        docname for docname in env.found_docs if docname == "about/status"
-    ]
+    return [docname for docname in env.found_docs if docname == "about/status"]
 
 
 def setup(app: Sphinx) -> None:

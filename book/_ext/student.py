@@ -1,7 +1,7 @@
 """The chapters without their solutions, for students: ``python book/_ext/student.py OUT``.
 
-What lies between ``{solution-start}`` and ``{solution-end}`` goes; hints, stubs, checks and the quiz stay. Links from chapter to
-chapter work in OUT as they are; those to other pages of the book lead to its site.
+What lies between ``{solution-start}`` and ``{solution-end}`` goes; hints, stubs, checks and the quiz stay. Links from
+chapter to chapter work in OUT as they are; those to other pages of the book lead to its site.
 """
 
 from __future__ import annotations
@@ -86,9 +86,7 @@ def without_solutions(notebook: NotebookNode, name: str) -> NotebookNode:
             if not inside:
                 kept.append(cell.source[place:])
             if kept != [cell.source]:
-                cell.source = "\n\n".join(
-                    part.strip("\n") for part in kept if part.strip()
-                )
+                cell.source = "\n\n".join(part.strip("\n") for part in kept if part.strip())
             if "{solution" in cell.source:
                 raise ValueError(
                     f"{name}: a mark of a solution, at or after {label}, cannot be read: "
@@ -101,9 +99,7 @@ def without_solutions(notebook: NotebookNode, name: str) -> NotebookNode:
                 cell.outputs, cell.execution_count = [], None
             student.cells.append(cell)
     if inside:
-        raise ValueError(
-            f"{name}: the solution of {label} never ends: put {{solution-end}} after it"
-        )
+        raise ValueError(f"{name}: the solution of {label} never ends: put {{solution-end}} after it")
     return student
 
 
@@ -135,9 +131,7 @@ def site_of(config: Path) -> str:
     return f"https://{owner}.github.io/{repository}"
 
 
-def write(
-    chapters: Path, out: Path, site: str, repository: str = PLACEHOLDER
-) -> list[Path]:
+def write(chapters: Path, out: Path, site: str, repository: str = PLACEHOLDER) -> list[Path]:
     """Write the notebooks of a folder, without solutions, to another one.
 
     All are read and cut before the first is written. A file that is already there may only be what would be written.
@@ -163,9 +157,7 @@ def write(
     """
     texts = {}
     for path in sorted(chapters.glob("*.ipynb")):
-        student = without_solutions(
-            nbformat.read(path, as_version=4), path.name
-        )
+        student = without_solutions(nbformat.read(path, as_version=4), path.name)
         for cell in student.cells:
             if cell.cell_type == "markdown":
                 cell.source = linked_to(site, cell.source)
@@ -176,9 +168,7 @@ def write(
         raise ValueError(f"{chapters} holds no notebook (*.ipynb)")
     for path, text in texts.items():
         if path.exists() and path.read_text(encoding="utf-8") != text:
-            raise FileExistsError(
-                f"{path} is there already and differs: move it away, or choose another folder"
-            )
+            raise FileExistsError(f"{path} is there already and differs: move it away, or choose another folder")
     out.mkdir(parents=True, exist_ok=True)
     for path, text in texts.items():
         path.write_text(text, encoding="utf-8")
@@ -186,9 +176,7 @@ def write(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description="Write the chapters without their solutions."
-    )
+    parser = argparse.ArgumentParser(description="Write the chapters without their solutions.")
     parser.add_argument("out", type=Path, help="folder of the copies")
     parser.add_argument(
         "--site",
@@ -198,9 +186,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     try:
         repository = repository_of(BOOK / "_config.yml")
-        written = write(
-            BOOK / "chapters", given.out, given.site, repository
-        )
+        written = write(BOOK / "chapters", given.out, given.site, repository)
     except (FileExistsError, ValueError) as error:
         parser.exit(1, f"student.py: {error}\n")
     print(f"{len(written)} notebooks without solutions in {given.out}")
