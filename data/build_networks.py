@@ -18,9 +18,9 @@ import torch
 from build_scenes_data import register
 from safetensors.torch import load_file, save_file
 
-from nbhelpers.networks import Network
-from nbhelpers.study import Study
-from nbhelpers.training import accuracy
+from nbhelpers.experiments.study import Study
+from nbhelpers.networks.network import Network
+from nbhelpers.networks.training import accuracy
 
 HERE = Path(__file__).resolve().parent
 

@@ -1,3 +1,66 @@
-"""Helpers of the book on visualising the emergence of intermediate visual patterns."""
+"""What a network sees, and where: features as arrows, whose direction says *which category*, whose length *how surely*.
+
+One straight road runs through the house, and it is the same for an epoch, a layer, an attacked image or a student::
+
+    ImageSet -> Network -> record -> Activations -> SampleProjection -> RegionImportance -> RegionProjection
+             -> knowledge_points -> a figure of show
+
+Whoever has :class:`Activations` needs only the two rooms at the bottom; the rest gets them, and shows what comes out.
+
+========================  ============================================================================================
+``maths``                 von Mises-Fisher distributions and :math:`\\kappa(l)`: no networks, no images
+``method``                the paper's method, from activations to knowledge points. With ``maths`` this is the core:
+                          it knows no network, no data set, no figure and no cache
+``images``, ``datasets``  images with labels, and where they come from
+``networks``              any classifier: its layers, recording, training, students
+``probes``                what the method is held against: Shapley values, attacks, baselines, masks
+``show``                  figures
+``teach``                 checks of the book's exercises
+``experiments``           a data set with a network and its recorded numbers; the command line
+========================  ============================================================================================
+
+Names are imported when they are first asked for, so ``import nbhelpers`` is quick and needs only what is used.
+"""
+
+from importlib import import_module as _import_module
 
 __version__ = "0.6.0"
+
+_ROOMS = {
+    "images": ("ImageSet",),
+    "maths.kappa": ("KappaCurve",),
+    "maths.mixture": ("VonMisesFisherMixture",),
+    "method.activations": ("Activations",),
+    "method.samples": ("SampleProjection", "fit_along"),
+    "method.importance": ("RegionImportance",),
+    "method.regions": ("RegionProjection",),
+    "method.regional": ("regional_along", "regional_features"),
+    "method.knowledge": ("knowledge_points",),
+    "method.portraits": ("portray",),
+    "networks.network": ("Network", "build", "record"),
+    "networks.tails": ("tail_of",),
+    "networks.training": ("Recipe", "load_checkpoint", "train"),
+    "networks.weights": ("start_from",),
+    "networks.distillation": ("distill",),
+    "probes.attacks": ("follow", "pgd"),
+    "probes.shapley": ("region_shapley",),
+    "experiments.study": ("Study", "recorded"),
+}
+"""The public names by the module that holds them."""
+_HOME = {name: room for room, names in _ROOMS.items() for name in names}
+_PACKAGES = ("datasets", "show")
+
+__all__ = sorted([*_HOME, *_PACKAGES])  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> object:
+    if name in _PACKAGES:
+        return _import_module(f"nbhelpers.{name}")
+    if name not in _HOME:
+        raise AttributeError(f"module 'nbhelpers' has no attribute {name!r}; it has {', '.join(__all__)}")
+    value = globals()[name] = getattr(_import_module(f"nbhelpers.{_HOME[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -105,8 +105,10 @@ def test_only_figures_draw() -> None:
 
 
 def test_an_import_is_found_wherever_it_stands() -> None:
-    code = "import numpy\ndef f():\n    from nbhelpers import datasets\n    from nbhelpers.show.figure import Table"
-    assert imported(ast.parse(code)) == {"numpy", "nbhelpers.datasets", "nbhelpers.show.figure"}
+    code = (
+        "import numpy\ndef f():\n    from nbhelpers import datasets\n    from nbhelpers.show.page.figure import Table"
+    )
+    assert imported(ast.parse(code)) == {"numpy", "nbhelpers.datasets", "nbhelpers.show.page.figure"}
     assert own_imports(ast.parse(code)) == {"datasets", "show.figure"}
 
 

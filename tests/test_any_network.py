@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from tiny import shrink
 
-from nbhelpers import reproduce_attacks, reproduce_importance, reproduce_students, study
-from nbhelpers.reproduce import EXPERIMENTS, reproduce
-from nbhelpers.study import Study
-from nbhelpers.training import Recipe
+from nbhelpers.experiments import study
+from nbhelpers.experiments.reproduce import EXPERIMENTS, reproduce
+from nbhelpers.experiments.rows import attacks as reproduce_attacks
+from nbhelpers.experiments.rows import importance as reproduce_importance
+from nbhelpers.experiments.rows import students as reproduce_students
+from nbhelpers.experiments.study import Study
+from nbhelpers.networks.training import Recipe
 
 CHAPTERS = sorted((Path(__file__).resolve().parents[1] / "book" / "chapters").glob("0[1-5]*.ipynb"))
 
@@ -20,7 +23,7 @@ CHAPTERS = sorted((Path(__file__).resolve().parents[1] / "book" / "chapters").gl
 @pytest.fixture
 def small(monkeypatch):
     shrink(monkeypatch)
-    monkeypatch.setattr("nbhelpers.reproduce.PER_CATEGORY", 2)
+    monkeypatch.setattr("nbhelpers.experiments.reproduce.PER_CATEGORY", 2)
     monkeypatch.setattr(reproduce_attacks, "SIZES", (1, 32))
     monkeypatch.setattr(reproduce_attacks, "STEPS", 2)
     monkeypatch.setattr(reproduce_students, "SEEDS", (0,))
@@ -50,7 +53,7 @@ def test_every_experiment_runs_on_every_network(network, small, tmp_path):
 def test_the_papers_preset_runs_with_its_sizes_and_grid(small, tmp_path):
     short = Recipe(epochs=1, batch_size=50, checkpoints=2)
     small.setattr(study, "PAPER", replace(study.PAPER, width=1 / 64, recipe=short))
-    small.setattr("nbhelpers.reproduce.PER_CATEGORY", 1)
+    small.setattr("nbhelpers.experiments.reproduce.PER_CATEGORY", 1)
     one = Study("scenes", "resnet34", retrain=True, workspace=str(tmp_path), preset="paper")
     found = reproduce(one, tmp_path / "out.json", command="x", experiments=["samples", "regions"])
     assert one.images().images.shape[2:] == (224, 224) and found["input_size"] == 224

@@ -5,12 +5,13 @@ import pytest
 import torch
 from torchvision import models
 
-from nbhelpers import networks
-from nbhelpers.architectures import FAMILIES
-from nbhelpers.datasets.base import ImageSet
-from nbhelpers.networks import IMAGENET_MEAN, IMAGENET_STD
-from nbhelpers.shapley import region_shapley, tail_of
-from nbhelpers.weights import start_from
+from nbhelpers.images import ImageSet
+from nbhelpers.networks import network as networks
+from nbhelpers.networks.architectures import FAMILIES
+from nbhelpers.networks.network import IMAGENET_MEAN, IMAGENET_STD
+from nbhelpers.networks.tails import tail_of
+from nbhelpers.networks.weights import start_from
+from nbhelpers.probes.shapley import region_shapley
 
 NAMES = ("vgg16", "resnet34", "resnet50", "mobilenet_v2")
 

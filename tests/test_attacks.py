@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from nbhelpers import networks
-from nbhelpers.attacks import pgd, random_path
-from nbhelpers.study import Study
+from nbhelpers.experiments.study import Study
+from nbhelpers.networks import network as networks
+from nbhelpers.probes.attacks import pgd, random_path
 
 EXACT = {"eps": 1 / 256, "step": 1 / 1024}
 """With pixels that are multiples of 1/256, every sum of an attack is exact in single precision."""

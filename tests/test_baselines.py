@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE, Isomap, LocallyLinearEmbedding
 from synthetic import features_and_logits
 
-from nbhelpers.baselines import BASELINES, drpr, drpr_loss, isomap, lle, pca, raw_strength, tsne
+from nbhelpers.probes.baselines import BASELINES, drpr, drpr_loss, isomap, lle, pca, raw_strength, tsne
 
 
 @pytest.fixture(scope="module")

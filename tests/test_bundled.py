@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from nbhelpers.paths import data_dir, registry
-from nbhelpers.study import Study
-from nbhelpers.training import accuracy, finished
+from nbhelpers.experiments.study import Study
+from nbhelpers.files import data_dir, registry
+from nbhelpers.networks.training import accuracy, finished
 
 STUDY = Study("scenes")
 

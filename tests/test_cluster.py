@@ -13,10 +13,10 @@ import torch
 from distributed import LocalCluster
 from tiny import shrink
 
-from nbhelpers import stages
-from nbhelpers.reproduce import plan, sweep
-from nbhelpers.stages import in_parallel
-from nbhelpers.study import Study
+from nbhelpers.experiments import stages
+from nbhelpers.experiments.reproduce import plan, sweep
+from nbhelpers.experiments.stages import in_parallel
+from nbhelpers.experiments.study import Study
 
 CHOSEN = ("samples", "regions")
 SEEDS = (0, 1)
@@ -134,7 +134,7 @@ def test_a_scheduler_without_workers_is_named(monkeypatch):
 DRIVER = """
 import os, signal, sys
 import shrunken
-from nbhelpers import cli
+from nbhelpers.experiments import cli
 
 name, left, *arguments = sys.argv[1:]
 left, real = int(left), os.replace

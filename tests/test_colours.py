@@ -13,8 +13,8 @@ from nbhelpers import show
 from nbhelpers.show.attack_curves import LOOKS as ATTACKS
 from nbhelpers.show.emergence import MARKERS
 from nbhelpers.show.histograms import LOOKS as GROUPS
-from nbhelpers.show.panels import ORANGE, PURPLE
-from nbhelpers.show.panels import WHITE as ZERO
+from nbhelpers.show.page.panels import ORANGE, PURPLE
+from nbhelpers.show.page.panels import WHITE as ZERO
 from nbhelpers.show.region_curves import HATCHES
 from nbhelpers.show.region_maps import POSITIVE, SIGNED
 from nbhelpers.show.region_paths import LOOKS as TYPES

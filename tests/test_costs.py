@@ -7,10 +7,10 @@ import torch
 from torch import nn
 from torchvision.models import get_model_weights
 
-from nbhelpers.costs import BACKWARD, forward_operations, study_cost
-from nbhelpers.networks import Network, build
-from nbhelpers.settings import PAPER
-from nbhelpers.training import Recipe
+from nbhelpers.experiments.costs import BACKWARD, forward_operations, study_cost
+from nbhelpers.experiments.settings import PAPER
+from nbhelpers.networks.network import Network, build
+from nbhelpers.networks.training import Recipe
 
 
 def test_operations_of_a_small_network_are_those_counted_by_hand():

@@ -12,10 +12,11 @@ from scipy.special import rel_entr, softmax
 from test_training import same, tiny_network, tiny_set
 from torch import nn
 
-from nbhelpers import networks, objectives, training
-from nbhelpers.datasets.base import ImageSet
-from nbhelpers.distillation import Mimicry, Rest, SoftLabels, check_pupil, distill
-from nbhelpers.training import Recipe
+from nbhelpers.images import ImageSet
+from nbhelpers.networks import network as networks
+from nbhelpers.networks import objectives, training
+from nbhelpers.networks.distillation import Mimicry, Rest, SoftLabels, check_pupil, distill
+from nbhelpers.networks.training import Recipe
 
 LESSONS = ("conv_53", "fc", "soft", "alone")
 RECIPE = Recipe(epochs=4, batch_size=8, learning_rate=0.02, checkpoints=2)  # 16 steps on 32 images, then 4

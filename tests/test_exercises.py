@@ -6,10 +6,10 @@ from rejecting import rejects
 from scipy.special import log_softmax, softmax
 from synthetic import features_and_logits
 
-from nbhelpers import exercises
-from nbhelpers.exercises import attacks, distillation, regions
-from nbhelpers.exercises import samples as checks
-from nbhelpers.samples import SampleProjection
+from nbhelpers import teach as exercises
+from nbhelpers.method.samples import SampleProjection
+from nbhelpers.teach import attacks, distillation, regions
+from nbhelpers.teach import samples as checks
 
 
 def norms(g):

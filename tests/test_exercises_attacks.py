@@ -5,7 +5,7 @@ import pytest
 import torch
 from rejecting import rejects
 
-from nbhelpers.exercises import PASSED, attacks
+from nbhelpers.teach import PASSED, attacks
 
 # A step of PGD
 

@@ -10,7 +10,7 @@ from scipy import stats
 from scipy.linalg import orthogonal_procrustes, polar
 from scipy.special import log_softmax, rel_entr, softmax
 
-from nbhelpers.exercises import PASSED, distillation
+from nbhelpers.teach import PASSED, distillation
 
 # Mimicry
 

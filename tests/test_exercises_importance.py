@@ -5,7 +5,7 @@ import pytest
 from rejecting import rejects
 from scipy.special import softmax
 
-from nbhelpers.exercises import importance
+from nbhelpers.teach import importance
 
 CHECKS = {
     importance.check_per_image_pearson: r"one correlation an image: .* got \(3, 9\)",

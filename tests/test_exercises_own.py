@@ -8,7 +8,7 @@ import torch
 from rejecting import rejects
 from torch import nn
 
-from nbhelpers.exercises import PASSED, own
+from nbhelpers.teach import PASSED, own
 
 # Bytes
 

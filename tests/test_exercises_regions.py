@@ -8,7 +8,7 @@ import pytest
 from rejecting import rejects
 from scipy.special import softmax
 
-from nbhelpers.exercises import importance, regions
+from nbhelpers.teach import importance, regions
 
 
 def norms(h):

@@ -5,8 +5,8 @@ import pytest
 from planted import planted
 from scipy.stats import ortho_group
 
-from nbhelpers.activations import Activations
-from nbhelpers.frames import portray, turn
+from nbhelpers.method.activations import Activations
+from nbhelpers.method.portraits import portray, turn
 
 CATEGORIES = ("a", "b", "c", "d")
 

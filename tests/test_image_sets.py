@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from nbhelpers.datasets import scenes
-from nbhelpers.datasets.base import ImageSet, resized
-from nbhelpers.truth import region_truth
+from nbhelpers.images import ImageSet, resized
+from nbhelpers.probes.truth import region_truth
 
 
 def test_enlarged_images_keep_their_scenes():

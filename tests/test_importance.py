@@ -12,9 +12,9 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import roc_auc_score
 
-from nbhelpers import matching
-from nbhelpers.importance import RegionImportance, channel_scores, descend, project_to_simplex
-from nbhelpers.matching import (
+from nbhelpers.method import matching
+from nbhelpers.method.importance import RegionImportance, channel_scores, descend, project_to_simplex
+from nbhelpers.method.matching import (
     best_matches,
     draw_groups,
     kl_divergence,

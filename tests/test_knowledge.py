@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbhelpers.kappa import KappaCurve
-from nbhelpers.knowledge import category_probabilities, knowledge_points, normalize_strength
+from nbhelpers.maths.kappa import KappaCurve
+from nbhelpers.method.knowledge import category_probabilities, knowledge_points, normalize_strength
 
 AXES = np.eye(3)
 THIRDS = np.full(3, 1 / 3)

@@ -12,8 +12,8 @@ from scipy.special import logsumexp
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
-from nbhelpers.mixture import VonMisesFisherMixture, log_joint, maximise
-from nbhelpers.vmf import log_density, sample
+from nbhelpers.maths.mixture import VonMisesFisherMixture, log_joint, maximise
+from nbhelpers.maths.vmf import log_density, sample
 
 # What 20 single women and 20 single men spent on housing, food and services: the survey printed in T. Hothorn
 # and B. S. Everitt, A Handbook of Statistical Analyses Using R ("household" in the R package HSAUR3).

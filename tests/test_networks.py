@@ -5,8 +5,9 @@ import pytest
 import torch
 from torchvision.models import vgg16_bn
 
-from nbhelpers import networks, training
-from nbhelpers.datasets.base import ImageSet
+from nbhelpers.images import ImageSet
+from nbhelpers.networks import network as networks
+from nbhelpers.networks import training
 
 
 @pytest.fixture(scope="module")

@@ -97,7 +97,7 @@ def test_wheel_states_version_licence_and_command(wheel: ZipFile) -> None:
 
     assert f"\nVersion: {version('nbhelpers')}\n" in text("METADATA")
     assert text("licenses/LICENSE") == (ROOT / "LICENSE").read_text(encoding="utf-8")
-    assert "nbhelpers = nbhelpers.cli:main" in text("entry_points.txt")
+    assert "nbhelpers = nbhelpers.experiments.cli:main" in text("entry_points.txt")
 
 
 @pytest.mark.parametrize("command", [["check"], ["format", "--check"]], ids=["lint", "format"])

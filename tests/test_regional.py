@@ -8,18 +8,18 @@ from hypothesis.extra.numpy import arrays
 from planted import planted
 from scipy.stats import pearsonr
 
-from nbhelpers import networks
-from nbhelpers.activations import Activations
 from nbhelpers.datasets import scenes
-from nbhelpers.datasets.base import ImageSet
-from nbhelpers.importance import RegionImportance
-from nbhelpers.knowledge import knowledge_points
-from nbhelpers.matching import pool_regions
-from nbhelpers.metrics import per_image_auroc, per_image_partial, per_image_pearson
-from nbhelpers.regional import regional_along, regional_features
-from nbhelpers.regions import RegionProjection
-from nbhelpers.samples import SampleProjection, fit_along
-from nbhelpers.truth import region_truth
+from nbhelpers.images import ImageSet
+from nbhelpers.method.activations import Activations
+from nbhelpers.method.importance import RegionImportance
+from nbhelpers.method.knowledge import knowledge_points
+from nbhelpers.method.matching import pool_regions
+from nbhelpers.method.regional import regional_along, regional_features
+from nbhelpers.method.regions import RegionProjection
+from nbhelpers.method.samples import SampleProjection, fit_along
+from nbhelpers.networks import network as networks
+from nbhelpers.probes.metrics import per_image_auroc, per_image_partial, per_image_pearson
+from nbhelpers.probes.truth import region_truth
 
 
 def activations(**options):

@@ -8,12 +8,12 @@ from scipy.stats import ortho_group, vonmises_fisher
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
-from nbhelpers.axes import whitening_map
-from nbhelpers.importance import RegionImportance
-from nbhelpers.kappa import KappaCurve
-from nbhelpers.matching import best_matches, region_vectors, target_log_probabilities
-from nbhelpers.region_loss import least_squares, projection_losses
-from nbhelpers.regions import RegionProjection
+from nbhelpers.maths.axes import whitening_map
+from nbhelpers.maths.kappa import KappaCurve
+from nbhelpers.method.importance import RegionImportance
+from nbhelpers.method.matching import best_matches, region_vectors, target_log_probabilities
+from nbhelpers.method.region_loss import least_squares, projection_losses
+from nbhelpers.method.regions import RegionProjection
 
 DIRECTIONS = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]], np.float32)  # of a tetrahedron
 

@@ -7,10 +7,10 @@ import pytest
 from bs4 import BeautifulSoup
 from scipy import stats
 
-from nbhelpers import report
-from nbhelpers.intervals import mean_interval, pearson_interval, spread_interval
+from nbhelpers.experiments import claims as report
+from nbhelpers.experiments.intervals import mean_interval, pearson_interval, spread_interval
+from nbhelpers.experiments.study import recorded
 from nbhelpers.show import claims_table
-from nbhelpers.study import recorded
 
 PAPER = recorded("paper")
 

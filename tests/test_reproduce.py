@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from tiny import shrink
 
-from nbhelpers import cli, reproduce_samples, study
-from nbhelpers.reproduce import reproduce, sweep
-from nbhelpers.study import Study
+from nbhelpers.experiments import cli, study
+from nbhelpers.experiments.reproduce import reproduce, sweep
+from nbhelpers.experiments.rows import samples as reproduce_samples
+from nbhelpers.experiments.study import Study
 
 
 @pytest.fixture

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from tiny import shrink
 
-from nbhelpers import reproduce_attacks, reproduce_students
-from nbhelpers.datasets.base import ImageSet
-from nbhelpers.networks import record
-from nbhelpers.reproduce import reproduce
-from nbhelpers.reproduce_attacks import before_row, carrier_row, change_row, fragment_row
-from nbhelpers.reproduce_students import difference
-from nbhelpers.study import Study
-from nbhelpers.trajectories import Trail
+from nbhelpers.experiments.reproduce import reproduce
+from nbhelpers.experiments.rows import attacks as reproduce_attacks
+from nbhelpers.experiments.rows import students as reproduce_students
+from nbhelpers.experiments.rows.attacks import before_row, carrier_row, change_row, fragment_row
+from nbhelpers.experiments.rows.students import difference
+from nbhelpers.experiments.study import Study
+from nbhelpers.images import ImageSet
+from nbhelpers.method.trajectories import Trail
+from nbhelpers.networks.network import record
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,7 @@ def test_every_key_of_the_students_is_recorded_and_their_seeds_differ(tiny):
 
 def test_students_are_read_where_they_were_trained(tiny, monkeypatch):
     one, *_ = tiny
-    monkeypatch.setattr("nbhelpers.training.accuracy", None)
+    monkeypatch.setattr("nbhelpers.networks.training.accuracy", None)
     images = one.images()
     student = one.student("conv_53", 1)
     assert not student.training

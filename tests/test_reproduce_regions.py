@@ -6,15 +6,17 @@ import numpy as np
 import pytest
 from tiny import shrink
 
-from nbhelpers import reproduce_importance, reproduce_regions
-from nbhelpers.datasets.base import ImageSet
-from nbhelpers.knowledge import KnowledgePoints
-from nbhelpers.reproduce import reproduce
-from nbhelpers.reproduce_importance import as_published
-from nbhelpers.reproduce_regions import count_row, truth_row
-from nbhelpers.shapley import region_shapley, tail_of
-from nbhelpers.study import Study
-from nbhelpers.truth import region_truth
+from nbhelpers.experiments.reproduce import reproduce
+from nbhelpers.experiments.rows import importance as reproduce_importance
+from nbhelpers.experiments.rows import regions as reproduce_regions
+from nbhelpers.experiments.rows.importance import as_published
+from nbhelpers.experiments.rows.regions import count_row, truth_row
+from nbhelpers.experiments.study import Study
+from nbhelpers.images import ImageSet
+from nbhelpers.method.knowledge import KnowledgePoints
+from nbhelpers.networks.tails import tail_of
+from nbhelpers.probes.shapley import region_shapley
+from nbhelpers.probes.truth import region_truth
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,11 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from synthetic import features_and_logits
 
-from nbhelpers.axes import frame, principal_axes, whitening_map
-from nbhelpers.kappa import KappaCurve
-from nbhelpers.metrics import label_entropy, strength_entropy_pearson
-from nbhelpers.radial import concentrate, estimate, label_loss, log_posterior
-from nbhelpers.samples import SampleProjection, fit_along
+from nbhelpers.maths.axes import frame, principal_axes, whitening_map
+from nbhelpers.maths.kappa import KappaCurve
+from nbhelpers.maths.radial import concentrate, estimate, label_loss, log_posterior
+from nbhelpers.method.samples import SampleProjection, fit_along
+from nbhelpers.probes.metrics import label_entropy, strength_entropy_pearson
 
 
 @pytest.fixture(scope="module")

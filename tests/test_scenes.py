@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nbhelpers import datasets, paths
+from nbhelpers import datasets
+from nbhelpers import files as paths
 from nbhelpers.datasets import scenes
-from nbhelpers.datasets.base import ImageSet
+from nbhelpers.images import ImageSet
 
 
 @pytest.fixture(scope="module")

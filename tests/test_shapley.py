@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
-from nbhelpers import networks, shapley
-from nbhelpers.shapley import region_shapley, tail_of
+from nbhelpers.networks import network as networks
+from nbhelpers.networks.tails import tail_of
+from nbhelpers.probes import shapley
+from nbhelpers.probes.shapley import region_shapley
 
 METHODS = ("exact", "permutation")
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nbhelpers import show
-from nbhelpers.kappa import KappaCurve, MeasuredKappa
-from nbhelpers.show.figure import sprite_sheet
+from nbhelpers.maths.kappa import KappaCurve, MeasuredKappa
+from nbhelpers.show.page.figure import sprite_sheet
 from nbhelpers.show.stage import EYE, MARGIN, as_seen
 from nbhelpers.show.style import CARD, colour
 

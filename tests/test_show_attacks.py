@@ -11,9 +11,9 @@ from bs4 import BeautifulSoup
 from PIL import Image
 
 from nbhelpers import show
+from nbhelpers.method.trajectories import TYPES
 from nbhelpers.show.region_paths import LOOKS
 from nbhelpers.show.style import FAINT, colour
-from nbhelpers.trajectories import TYPES
 
 CATEGORIES = ("coat", "<b>bag</b>", "boot")
 EXAMPLES = [("damaged", 2, 5, 0), ("direct", 0, 1, 1), ("direct", 2, 0, 0), ("none", 0, 3, 1)]

@@ -11,9 +11,9 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 from nbhelpers import show
-from nbhelpers.knowledge import KnowledgePoints
+from nbhelpers.experiments.study import recorded
+from nbhelpers.method.knowledge import KnowledgePoints
 from nbhelpers.show.style import COLOURS, colour
-from nbhelpers.study import recorded
 
 CATEGORIES = ("coat", "bag", "boot")
 

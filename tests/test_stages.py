@@ -9,11 +9,12 @@ from collections import defaultdict
 import pytest
 from tiny import shrink
 
-from nbhelpers import reproduce_regions, stages
-from nbhelpers.reproduce import EXPERIMENTS, plan
-from nbhelpers.stages import Stage, Stages, expected_seconds, in_parallel
-from nbhelpers.store import Store
-from nbhelpers.study import Study
+from nbhelpers.experiments import stages
+from nbhelpers.experiments.reproduce import EXPERIMENTS, plan
+from nbhelpers.experiments.rows import regions as reproduce_regions
+from nbhelpers.experiments.stages import Stage, Stages, expected_seconds, in_parallel
+from nbhelpers.experiments.store import Store
+from nbhelpers.experiments.study import Study
 
 
 def counted(folder, **values):
@@ -70,8 +71,8 @@ def test_a_stage_that_fails_is_not_kept_and_those_before_it_are(tmp_path):
 def test_a_kill_between_two_stages_keeps_the_first(tmp_path):
     script = f"""
         import os, signal
-        from nbhelpers.stages import Stage, Stages
-        from nbhelpers.store import Store
+        from nbhelpers.experiments.stages import Stage, Stages
+        from nbhelpers.experiments.store import Store
         found = Stages(Store({str(tmp_path)!r}), {{"run": 1}})
         found.todo |= {{"a": Stage(lambda: 1), "b": Stage(lambda: os.kill(os.getpid(), signal.SIGKILL))}}
         found["a"], found["b"]

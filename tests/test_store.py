@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from nbhelpers.store import Store, replace_file
+from nbhelpers.experiments.store import Store
+from nbhelpers.files import replace_file
 
 
 def once(value):

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from nbhelpers import networks, training
-from nbhelpers.datasets.base import ImageSet
-from nbhelpers.shapley import tail_of
+from nbhelpers.images import ImageSet
+from nbhelpers.networks import network as networks
+from nbhelpers.networks import training
+from nbhelpers.networks.tails import tail_of
 
 RECIPE = training.Recipe(epochs=3, batch_size=8, checkpoints=4)
 

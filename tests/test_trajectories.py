@@ -10,14 +10,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbhelpers import networks
-from nbhelpers.attacks import pgd
-from nbhelpers.datasets.base import ImageSet
-from nbhelpers.kappa import KappaCurve
-from nbhelpers.matching import pool_regions
-from nbhelpers.regional import RegionalFeatures
-from nbhelpers.regions import RegionProjection
-from nbhelpers.trajectories import TYPES, Trail, changes, follow, trajectory_types
+from nbhelpers.images import ImageSet
+from nbhelpers.maths.kappa import KappaCurve
+from nbhelpers.method.matching import pool_regions
+from nbhelpers.method.regional import RegionalFeatures
+from nbhelpers.method.regions import RegionProjection
+from nbhelpers.method.trajectories import TYPES, Trail, changes, trajectory_types
+from nbhelpers.networks import network as networks
+from nbhelpers.probes.attacks import follow, pgd
 
 NORTH, EAST = np.array([0.0, 1.0]), np.array([1.0, 0.0])
 AXES, HALVES = np.stack([NORTH, EAST]), [0.5, 0.5]

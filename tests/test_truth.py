@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from nbhelpers.datasets import scenes
-from nbhelpers.datasets.base import ImageSet
-from nbhelpers.truth import named_by_chance, region_truth, shown_categories
+from nbhelpers.images import ImageSet
+from nbhelpers.probes.truth import named_by_chance, region_truth, shown_categories
 
 
 def test_fragments_are_found_and_the_object_is_none():

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbhelpers.vmf import (
+from nbhelpers.maths.vmf import (
     inverse_mean_resultant_length,
     log_density,
     log_normalizer,

@@ -12,11 +12,11 @@ from safetensors.torch import save_file
 from torch import nn
 from torchvision.models import get_model_weights
 
-from nbhelpers import networks
-from nbhelpers.datasets.base import ImageSet
-from nbhelpers.networks import IMAGENET_MEAN
-from nbhelpers.training import save_checkpoint
-from nbhelpers.weights import recentre, start_from, torchvision_weights
+from nbhelpers.images import ImageSet
+from nbhelpers.networks import network as networks
+from nbhelpers.networks.network import IMAGENET_MEAN
+from nbhelpers.networks.training import save_checkpoint
+from nbhelpers.networks.weights import recentre, start_from, torchvision_weights
 
 NAMES = networks.NETWORKS
 

@@ -2,10 +2,12 @@
 
 import pytest
 
-from nbhelpers import reproduce, reproduce_importance, reproduce_samples, study
 from nbhelpers.datasets import scenes
-from nbhelpers.settings import Setting
-from nbhelpers.training import Recipe
+from nbhelpers.experiments import reproduce, study
+from nbhelpers.experiments.rows import importance as reproduce_importance
+from nbhelpers.experiments.rows import samples as reproduce_samples
+from nbhelpers.experiments.settings import Setting
+from nbhelpers.networks.training import Recipe
 
 SIZES = {"train": 100, "held_out": 50}
 

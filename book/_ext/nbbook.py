@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import nbhelpers
-from nbhelpers.paths import data_dir
+from nbhelpers.files import data_dir
 from sphinx.application import Sphinx
 from sphinx.config import Config
 

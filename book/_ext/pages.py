@@ -7,7 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-from nbhelpers.show.figure import asset
+from nbhelpers.show.page.figure import asset
 from sphinx.application import Sphinx
 
 VENDOR = "_static/vendor"

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+# ruff: noqa: E402
 from inspect import signature
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from nbhelpers.extras import require
+
+require("data")
+
 from nbhelpers.datasets import coco, cub, folder, scenes, tiny_imagenet
-from nbhelpers.datasets.base import About, ImageSet
+from nbhelpers.datasets.about import About
+from nbhelpers.images import ImageSet
 
 __all__ = ["About", "ImageSet", "available", "load"]
 

@@ -8,13 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nbhelpers._checks import check_whole
+from nbhelpers.datasets.about import About
 from nbhelpers.datasets.archive import Files, open_files
-from nbhelpers.datasets.base import About, ImageSet, check_split
 from nbhelpers.datasets.crops import Crop, clip, is_tiny, read_crops
 from nbhelpers.datasets.download import Original, by_hand, fetch_all
 from nbhelpers.datasets.selection import choose, resolve
-from nbhelpers.paths import cache_dir
+from nbhelpers.files import cache_dir
+from nbhelpers.images import ImageSet, check_split
+from nbhelpers.maths.arrays import check_whole
 
 ABOUT = About(
     "80 kinds of things of COCO 2014, cropped by their boxes; by default ten of them",

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from nbhelpers.datasets.base import ImageSet
+from nbhelpers.images import ImageSet
 
 CONTEXT = 1.1
 """How much longer a side of the square is than the longer side of its box, so that outlines stay in sight."""

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pooch
 
-from nbhelpers._checks import check_whole
+from nbhelpers.datasets.about import About
 from nbhelpers.datasets.archive import Files, open_files, unpack
-from nbhelpers.datasets.base import About, ImageSet, check_split
 from nbhelpers.datasets.crops import Crop, clip, image_size, is_tiny, read_crops
 from nbhelpers.datasets.download import Original, by_hand, fetch_all
 from nbhelpers.datasets.selection import choose, resolve
-from nbhelpers.paths import cache_dir
+from nbhelpers.files import cache_dir
+from nbhelpers.images import ImageSet, check_split
+from nbhelpers.maths.arrays import check_whole
 
 ABOUT = About(
     "200 kinds of birds, cropped by their boxes; by default the first ten",

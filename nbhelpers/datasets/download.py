@@ -12,7 +12,7 @@ import pooch
 import requests
 from tqdm import tqdm
 
-from nbhelpers.paths import cache_dir
+from nbhelpers.files import cache_dir
 
 _CHUNK = 2**16  # bytes; what has come of the last one is lost when a connection breaks
 _PATIENCE = 30  # seconds without a byte

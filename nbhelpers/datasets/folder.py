@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from nbhelpers._checks import check_whole
-from nbhelpers.datasets.base import About, ImageSet, check_split
+from nbhelpers.datasets.about import About
 from nbhelpers.datasets.crops import Crop, read_crops
 from nbhelpers.datasets.selection import by_lot, choose, resolve
+from nbhelpers.images import ImageSet, check_split
+from nbhelpers.maths.arrays import check_whole
 
 ABOUT = About(
     "your own images, a folder for each category; root=... says where", "yours", origin="yours", any_size=True

@@ -11,8 +11,9 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from nbhelpers.datasets.base import SPLITS, About, ImageSet, check_split
-from nbhelpers.paths import bundled
+from nbhelpers.datasets.about import About
+from nbhelpers.files import bundled
+from nbhelpers.images import SPLITS, ImageSet, check_split
 
 CATEGORIES = (
     "T-shirt",

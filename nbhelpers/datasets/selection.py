@@ -6,8 +6,8 @@ import difflib
 import hashlib
 from collections.abc import Mapping, Sequence
 
-from nbhelpers._checks import check_whole
 from nbhelpers.datasets.crops import Crop
+from nbhelpers.maths.arrays import check_whole
 
 MOST = {"train": 500, "held_out": 50}
 """How many crops of each category are taken if there are as many, and ``per_category`` is not given."""

@@ -12,10 +12,11 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from nbhelpers.datasets.about import About
 from nbhelpers.datasets.archive import Files, open_files
-from nbhelpers.datasets.base import About, ImageSet, check_split
 from nbhelpers.datasets.download import fetch
-from nbhelpers.paths import cache_dir
+from nbhelpers.files import cache_dir
+from nbhelpers.images import ImageSet, check_split
 
 ABOUT = About(
     "200 categories of ImageNet photographs at 64x64; by default the ten of the paper",

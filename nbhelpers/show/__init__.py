@@ -1,18 +1,23 @@
 """Figures of the book: alive in a notebook, and on a static page with no kernel."""
 
+# ruff: noqa: E402
+from nbhelpers.extras import require
+
+require("figures")
+
 from nbhelpers.show.attack_curves import layer_changes, success_along, type_shares
 from nbhelpers.show.attack_steps import attack_steps
 from nbhelpers.show.claims import claims_table
 from nbhelpers.show.contours import probability_map
 from nbhelpers.show.curves import kappa_curve, kappa_slider, strength_entropy
 from nbhelpers.show.emergence import emergence
-from nbhelpers.show.figure import Figure
 from nbhelpers.show.histograms import histogram
 from nbhelpers.show.images import image_row
-from nbhelpers.show.live import Explore
 from nbhelpers.show.map_browser import map_browser
 from nbhelpers.show.neighbours import neighbours
-from nbhelpers.show.picture import Picture
+from nbhelpers.show.page.figure import Figure
+from nbhelpers.show.page.live import Explore
+from nbhelpers.show.page.picture import Picture
 from nbhelpers.show.region_clouds import region_clouds
 from nbhelpers.show.region_curves import agreement, points_along, shares
 from nbhelpers.show.region_depth import region_depth

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 
-from nbhelpers.show.picture import Picture
+from nbhelpers.method.trajectories import TYPES
+from nbhelpers.show.page.picture import Picture
 from nbhelpers.show.style import COLOURS, FAINT, INK, MATPLOTLIB
-from nbhelpers.trajectories import TYPES
 
 ATTACK = {"color": COLOURS[2], "ls": "-", "marker": "o"}
 CONTROL = {"color": COLOURS[8], "ls": "--", "marker": "s"}

@@ -9,10 +9,11 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from nbhelpers._checks import Array, as_tensor, check_positive, check_whole, read_pixels
-from nbhelpers.knowledge import THRESHOLD
-from nbhelpers.show.figure import Figure, check_start
-from nbhelpers.show.panels import ORANGE, WHITE, enlarged, finish, heat, heat_look, picture, square
+from nbhelpers.images import read_pixels
+from nbhelpers.maths.arrays import Array, as_tensor, check_positive, check_whole
+from nbhelpers.method.knowledge import THRESHOLD
+from nbhelpers.show.page.figure import Figure, check_start
+from nbhelpers.show.page.panels import ORANGE, WHITE, enlarged, finish, heat, heat_look, picture, square
 from nbhelpers.show.region_depth import check_grid
 from nbhelpers.show.style import FAINT, colour
 from nbhelpers.show.tables import Table
@@ -43,7 +44,7 @@ def attack_steps(
     probabilities : array, (T + 1, C)
         The network's answer at each step.
     regions : array, (T + 1, R, C)
-        What every region says at each step, as of :func:`nbhelpers.knowledge.category_probabilities`.
+        What every region says at each step, as of :func:`nbhelpers.method.knowledge.category_probabilities`.
     original, new : int
         What the network takes the image for before the attack, and after it, or the target. A title says that the
         attack failed if the two are the same, or if the last answer is not ``new``.
@@ -52,7 +53,7 @@ def attack_steps(
     grid : (int, int)
         Rows and columns of regions; their product is R.
     eps : float
-        How far the attack may move a pixel, as it was given to :func:`nbhelpers.attacks.pgd`.
+        How far the attack may move a pixel, as it was given to :func:`nbhelpers.pgd`.
     alt : str
         What a reader who can't see the figure should know.
     start : int

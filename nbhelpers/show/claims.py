@@ -40,13 +40,13 @@ def claims_table(claims: Sequence[Any], caption: str) -> ClaimsView:
     Parameters
     ----------
     claims : sequence of Claim
-        As of :mod:`nbhelpers.report`.
+        As of :mod:`nbhelpers.experiments.claims`.
     caption : str
         What they are about.
 
     Examples
     --------
-    >>> from nbhelpers.report import Claim
+    >>> from nbhelpers.experiments.claims import Claim
     >>> print(claims_table([Claim("Table 1", "CUB", "-0.90", "-0.93", "holds", "nbhelpers reproduce ...")], "Table 1"))
     Table 1
     data | the paper | here | verdict | command

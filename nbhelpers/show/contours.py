@@ -10,9 +10,9 @@ from matplotlib import patheffects
 from matplotlib.colors import to_rgb
 from scipy.special import softmax
 
-from nbhelpers._checks import Array, as_tensor, check_positive, check_same_length
+from nbhelpers.maths.arrays import Array, as_tensor, check_positive, check_same_length
 from nbhelpers.show.directions import unit
-from nbhelpers.show.picture import Picture
+from nbhelpers.show.page.picture import Picture
 from nbhelpers.show.style import CARD, INK, MATPLOTLIB, colour
 
 LINES = {0.5: ":", 0.7: "--", 0.9: "-"}  # probability and how its line is drawn

@@ -10,10 +10,10 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 from scipy.stats import pearsonr
 
-from nbhelpers._checks import Array, as_tensor, check_positive, check_same_length
-from nbhelpers.kappa import MeasuredKappa
-from nbhelpers.show.figure import Figure, check_start
-from nbhelpers.show.picture import Picture
+from nbhelpers.maths.arrays import Array, as_tensor, check_positive, check_same_length
+from nbhelpers.maths.kappa import MeasuredKappa
+from nbhelpers.show.page.figure import Figure, check_start
+from nbhelpers.show.page.picture import Picture
 from nbhelpers.show.style import COLOURS, INK, MATPLOTLIB
 from nbhelpers.show.tables import Table, at_steps
 
@@ -47,7 +47,7 @@ def kappa_curve(
 
     Examples
     --------
-    >>> from nbhelpers.kappa import KappaCurve
+    >>> from nbhelpers.maths.kappa import KappaCurve
     >>> kappa_curve({"κ_max = 10": KappaCurve(10.0)}, alt="Concentration grows with strength.")
     Concentration grows with strength.
     """
@@ -111,7 +111,7 @@ def kappa_slider(
 
     Examples
     --------
-    >>> from nbhelpers.kappa import KappaCurve
+    >>> from nbhelpers.maths.kappa import KappaCurve
     >>> figure = kappa_slider({str(k): KappaCurve(k) for k in (5, 10)}, alt="The higher, the steeper.")
     >>> [frame.name for frame in figure.plot.frames]
     ['5', '10']

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 
-from nbhelpers._checks import Array, as_tensor, check_labels, check_same_length
-from nbhelpers.show.picture import Picture
+from nbhelpers.maths.arrays import Array, as_tensor, check_labels, check_same_length
+from nbhelpers.show.page.picture import Picture
 from nbhelpers.show.style import INK, MATPLOTLIB, colour
 from nbhelpers.show.tables import Table
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import numpy as np
 
-from nbhelpers._checks import Array, check_whole
-from nbhelpers.show.picture import Picture
+from nbhelpers.maths.arrays import Array, check_whole
+from nbhelpers.show.page.picture import Picture
 from nbhelpers.show.style import COLOURS, MATPLOTLIB
 
 LOOKS = (("-", "o"), ("--", "s"), ("-.", "^"), (":", "D"))  # of each group: its line, and the mark of its median

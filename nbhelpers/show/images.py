@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 
-from nbhelpers._checks import Array, as_tensor
-from nbhelpers.show.picture import Picture
+from nbhelpers.maths.arrays import Array, as_tensor
+from nbhelpers.show.page.picture import Picture
 from nbhelpers.show.style import COLOURS, INK, MATPLOTLIB
 
 

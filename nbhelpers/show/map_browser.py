@@ -9,9 +9,9 @@ import plotly.graph_objects as go
 from PIL import Image
 from plotly.subplots import make_subplots
 
-from nbhelpers._checks import Array, as_tensor
-from nbhelpers.show.figure import Figure, check_start
-from nbhelpers.show.panels import ORANGE, PURPLE, SIDE, WHITE, enlarged, finish, heat, heat_look, picture, square
+from nbhelpers.maths.arrays import Array, as_tensor
+from nbhelpers.show.page.figure import Figure, check_start
+from nbhelpers.show.page.panels import ORANGE, PURPLE, SIDE, WHITE, enlarged, finish, heat, heat_look, picture, square
 from nbhelpers.show.tables import Table
 
 _COLUMNS = 3

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure as MatplotlibFigure
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
-from nbhelpers._checks import Array, as_tensor
+from nbhelpers.maths.arrays import Array, as_tensor
 from nbhelpers.show.directions import unit
-from nbhelpers.show.picture import Picture
+from nbhelpers.show.page.picture import Picture
 from nbhelpers.show.style import MATPLOTLIB, black_or_white
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import plotly.graph_objects as go
 from scipy.spatial import ConvexHull
 
-from nbhelpers._checks import Array, as_tensor, check_labels, check_whole
+from nbhelpers.maths.arrays import Array, as_tensor, check_labels, check_whole
 from nbhelpers.show.directions import angles, neighbours_of, strength_and_angle, unit
-from nbhelpers.show.figure import Figure, check_start
+from nbhelpers.show.page.figure import Figure, check_start
 from nbhelpers.show.stage import arrow, clear_eye, layout, per_step, shaft, xyz
 from nbhelpers.show.style import colour, symbol
 from nbhelpers.show.tables import Table, at_steps

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 
-from nbhelpers._checks import Array
-from nbhelpers.show.picture import Picture
+from nbhelpers.maths.arrays import Array
+from nbhelpers.show.page.picture import Picture
 from nbhelpers.show.style import CARD, COLOURS, FAINT, INK, MATPLOTLIB
 
 HATCHES = ("", "///", "...", "xxx")

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from nbhelpers._checks import Array, as_tensor, check_labels, check_whole
+from nbhelpers.maths.arrays import Array, as_tensor, check_labels, check_whole
 from nbhelpers.show.directions import unit
-from nbhelpers.show.figure import Figure, check_start
-from nbhelpers.show.picker import Picker
+from nbhelpers.show.page.figure import Figure, check_start
+from nbhelpers.show.page.picker import Picker
 from nbhelpers.show.stage import arrow, clear_eye, layout, xyz
 from nbhelpers.show.style import colour, symbol
 from nbhelpers.show.tables import Table, at_steps
@@ -41,7 +41,7 @@ def region_depth(
     ----------
     h : mapping of str to array, (n, R, 3)
         Projected regional features at each step, by its name and in order, in one frame and brought to one scale
-        (:func:`nbhelpers.knowledge.normalize_strength`, :func:`nbhelpers.trajectories.follow`). Regions are counted
+        (:func:`nbhelpers.method.knowledge.normalize_strength`, :func:`nbhelpers.follow`). Regions are counted
         row by row.
     images : array, uint8 (n, 3, H, W)
         The images, at best three to six.

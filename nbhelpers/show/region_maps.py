@@ -13,10 +13,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 
-from nbhelpers._checks import Array, as_tensor
-from nbhelpers.knowledge import KnowledgePoints
+from nbhelpers.maths.arrays import Array, as_tensor
+from nbhelpers.method.knowledge import KnowledgePoints
 from nbhelpers.show.emergence import MARKERS
-from nbhelpers.show.picture import Picture
+from nbhelpers.show.page.picture import Picture
 from nbhelpers.show.style import INK, MATPLOTLIB, colour
 
 GREY = (0.299, 0.587, 0.114)  # luma: how bright red, green and blue are

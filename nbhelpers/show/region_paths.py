@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from nbhelpers._checks import Array, as_tensor, check_labels
-from nbhelpers.show.figure import Figure, check_start
-from nbhelpers.show.picker import Mark, MarkedImages
+from nbhelpers.maths.arrays import Array, as_tensor, check_labels
+from nbhelpers.method.trajectories import TYPES
+from nbhelpers.show.page.figure import Figure, check_start
+from nbhelpers.show.page.picker import Mark, MarkedImages
 from nbhelpers.show.region_depth import check_directions, check_grid, check_images
 from nbhelpers.show.stage import arrow, clear_eye, layout, xyz
 from nbhelpers.show.style import COLOURS, WIRE
 from nbhelpers.show.tables import Table, minus
-from nbhelpers.trajectories import TYPES
 
 LOOKS = {
     "none": (COLOURS[5], "circle-open"),
@@ -58,7 +58,7 @@ def region_paths(
     Parameters
     ----------
     h : array, (T + 1, n, R, 3)
-        Projected regional features of every iterate, as in :class:`nbhelpers.trajectories.Trail`.
+        Projected regional features of every iterate, as in :class:`nbhelpers.method.trajectories.Trail`.
     images : array, uint8 (n, 3, H, W)
         The clean images.
     labels : array, (n,)
@@ -70,7 +70,7 @@ def region_paths(
     grid : (int, int)
         Rows and columns of regions; their product is R.
     examples : sequence of (str, int, int, int)
-        The regions to follow, at best no more than twelve: type (one of :data:`nbhelpers.trajectories.TYPES`), image,
+        The regions to follow, at best no more than twelve: type (a name of ``trajectories.TYPES``), image,
         region, and the category the image is taken for after the attack; counted from 0.
     alt : str
         What a reader who can't see the figure should know.

@@ -27,7 +27,7 @@ def table2(runs: Mapping[str, Mapping[str, Any]], paper: Mapping[str, Any]) -> T
     ----------
     runs : mapping of str to dict
         What to call a run, and its recorded result (keys ``table2``, ``dataset`` and ``network``, see
-        :func:`nbhelpers.study.recorded`).
+        :func:`nbhelpers.recorded`).
     paper : mapping
         The recorded ``paper``: its ``table2`` of the same data set and network stands in the last row.
 

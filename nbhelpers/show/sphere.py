@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from nbhelpers._checks import Array, check_labels, check_positive
+from nbhelpers.maths.arrays import Array, check_labels, check_positive
 from nbhelpers.show.directions import angles, nearest, neighbours_of, strength_and_angle, unit
-from nbhelpers.show.figure import Figure, check_start
+from nbhelpers.show.page.figure import Figure, check_start
 from nbhelpers.show.stage import WIDE, arrow, as_seen, clear_eye, layout, per_step, shaft, xyz
 from nbhelpers.show.style import WIRE, colour, symbol
 from nbhelpers.show.tables import Table, at_steps

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from nbhelpers._checks import Array, as_tensor
+from nbhelpers.maths.arrays import Array, as_tensor
 from nbhelpers.show.directions import unit
 from nbhelpers.show.style import colour
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 
-from nbhelpers.show.picture import Picture
+from nbhelpers.show.page.picture import Picture
 from nbhelpers.show.style import COLOURS, INK, MATPLOTLIB
 
 Rows = Sequence[Mapping[str, float | None]]

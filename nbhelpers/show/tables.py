@@ -84,7 +84,7 @@ def table1(runs: Mapping[str, Mapping[str, Any]], paper: Mapping[str, Any]) -> T
     Parameters
     ----------
     runs : mapping of str to dict
-        What to call a run, and its recorded result (key ``table1``, see :func:`nbhelpers.study.recorded`).
+        What to call a run, and its recorded result (key ``table1``, see :func:`nbhelpers.recorded`).
     paper : mapping
         The recorded ``paper``: its ``table1`` of Tiny ImageNet and VGG-16 stands in the last column.
 

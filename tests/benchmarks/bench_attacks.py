@@ -17,8 +17,8 @@ import torch
 from art.attacks.evasion import ProjectedGradientDescent
 from art.estimators.classification import PyTorchClassifier
 
-from nbhelpers.attacks import pgd
-from nbhelpers.study import Study
+from nbhelpers.experiments.study import Study
+from nbhelpers.probes.attacks import pgd
 
 EPS, STEP = 1 / 255, 0.1 / 255
 

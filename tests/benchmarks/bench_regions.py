@@ -20,13 +20,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from nbhelpers.axes import whitening_map
-from nbhelpers.importance import RegionImportance, project_to_simplex
-from nbhelpers.kappa import KappaCurve
-from nbhelpers.matching import best_matches, region_vectors, target_log_probabilities
-from nbhelpers.region_loss import least_squares
-from nbhelpers.regions import RegionProjection
-from nbhelpers.vmf import log_normalizer
+from nbhelpers.maths.axes import whitening_map
+from nbhelpers.maths.kappa import KappaCurve
+from nbhelpers.maths.vmf import log_normalizer
+from nbhelpers.method.importance import RegionImportance, project_to_simplex
+from nbhelpers.method.matching import best_matches, region_vectors, target_log_probabilities
+from nbhelpers.method.region_loss import least_squares
+from nbhelpers.method.regions import RegionProjection
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from planted import planted

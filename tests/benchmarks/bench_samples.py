@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from nbhelpers.baselines import tsne
-from nbhelpers.samples import SampleProjection
+from nbhelpers.method.samples import SampleProjection
+from nbhelpers.probes.baselines import tsne
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from synthetic import features_and_logits

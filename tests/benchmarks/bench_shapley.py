@@ -17,9 +17,10 @@ import numpy as np
 import torch
 from captum.attr import ShapleyValueSampling
 
-from nbhelpers import networks
-from nbhelpers.shapley import region_shapley, tail_of
-from nbhelpers.study import Study
+from nbhelpers.experiments.study import Study
+from nbhelpers.networks import network as networks
+from nbhelpers.networks.tails import tail_of
+from nbhelpers.probes.shapley import region_shapley
 
 LAYER = "conv_53"
 BLOCKS = np.kron(np.arange(16).reshape(4, 4), np.ones((2, 2), int)).ravel()

@@ -1,0 +1,120 @@
+"""The command line, for long or remote runs: ``nbhelpers datasets`` and ``nbhelpers reproduce``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from nbhelpers import datasets
+from nbhelpers.experiments.reproduce import EXPERIMENTS, sweep
+from nbhelpers.experiments.settings import PRESETS
+from nbhelpers.experiments.study import Study
+from nbhelpers.networks.network import NETWORKS
+from nbhelpers.networks.weights import SCALINGS
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments of ``nbhelpers``."""
+    top = argparse.ArgumentParser(prog="nbhelpers", description="Helpers of the book on emerging visual patterns.")
+    commands = top.add_subparsers(dest="command", required=True)
+    commands.add_parser("datasets", help="list the data sets, their licences and where they come from")
+    run = commands.add_parser(
+        "reproduce",
+        help="run the paper's experiments and record the results as JSON",
+        description="Train a network, run every experiment of the book on it, and record the results as JSON.",
+        epilog="Example: nbhelpers reproduce --dataset scenes --network resnet34 --out scenes-resnet34.json",
+    )
+    run.add_argument("--dataset", required=True, choices=sorted(datasets.available()), help="see: nbhelpers datasets")
+    run.add_argument(
+        "--network", nargs="+", default=["vgg16"], choices=NETWORKS, help="one or several (default: vgg16)"
+    )
+    run.add_argument("--data", metavar="PATH", help="the data set's own folder or archive, where it is not bundled")
+    run.add_argument(
+        "--seed", type=int, nargs="+", default=[0], help="of training and fits, one or several (default: 0)"
+    )
+    run.add_argument("--preset", default="laptop", choices=PRESETS, help="sizes and trainings (default: laptop)")
+    run.add_argument(
+        "--experiments",
+        nargs="+",
+        default=list(EXPERIMENTS),
+        choices=list(EXPERIMENTS),
+        help="which parts to run (default: all); a run that is started again goes on where it stopped",
+    )
+    run.add_argument("--weights", metavar="FILE", help="what the training starts from; or: torchvision")
+    run.add_argument(
+        "--scaling", default="imagenet", choices=list(SCALINGS), help="how pixels were scaled for these weights"
+    )
+    run.add_argument("--retrain", action="store_true", help="train anew even where trained networks are bundled")
+    run.add_argument("--jobs", type=int, default=1, help="processes on this machine (default: 1)")
+    run.add_argument("--cluster", metavar="ADDRESS", help="a Dask scheduler whose workers do the work instead")
+    run.add_argument(
+        "--workspace", metavar="DIR", help="where trainings and stages are kept (default: the user's cache)"
+    )
+    run.add_argument(
+        "--out", required=True, metavar="FILE.json", help="of several networks or seeds: the folder of their files"
+    )
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of the ``nbhelpers`` command; returns the exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = parser().parse_args(given)
+    try:
+        if options.command == "datasets":
+            for name, about in datasets.available().items():
+                print(f"{name} ({about.origin}): {about.description}\n    licence: {about.licence}")
+        else:
+            studies = _studies(options)
+            commands = [f"nbhelpers {_shown(options, study, out)}" for out, study in studies.items()]
+            together = {"jobs": options.jobs, "cluster": options.cluster}
+            sweep(studies, commands=commands, experiments=options.experiments, **together)
+            for out in studies:
+                print(f"wrote {out}")
+    except (OSError, ValueError) as error:
+        print(f"nbhelpers: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _studies(options: argparse.Namespace) -> dict[Path, Study]:
+    """Every network with every seed, by the file of its results."""
+    out = Path(options.out)
+    pairs = [(network, seed) for network in options.network for seed in options.seed]
+    if len(pairs) > 1 and out.suffix:
+        raise ValueError(f"{len(pairs)} results need a folder: --out names the file {out}")
+    found = {}
+    for network, seed in pairs:
+        study = Study(
+            options.dataset,
+            network,
+            root=options.data,
+            seed=seed,
+            retrain=options.retrain,
+            workspace=options.workspace,
+            preset=options.preset,
+            weights=options.weights,
+            scaling=options.scaling,
+        )
+        name = study.name + (f"-seed{seed}" if seed else "")
+        found[out if len(pairs) == 1 else out / f"{name}.json"] = study
+    return found
+
+
+def _shown(options: argparse.Namespace, study: Study, out: Path) -> str:
+    """The command that repeats one study, without the folders of one machine."""
+    words = ["reproduce", "--dataset", study.dataset, "--network", study.network, "--seed", str(study.seed)]
+    words += ["--data DIR"] if study.root else []
+    words += ["--preset", study.preset] if study.preset != "laptop" else []
+    if options.experiments != list(EXPERIMENTS):
+        words += ["--experiments", *options.experiments]
+    if study.weights:
+        words += ["--weights", "/".join(Path(study.weights).parts[-2:]), "--scaling", study.scaling]
+    words += ["--retrain"] if study.retrain else []
+    return " ".join([*words, "--out", out.name])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,130 @@
+"""What a full run costs: operations counted on the network itself, nothing computed; for machines one does not have."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from nbhelpers.experiments.reproduce import PER_CATEGORY
+from nbhelpers.experiments.rows.attacks import SIZES, STEPS
+from nbhelpers.experiments.rows.importance import FEWER
+from nbhelpers.experiments.rows.students import SEEDS
+from nbhelpers.experiments.settings import Setting
+from nbhelpers.networks.architectures import FAMILIES
+from nbhelpers.networks.network import Network, build
+from nbhelpers.networks.objectives import features_of
+from nbhelpers.networks.tails import tail_of
+from nbhelpers.probes.shapley import MOST_PERMUTATIONS
+
+BACKWARD = 2
+"""Of the operations of a forward pass; a step of training takes one forward and one backward pass."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Operations, in floating-point operations, and memory of one study.
+
+    Attributes
+    ----------
+    forward : float
+        Of one image.
+    training, recording, attacks, students : float
+        Of all passes of the network for each experiment: students are four lessons and three seeds.
+    shapley_at_most : float
+        Of the Shapley values of the last layer but one, if every image used all permutations that it may.
+    regions_bytes : float
+        Of the recorded features of the widest of the five layers, for all fitted images in single precision.
+    """
+
+    forward: float
+    training: float
+    recording: float
+    attacks: float
+    students: float
+    shapley_at_most: float
+    regions_bytes: float
+
+    @property
+    def total(self) -> float:
+        """Of all passes, without Shapley values."""
+        return self.training + self.recording + self.attacks + self.students
+
+    def hours(self, operations_per_second: float) -> float:
+        """How long all passes take at a rate that a machine keeps up."""
+        return self.total / operations_per_second / 3600
+
+
+def forward_operations(network: Network, side: int) -> int:
+    """Floating-point operations of a forward pass of one square image; a multiplication and an addition count as two.
+
+    Convolutions and matrix products are counted, nothing is computed (:class:`torch.utils.flop_counter.FlopCounterMode`
+    on the meta device).
+
+    Examples
+    --------
+    >>> round(forward_operations(build("resnet50", 1000, input_size=224), 224) / 2e9, 1)  # torchvision says 4.09
+    4.1
+    """
+    hollow = copy.deepcopy(network).to("meta").eval()
+    return _operations(hollow, torch.empty(1, 3, side, side, device="meta"))
+
+
+def study_cost(name: str, setting: Setting, images: int, *, categories: int = 10, lessons: int = 4) -> Cost:
+    """Count what a study of one network takes.
+
+    Parameters
+    ----------
+    name : str
+        Of :data:`nbhelpers.networks.network.NETWORKS`.
+    setting : Setting
+        Sizes and recipes, such as those of a preset.
+    images : int
+        For training.
+    categories : int
+        Of which :data:`nbhelpers.experiments.reproduce.PER_CATEGORY` images each are fitted.
+    lessons : int
+        Students of each seed.
+
+    Examples
+    --------
+    >>> from nbhelpers.experiments.settings import PAPER
+    >>> cost = study_cost("resnet34", PAPER, 5000)
+    >>> cost.training > cost.students / 10 > cost.recording
+    True
+    """
+    with torch.device("meta"):
+        sizes = {"width": setting.width, "input_size": setting.input_size, "min_grid": setting.grid}
+        network = build(name, categories, **sizes)
+    forward = forward_operations(network, setting.input_size)
+    step = (1 + BACKWARD) * forward
+    fitted = categories * PER_CATEGORY
+    teaching = (step + forward) * images * setting.students.epochs
+    features = {layer: _features(network, layer, setting.input_size) for layer in FAMILIES[name].depth}
+    before = FAMILIES[name].depth[-2]
+    coalitions = categories * FEWER * MOST_PERMUTATIONS * setting.grid**2
+    return Cost(
+        forward=forward,
+        training=step * images * setting.recipe.epochs,
+        recording=forward * fitted * len(features) * setting.recipe.checkpoints,
+        # Of every size the attack itself, and all its and its control's iterates recorded.
+        attacks=len(SIZES) * fitted * STEPS * (step + 2 * forward),
+        students=teaching * lessons * len(SEEDS),
+        shapley_at_most=coalitions * _operations(tail_of(network, before), features[before]),
+        regions_bytes=4 * fitted * max(f.shape[1] for f in features.values()) * setting.grid**2,
+    )
+
+
+def _features(network: Network, layer: str, side: int) -> torch.Tensor:
+    with torch.inference_mode():
+        return features_of(network.eval(), layer, torch.empty(1, 3, side, side, device="meta"))
+
+
+def _operations(module: nn.Module, example: torch.Tensor) -> int:
+    counter = FlopCounterMode(display=False)
+    with torch.inference_mode(), counter:
+        module(example)
+    return counter.get_total_flops()

@@ -1,0 +1,1 @@
+"""What each chapter records of a study, as JSON."""

@@ -1,0 +1,160 @@
+"""The attacks on one study: Fig. 7 and 8, what carries them, and how all that goes with their size. Returns JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from nbhelpers.experiments.rows.regions import share
+from nbhelpers.experiments.stages import Stage
+from nbhelpers.experiments.study import Study
+from nbhelpers.images import ImageSet
+from nbhelpers.method.knowledge import THRESHOLD, category_probabilities, probability_of
+from nbhelpers.method.portraits import Portrait, portray
+from nbhelpers.method.samples import SampleProjection
+from nbhelpers.method.trajectories import TYPES, Trail, Trajectories, changes, trajectory_types
+from nbhelpers.probes.attacks import follow, pgd, random_path
+from nbhelpers.probes.truth import PLACES, named_by_chance, region_truth, shown_categories
+
+SIZES = (1, 2, 4, 8)
+"""Radii of the attack in 1/255; a step is a tenth of them, and there are twenty. The paper's is the first."""
+STEPS = 20
+BINS = 20
+
+
+def stages(study: Study, images: ImageSet, found: Mapping[str, Any]) -> dict[str, Stage]:
+    """One stage for each size of the attack."""
+    grid = study.setting.grid
+
+    @cache
+    def clean() -> Portrait:
+        return portray(study.activations(layers=study.layers, images=images, grid=grid), grid=grid)
+
+    return {
+        f"attack {size}/255": Stage(lambda s=size: attack_row(study, images, clean(), s / 255), ("training",))
+        for size in SIZES
+    }
+
+
+def results(study: Study, found: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys that a recorded result holds of the attacks: the first two at the paper's size."""
+    sweep = {f"{size}/255": found[f"attack {size}/255"] for size in SIZES}
+    paper = next(iter(sweep.values()))
+    return {"attack": paper["layers"], "attack_types": paper.get("types"), "attack_sweep": sweep}
+
+
+def attack_row(study: Study, images: ImageSet, clean: Portrait, eps: float) -> dict[str, Any]:
+    """All that is measured of one untargeted attack and of its random control.
+
+    Changes are measured on the images that were named rightly, the rest on those of them that were fooled.
+    """
+    samples, views = clean.samples, clean.regions
+    network, deepest = study.load(), {study.deepest: views[study.deepest]}
+    path = pgd(network, (images.images / 255).astype(np.float32), images.labels, eps, eps / 10, STEPS)
+    control = random_path(path)
+    ends = {name: follow(network, p[[0, -1]], images, views) for name, p in (("", path), ("control_", control))}
+    whole = {name: follow(network, p, images, deepest) for name, p in (("", path), ("control_", control))}
+    trail = whole[""]
+    right, fooled = trail.before == images.labels, trail.fooled(images.labels)
+    row: dict[str, Any] = {
+        "right": int(right.sum()),
+        "fooled": int(fooled.sum()),
+        **{f"{name}success_rate": number(t.success_rate(images.labels)) for name, t in whole.items()},
+        "layers": {
+            layer: {k: v for name, t in ends.items() for k, v in change_row(t.h[layer][:, right], name).items()}
+            for layer in study.layers
+        },
+    }
+    if not fooled.any():
+        return row
+    some, new = images.subset(fooled), trail.after[fooled]
+    speaks = {}
+    for name, t in whole.items():
+        h = t.h[study.deepest][:, fooled]
+        speaks[name] = speaking(h, samples, some.labels, new)
+        row[f"{name}types"] = type_shares(trajectory_types(h, samples.directions_, samples.weights_, some.labels, new))
+    row["before"] = before_row(speaks)
+    if images.masks is not None:
+        row["carriers"] = {
+            name or "attack": carrier_row(s, some, new, study.setting.grid) for name, s in speaks.items()
+        }
+        row["fragment"] = fragment_row(trail, images, fooled)
+    return row
+
+
+def change_row(h: np.ndarray, prefix: str) -> dict[str, float]:
+    """Fig. 8 left for one layer: means over regions, then mean and spread over images."""
+    found = {}
+    orientation, strength = changes(h)
+    kinds = {"delta_orientation": orientation, "delta_strength": strength, "delta_strength_size": np.abs(strength)}
+    for name, values in kinds.items():
+        each = values.mean(axis=1)
+        found[f"{prefix}{name}"], found[f"{prefix}{name}_std"] = float(each.mean()), float(each.std())
+    return found
+
+
+def type_shares(found: Trajectories) -> dict[str, float]:
+    """Shares of all regions by the paper's numbers of the types."""
+    return {str(i or "none"): found.shares[name] for i, name in enumerate(TYPES)}
+
+
+def speaking(h: np.ndarray, samples: SampleProjection, original: np.ndarray, new: np.ndarray) -> dict[str, np.ndarray]:
+    """What regions say before and after: p of the original and of the new category before, of the new one after."""
+    first, last = (category_probabilities(h[t], samples.directions_, samples.weights_) for t in (0, -1))
+    return {
+        "original before": probability_of(first, original),
+        "new before": probability_of(first, new),
+        "new after": probability_of(last, new),
+    }
+
+
+def before_row(speaks: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, Any]:
+    """Fig. 7 right: what regions that speak for the new category said of the original one before."""
+    row: dict[str, Any] = {}
+    for name, p in speaks.items():
+        values = p["original before"][p["new after"] > THRESHOLD]
+        row[name or "attack"] = {
+            "regions": len(values),
+            "counts": np.histogram(values, bins=BINS, range=(0, 1))[0].tolist(),
+            "median": number(np.median(values)) if len(values) else None,
+        }
+    every = speaks[""]["original before"]
+    row["all regions"] = {"regions": every.size, "counts": np.histogram(every, bins=BINS, range=(0, 1))[0].tolist()}
+    return row
+
+
+def carrier_row(
+    p: Mapping[str, np.ndarray], images: ImageSet, new: np.ndarray, grid: int | tuple[int, int]
+) -> dict[str, Any]:
+    """Where the regions lie that came to speak for the new category, and whether a fragment of it is there."""
+    truth = region_truth(images, grid)
+    carry = (p["new after"] > THRESHOLD) & (p["new before"] <= THRESHOLD)
+    on = carry & (truth.place == "fragment")
+    named = truth.fragment_category == new[:, None]
+    return {
+        "regions": int(carry.sum()),
+        "share": {place: share(truth.place[carry] == place) for place in PLACES},
+        "area": {place: float((truth.place == place).mean()) for place in PLACES},
+        "on_fragments": int(on.sum()),
+        "of_the_new_category": share(named[on]),
+    }
+
+
+def fragment_row(trail: Trail, images: ImageSet, fooled: np.ndarray) -> dict[str, Any]:
+    """Does the attack move towards the category of a fragment, more often than chance and than a second guess would?"""
+    shows = shown_categories(images)[fooled]
+    original, new = images.labels[fooled], trail.after[fooled]
+    row: dict[str, Any] = {"images": len(new)}
+    second = np.where(np.eye(shows.shape[1], dtype=bool)[original], -np.inf, trail.logits[0, fooled]).argmax(axis=1)
+    for name, named in (("", new), ("second_", second)):
+        chance = named_by_chance(named, original, shows)
+        row |= {f"{name}share": chance.share, f"{name}chance": chance.expected, f"{name}p_value": chance.p_value}
+    return {**row, "new_is_second": float((new == second).mean())}
+
+
+def number(value: Any) -> float | None:
+    """As JSON, which knows no NaN."""
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,80 @@
+"""Where files live, and how they are written: bundled data beside the package, downloads in the user's cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pooch
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def data_dir() -> Path:
+    """The bundled data: ``nbhelpers/_data`` in an installed package, ``data/`` in a checkout."""
+    installed = _PACKAGE / "_data"
+    return installed if installed.is_dir() else _PACKAGE.parent / "data"
+
+
+def cache_dir() -> Path:
+    """The folder for downloads and computed results; the variable ``NBHELPERS_CACHE`` moves it."""
+    return Path(os.environ.get("NBHELPERS_CACHE") or pooch.os_cache("nbhelpers"))
+
+
+def registry() -> dict[str, dict]:
+    """The bundled files: name -> sha256, bytes, licence, source.
+
+    >>> sorted(registry()["garments-train.png"])
+    ['bytes', 'licence', 'sha256', 'source']
+    """
+    return json.loads((data_dir() / "registry.json").read_text(encoding="utf-8"))
+
+
+def bundled(name: str) -> Path:
+    """The path of a bundled file whose sha256 is the registered one.
+
+    Raises
+    ------
+    OSError
+        If the file is not registered, is missing, or was changed.
+    """
+    known = registry()
+    if name not in known:
+        raise OSError(
+            f"{name!r} is not a bundled file; {data_dir() / 'registry.json'} lists {', '.join(sorted(known))}"
+        )
+    path = data_dir() / name
+    advice = "restore it (git checkout) or reinstall nbhelpers"
+    if not path.is_file():
+        raise OSError(f"the bundled file {path} is missing; {advice}")
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != known[name]["sha256"]:
+        raise OSError(
+            f"the bundled file {path} was changed: sha256 {found}, expected {known[name]['sha256']}; {advice}"
+        )
+    return path
+
+
+def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
+    """Write beside, then rename: a kill or a full disk leaves the old file, or none, but never half of one.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "note.txt"
+    >>> replace_file(path, lambda part: part.write_text("whole"))
+    >>> path.read_text()
+    'whole'
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}.part")
+    try:
+        write(part)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)

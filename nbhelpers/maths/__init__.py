@@ -1,0 +1,1 @@
+"""Pure mathematics of directions and their concentration: no networks, no images."""

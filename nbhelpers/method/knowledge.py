@@ -1,0 +1,204 @@
+"""Knowledge points: regions that speak for one category, and whether they speak truly (Sec. 3.4 of the paper)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from nbhelpers.maths.arrays import Array, as_tensor, check_labels, check_positive, check_same_length, like
+from nbhelpers.maths.kappa import KappaCurve
+from nbhelpers.maths.radial import concentrate, log_posterior
+
+NORMALISATIONS = ("last", "own")
+THRESHOLD = 0.4
+"""Probability above which a region speaks for a category: the paper's."""
+
+
+@dataclass(frozen=True)
+class KnowledgePoints:
+    """What every region of every image says.
+
+    Attributes
+    ----------
+    category : int64 (N, R)
+        The likeliest category.
+    probability : float32 (N, R)
+        Its probability, in (0, 1].
+    masks, reliable_masks : bool (N, R)
+        Regions that are knowledge points; those of them that name the true category.
+    total, reliable : int64 (N,)
+        Their numbers in each image.
+    """
+
+    category: np.ndarray
+    probability: np.ndarray
+    masks: np.ndarray
+    reliable_masks: np.ndarray
+
+    @property
+    def total(self) -> np.ndarray:
+        return self.masks.sum(axis=1)
+
+    @property
+    def reliable(self) -> np.ndarray:
+        return self.reliable_masks.sum(axis=1)
+
+    @property
+    def ratio(self) -> float:
+        """Share of the knowledge points of all images that are reliable; NaN where there is none."""
+        count = int(self.masks.sum())
+        return int(self.reliable_masks.sum()) / count if count else float("nan")
+
+
+def knowledge_points(
+    h: Array,
+    directions: Array,
+    weights: Array,
+    labels: Any,
+    *,
+    threshold: float = THRESHOLD,
+    kappa: KappaCurve | float = 1000.0,
+) -> KnowledgePoints:
+    r"""Find the regions that speak for one category.
+
+    .. math:: p(c|h) \propto \pi_c \exp[\kappa(\|h\|) \cos(h, \mu_c)]
+
+    A region is a knowledge point if its likeliest category has a probability above the threshold; it is reliable if
+    that is the true category of its image.
+
+    Parameters
+    ----------
+    h : (N, R, d)
+        Regional features, as of :class:`~nbhelpers.RegionProjection`.
+    directions, weights : (C, d), (C,)
+        :math:`\mu` and :math:`\pi` of the sample features.
+    labels : (N,)
+        True categories, 0 ... C - 1.
+    threshold : float
+        :math:`\tau`, between 0 and 1.
+    kappa : KappaCurve or float
+        :math:`\kappa`, or the concentration it ends at.
+
+    Returns
+    -------
+    KnowledgePoints
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, values are not finite, labels or threshold are out of range, or weights are negative or do
+        not sum to 1.
+
+    Examples
+    --------
+    >>> north, east = np.array([0.0, 0.0, 1.0]), np.array([1.0, 0.0, 0.0])
+    >>> h = np.stack([[3 * north, 3 * east, 0 * north], [0.1 * north, 3 * north, 2 * east]])
+    >>> points = knowledge_points(h, np.stack([north, east, -north]), np.ones(3) / 3, [0, 1])
+    >>> points.total.tolist(), points.reliable.tolist(), points.ratio
+    ([2, 2], [1, 1], 0.5)
+    """
+    if not 0 < threshold < 1:
+        raise ValueError(f"threshold is a probability between 0 and 1, got {threshold!r}")
+    p = category_probabilities(as_tensor(h, "h", ndim=3, dtype=torch.float64), directions, weights, kappa=kappa)
+    truth = check_labels(labels, p.shape[2])
+    check_same_length(h=p, labels=truth)
+    best, category = (part.numpy() for part in p.max(dim=2))
+    masks = best > threshold
+    return KnowledgePoints(category, best.astype(np.float32), masks, masks & (category == truth[:, None]))
+
+
+def category_probabilities(h: Array, directions: Array, weights: Array, *, kappa: KappaCurve | float = 1000.0) -> Array:
+    r"""What every region says: :math:`p(c|h) \propto \pi_c \exp[\kappa(\|h\|) \cos(h, \mu_c)]`.
+
+    Parameters
+    ----------
+    h : (..., d)
+        Regional features.
+    directions, weights : (C, d), (C,)
+        :math:`\mu` and :math:`\pi` of the sample features.
+    kappa : KappaCurve or float
+        :math:`\kappa`, or the concentration it ends at.
+
+    Returns
+    -------
+    (..., C)
+        In double precision; the last axis sums to 1.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, values are not finite, or weights are negative or do not sum to 1.
+
+    Examples
+    --------
+    >>> north, east = np.array([0.0, 1.0]), np.array([1.0, 0.0])
+    >>> category_probabilities(np.stack([0 * north, 3 * east]), np.stack([north, east]), [0.5, 0.5]).round(2)
+    array([[0.5, 0.5],
+           [0. , 1. ]])
+    """
+    vectors = as_tensor(h, "h", dtype=torch.float64)
+    mu = as_tensor(directions, "directions", ndim=2, dtype=torch.float64)
+    pi = as_tensor(weights, "weights", ndim=1, dtype=torch.float64)
+    d = vectors.shape[-1]
+    if mu.shape[1] != d:
+        raise ValueError(f"h has {d} coordinates, but directions has {mu.shape[1]}")
+    check_same_length(directions=mu, weights=pi)
+    if float(pi.min()) < 0 or abs(float(pi.sum()) - 1) > 1e-3:
+        raise ValueError(f"weights must be 0 or more and sum to 1, got {float(pi.min()):g} ... and {float(pi.sum()):g}")
+    curve = kappa if isinstance(kappa, KappaCurve) else KappaCurve(check_positive(kappa, "kappa"), d)
+    if curve.dim != d:
+        raise ValueError(f"kappa is a curve for {curve.dim} coordinates, but h has {d}")
+    mu = torch.nn.functional.normalize(mu, dim=1)
+    p = log_posterior(concentrate(vectors.reshape(-1, d), curve), pi.log(), mu).exp()
+    return like(p.view(*vectors.shape[:-1], len(mu)), h)
+
+
+def probability_of(p: np.ndarray, category: np.ndarray) -> np.ndarray:
+    """What the regions of each image say of that image's own ``category``: (N, R, C) and (N,) to (N, R).
+
+    Examples
+    --------
+    >>> probability_of(np.array([[[0.9, 0.1]], [[0.3, 0.7]]]), np.array([1, 1])).tolist()
+    [[0.1], [0.7]]
+    """
+    return np.take_along_axis(p, category[:, None, None], axis=2)[..., 0]
+
+
+def normalize_strength(layers: Mapping[str, Array], to: str = "last") -> dict[str, Array]:
+    """Bring the regional features of several layers to one mean strength, so that their counts can be compared.
+
+    Parameters
+    ----------
+    layers : mapping of name to (N, R, d)
+        From shallow to deep.
+    to : {"last", "own"}
+        Mean strength that each layer gets: the deepest layer's (the paper), or 1 (the authors' code).
+
+    Raises
+    ------
+    ValueError
+        If ``to`` is neither, there is no layer, or all features of a layer are zero.
+
+    Examples
+    --------
+    >>> h = np.ones((2, 4, 3))
+    >>> scaled = normalize_strength({"conv_12": 5 * h, "conv_53": 2 * h})
+    >>> float(scaled["conv_12"][0, 0, 0]), float(scaled["conv_53"][0, 0, 0])
+    (2.0, 2.0)
+    """
+    if to not in NORMALISATIONS:
+        raise ValueError(f"to must be one of {', '.join(map(repr, NORMALISATIONS))}, got {to!r}")
+    if not layers:
+        raise ValueError("layers is empty: give at least one layer's regional features")
+    means = {
+        name: float(as_tensor(h, name, ndim=3, dtype=torch.float64).norm(dim=2).mean()) for name, h in layers.items()
+    }
+    silent = [name for name, mean in means.items() if mean == 0]
+    if silent:
+        raise ValueError(f"all regional features of {', '.join(silent)} are zero: no strength to normalise")
+    wanted = list(means.values())[-1] if to == "last" else 1.0
+    return {name: h * (wanted / means[name]) for name, h in layers.items()}

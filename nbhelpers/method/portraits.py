@@ -1,0 +1,113 @@
+"""One frame for two networks: how the regional features of a student are laid over its teacher's (Fig. 9 right)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.linalg import orthogonal_procrustes
+
+from nbhelpers.maths.arrays import Array, as_tensor, like
+from nbhelpers.maths.vmf import float_type
+from nbhelpers.method.activations import Activations
+from nbhelpers.method.knowledge import KnowledgePoints, knowledge_points, normalize_strength
+from nbhelpers.method.regional import GRID, RegionalFeatures, regional_features
+from nbhelpers.method.samples import SampleProjection
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """What one network says of N images: its sample features, and the regional features of its layers.
+
+    Attributes
+    ----------
+    activations : Activations
+    samples : SampleProjection
+    regions : dict of str to RegionalFeatures
+        By layer, shallow to deep.
+    """
+
+    activations: Activations
+    samples: SampleProjection
+    regions: dict[str, RegionalFeatures]
+
+    @property
+    def embedding(self) -> np.ndarray:
+        """The sample features g, (N, 3)."""
+        return self.samples.transform(self.activations.features)
+
+    def points(self, to: str = "last") -> dict[str, KnowledgePoints]:
+        """Knowledge points of every layer, strengths normalised by
+        :func:`~nbhelpers.method.knowledge.normalize_strength`.
+
+        Raises
+        ------
+        ValueError
+            As :func:`~nbhelpers.method.knowledge.normalize_strength`.
+        """
+        scaled = normalize_strength({layer: view.h for layer, view in self.regions.items()}, to)
+        mu, pi, labels = self.samples.directions_, self.samples.weights_, self.activations.labels
+        return {layer: knowledge_points(h, mu, pi, labels) for layer, h in scaled.items()}
+
+
+def portray(activations: Activations, reference: Portrait | None = None, *, grid: int = GRID) -> Portrait:
+    """Fit the sample and the regional features of one network, in the frame of another where one is given.
+
+    Two networks share no axes: any turn of all directions fits equally well, and some arrangements of the categories
+    fit nearly equally well. So a student's sample features start where a linear map of them comes closest to its
+    teacher's embedding of the same images, and are in the end turned to it (orthogonal Procrustes); then its regions
+    are fitted to them. Lengths need no such step: both are evidence in the units of one curve :math:`\\kappa(l)`.
+
+    Parameters
+    ----------
+    activations : Activations
+        With the regional features of at least one layer.
+    reference : Portrait, optional
+        Of the same images by another network, such as the teacher.
+    grid : int
+        Regions a side.
+
+    Raises
+    ------
+    ValueError
+        If the reference shows other images, and as :func:`~nbhelpers.regional_features`.
+    """
+    features, logits = activations.features, activations.logits
+    if reference is None:
+        samples = SampleProjection().fit(features, logits)
+    else:
+        if not np.array_equal(reference.activations.labels, activations.labels):
+            raise ValueError("a common frame needs the same images in the same order, but the labels differ")
+        start = SampleProjection()
+        start.components_ = np.linalg.lstsq(features, reference.embedding, rcond=None)[0].T
+        samples = SampleProjection().fit(features, logits, init=start).align(features, reference.embedding)
+    return Portrait(activations, samples, regional_features(activations, samples, grid=grid))
+
+
+def turn(h: Array, target: Array) -> Array:
+    """Turn h by the one orthogonal matrix that brings it closest to the target: another choice of a common frame.
+
+    Parameters
+    ----------
+    h, target : (N, R, 3)
+        Regional features of the same regions.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ or values are not finite.
+
+    Examples
+    --------
+    >>> h = np.random.default_rng(0).normal(size=(4, 9, 3))
+    >>> bool(np.allclose(turn(h[..., ::-1], h), h))
+    True
+    """
+    given, wanted = (
+        as_tensor(x, name, ndim=3, dtype=torch.float64).numpy() for x, name in ((h, "h"), (target, "target"))
+    )
+    if given.shape != wanted.shape:
+        raise ValueError(f"h and target must have one shape, got {given.shape} and {wanted.shape}")
+    axes, _ = orthogonal_procrustes(given.reshape(-1, given.shape[2]), wanted.reshape(-1, given.shape[2]))
+    return like(torch.from_numpy(given @ axes).to(float_type(h)), h)

@@ -1,0 +1,351 @@
+"""Regional features h = Lambda f in the frame of the sample features (Eq. 7-10 of the paper)."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
+from tqdm import tqdm
+
+from nbhelpers.maths.arrays import (
+    Array,
+    as_tensor,
+    check_positive,
+    check_same_length,
+    check_whole,
+    like,
+    resolve_device,
+)
+from nbhelpers.maths.axes import whitening_map
+from nbhelpers.maths.kappa import KappaCurve
+from nbhelpers.method.matching import (
+    best_matches,
+    check_target,
+    draw_groups,
+    grid_of,
+    read_images,
+    read_regions,
+    read_weights,
+    region_vectors,
+    target_log_probabilities,
+)
+from nbhelpers.method.region_loss import least_squares, projection_losses
+
+MATCHES = ("feature", "projection")
+_STRIDE = 10  # iterations between two looks at the loss
+_SCALES = (0.5, 1.0, 2.0, 4.0, 8.0)  # mean strengths tried for the start
+
+
+class RegionProjection(BaseEstimator):
+    r"""Project regional features to :math:`h^{(r)} = \Lambda f^{(r)}`, so that alike regions tell alike images.
+
+    With orientation o and strength l of h, and r' the region of image 1 that matches region r of image 2 best,
+
+    .. math::
+        Q(x_2|x_1) \propto \prod_r \mathrm{vMF}\big(o_2^{(r)}; o_1^{(r')}, \kappa(l_2^{(r)})\big)^{w_2^{(r)}},
+
+    and the loss, averaged over images and in nats, is (Eq. 7-10)
+
+    .. math:: \mathrm{KL}(P(x_2|x_1) \| Q(x_2|x_1)) - \alpha\, \kappa' \sum_r w^{(r)} \cos(g, h^{(r)}).
+
+    The first part makes regions similar where the network finds the images similar; P is that of
+    :class:`~nbhelpers.RegionImportance`. The second is what remains of the mutual information of h and g
+    where o given g is vMF around g with concentration :math:`\kappa'`: it turns regions the way of their image's sample
+    feature, in whose frame they then are. (With :math:`\kappa' = 1`, the authors', it is too weak to hold the frame.)
+
+    L-BFGS minimises the loss in whitened features, with the derivative through :math:`\kappa`. It starts where the
+    second part alone is about best, at the weighted least squares fit of g's direction, or from a projection that is
+    given, whichever is better; at the best of some strengths. A small weight decay holds strengths that neither part
+    fixes, as where all regions point one way.
+
+    Parameters
+    ----------
+    n_components : int
+        Dimension of h and of the embedding, at least 2.
+    alpha : float
+        Weight of the alignment, 0 or more.
+    kappa_align : float
+        :math:`\kappa'`; by default the highest concentration of the sample features.
+    kappa_max : float
+        Concentration of an infinitely strong feature.
+    match : {"feature", "projection"}
+        Where matches are found: once, in the raw features weighted by channel; or in h, anew at every step.
+    target : {"logits", "probabilities"}
+        What tells the network's similarity of images.
+    temperature : float
+        Of the probabilities.
+    kappa_target : float
+        :math:`\kappa_p` of P.
+    partners : int
+        At most how many images each one is compared with, itself included.
+    max_images : int
+        How many images the fit looks at, drawn at random where there are more: a step costs the same for any N.
+    weight_decay : float
+        Half of it times the squared weights, in whitened features, is added to the loss; 0 or more.
+    max_iter : int
+        Largest number of L-BFGS iterations.
+    tol : float
+        Converged when ten iterations lower the loss by less than this, relative to 1 nat or the loss.
+    random_state : int
+        Draws images and partners.
+    device : str or torch.device
+        ``"auto"`` is CUDA when there is one.
+
+    Attributes
+    ----------
+    components_ : (n_components, K)
+        Lambda, for features as they were given.
+    loss_curve_ : (n, 2)
+        KL in nats and minus the mean weighted cosine, at the start and after every ten iterations.
+    n_iter_ : int
+        L-BFGS iterations.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> labels, regions = np.arange(30) % 3, rng.random((30, 8, 2, 2))
+    >>> regions[np.arange(30), labels, 0, 0] += 9  # only the first region tells the category
+    >>> g, importance = 2 * np.eye(3)[labels], np.tile([0.7, 0.1, 0.1, 0.1], (30, 1))
+    >>> h = RegionProjection().fit(regions, 9 * np.eye(3)[labels], importance, g).transform(regions)
+    >>> h.shape, bool((np.linalg.norm(h, axis=2).argmax(axis=1) == 0).all())
+    ((30, 4, 3), True)
+    """
+
+    def __init__(
+        self,
+        n_components: int = 3,
+        *,
+        alpha: float = 0.1,
+        kappa_align: float = 10.0,
+        kappa_max: float = 1000.0,
+        match: str = "feature",
+        target: str = "logits",
+        temperature: float = 4.0,
+        kappa_target: float = 20.0,
+        partners: int = 100,
+        max_images: int = 1000,
+        weight_decay: float = 1e-3,
+        max_iter: int = 200,
+        tol: float = 1e-3,
+        random_state: int = 0,
+        device: str | torch.device = "auto",
+    ) -> None:
+        self.n_components = n_components
+        self.alpha = alpha
+        self.kappa_align = kappa_align
+        self.kappa_max = kappa_max
+        self.match = match
+        self.target = target
+        self.temperature = temperature
+        self.kappa_target = kappa_target
+        self.partners = partners
+        self.max_images = max_images
+        self.weight_decay = weight_decay
+        self.max_iter = max_iter
+        self.tol = tol
+        self.random_state = random_state
+        self.device = device
+
+    def fit(
+        self,
+        regions: Array,
+        logits: Array,
+        importance: Array,
+        embedding: Array,
+        channel_weights: Array | None = None,
+        *,
+        init: RegionProjection | None = None,
+    ) -> RegionProjection:
+        """Learn Lambda.
+
+        Parameters
+        ----------
+        regions : (N, K, H, W)
+            Regional features of one layer.
+        logits : (N, C)
+            Of the same images.
+        importance : (N, H*W)
+            Weights w of the regions, as of :class:`~nbhelpers.RegionImportance`.
+        embedding : (N, n_components)
+            Sample features g, as of :class:`~nbhelpers.SampleProjection`. Where one is zero, nothing is
+            aligned; where all are, as before any training, regions have no frame to be in, and h is zero.
+        channel_weights : (N, K), optional
+            Weights v for finding matches; equal ones by default.
+        init : RegionProjection, optional
+            A fitted projection to try as a start, such as a neighbouring checkpoint's.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of range, arrays do not fit each other or hold NaN or infinities, there are fewer than
+            three images or two categories, all regions of an image are zero, weights are negative or do not sum to 1,
+            or ``init`` does not fit.
+        """
+        self._check()
+        features, scores = read_images(regions, logits)
+        n, k = features.shape[:2]
+        w = read_weights(importance, "importance", n, features.shape[2:].numel(), f"a grid of {grid_of(features)} has")
+        g = as_tensor(embedding, "embedding", ndim=2)
+        check_same_length(regions=features, embedding=g)
+        if g.shape[1] != self.n_components:
+            raise ValueError(f"embedding has {g.shape[1]} coordinates, but n_components is {self.n_components}")
+        v = None if channel_weights is None else read_weights(channel_weights, "channel_weights", n, k, "regions have")
+        start = None if init is None else self._warm_start(init, k)
+
+        device = resolve_device(self.device)
+        drawn = np.random.default_rng(self.random_state).permutation(n)[: self.max_images]
+        chosen = torch.from_numpy(np.sort(drawn))
+        vectors = region_vectors(features[chosen], device)
+        w, g = w[chosen].to(device), F.normalize(g[chosen].to(device), dim=1)
+        groups = draw_groups(len(chosen), self.partners, self.random_state)
+        pairs = []
+        for group in tqdm(groups, desc="matching regions", delay=2):
+            keys = F.normalize(vectors[group], dim=2)
+            queries = keys if v is None else v[chosen[group]].to(device)[:, None] * keys
+            place = best_matches(queries, keys)[1] if self.match == "feature" else None
+            log_p = target_log_probabilities(
+                scores[chosen[group]].to(device), self.target, self.temperature, self.kappa_target
+            )
+            pairs.append((group.to(device), log_p, place))
+        components = self._descend(vectors, w, g, pairs, start)
+        self.components_ = like(components, regions)
+        return self
+
+    def transform(self, regions: Array) -> Array:
+        """Regional features (N, K, H, W) to h (N, H*W, n_components).
+
+        Raises
+        ------
+        ValueError
+            If values are not finite, or the number of channels is not that of the fit.
+        """
+        check_is_fitted(self)
+        features = read_regions(regions)
+        weights = torch.as_tensor(self.components_)
+        if features.shape[1] != weights.shape[1]:
+            raise ValueError(f"regions have {features.shape[1]} channels, but the fit saw {weights.shape[1]}")
+        weights = weights.to(resolve_device(self.device))
+        parts = [(region_vectors(part, weights.device) @ weights.T).cpu() for part in features.split(256)]
+        return like(torch.cat(parts), regions)
+
+    def _check(self) -> None:
+        check_target(self.target, self.temperature, self.kappa_target)
+        check_positive(self.kappa_align, "kappa_align")
+        check_positive(self.kappa_max, "kappa_max")
+        check_positive(self.tol, "tol")
+        if self.weight_decay != 0:
+            check_positive(self.weight_decay, "weight_decay")
+        check_whole(self.n_components, "n_components", 2)
+        for name, lowest in (("partners", 3), ("max_images", 3), ("max_iter", 1)):
+            check_whole(getattr(self, name), name, lowest)
+        if self.alpha != 0:
+            check_positive(self.alpha, "alpha")
+        if self.match not in MATCHES:
+            raise ValueError(f"match must be one of {', '.join(map(repr, MATCHES))}, got {self.match!r}")
+
+    def _warm_start(self, init: RegionProjection, k: int) -> torch.Tensor:
+        check_is_fitted(init)
+        if init.components_.shape != (self.n_components, k):
+            raise ValueError(
+                f"init maps {init.components_.shape[1]} channels to {init.components_.shape[0]} coordinates, "
+                f"but here it is {k} to {self.n_components}"
+            )
+        return torch.as_tensor(init.components_)
+
+    def _descend(
+        self,
+        vectors: torch.Tensor,
+        w: torch.Tensor,
+        g: torch.Tensor,
+        pairs: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]],
+        start: torch.Tensor | None,
+    ) -> torch.Tensor:
+        curve = KappaCurve(self.kappa_max, self.n_components)
+        unmix = whitening_map(vectors.flatten(0, 1))
+
+        def losses(components: torch.Tensor, slope: bool) -> tuple[torch.Tensor, torch.Tensor | None]:
+            """Both parts, and the slope of their weighted sum; one group of images at a time bounds the memory."""
+            h = (vectors @ components.T).requires_grad_(slope)
+            parts = torch.zeros(2, device=vectors.device)
+            for group, log_p, place in pairs:
+                part = projection_losses(h[group], w[group], g[group], log_p, place, curve) / len(vectors)
+                parts += part.detach()
+                if slope:
+                    self._total(part).backward()
+            return parts, torch.einsum("nrd,nrk->dk", h.grad, vectors) if slope else None
+
+        def penalised(parts: torch.Tensor, coordinates: torch.Tensor) -> torch.Tensor:
+            return self._total(parts) + self.weight_decay / 2 * coordinates.square().sum()
+
+        untrained = not bool(g.any())
+        if untrained:
+            coordinates = torch.zeros(self.n_components, vectors.shape[2], device=vectors.device)
+        else:
+            starts = self._starts(vectors, w, g, unmix, start)
+            coordinates = min(starts, key=lambda c: float(penalised(losses(c @ unmix, False)[0], c)))
+        coordinates.requires_grad_()
+        optimizer = torch.optim.LBFGS(
+            [coordinates], max_iter=_STRIDE, history_size=20, tolerance_change=0, line_search_fn="strong_wolfe"
+        )
+
+        def closure() -> torch.Tensor:
+            now = coordinates.detach()
+            parts, slope = losses(now @ unmix, True)
+            coordinates.grad = slope @ unmix.T + self.weight_decay * now
+            return penalised(parts, now)
+
+        seen, values = [], []
+
+        def look() -> None:
+            now = coordinates.detach()
+            seen.append(losses(now @ unmix, False)[0])
+            values.append(float(penalised(seen[-1], now)))
+
+        look()
+        converged = untrained
+        with tqdm(total=self.max_iter, desc="regional features", unit="iteration", delay=2) as bar:
+            while not converged and _STRIDE * (len(seen) - 1) < self.max_iter:
+                optimizer.step(closure)
+                look()
+                bar.update(_STRIDE)
+                bar.set_postfix(similarity=f"{float(seen[-1][0]):.4f}", alignment=f"{float(seen[-1][1]):.3f}")
+                before, after = values[-2:]
+                converged = before - after < self.tol * max(1, abs(after))
+            bar.total = bar.n  # a fit that has converged is done, however many iterations it might have had
+        if not converged:
+            warnings.warn(
+                f"after {self.max_iter} iterations the loss still fell from {before:.5g} to {after:.5g}: "
+                "raise max_iter or tol",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        self.loss_curve_ = torch.stack(seen).cpu().numpy()
+        self.n_iter_ = _STRIDE * (len(seen) - 1)
+        return coordinates.detach() @ unmix
+
+    def _starts(
+        self, vectors: torch.Tensor, w: torch.Tensor, g: torch.Tensor, unmix: torch.Tensor, init: torch.Tensor | None
+    ) -> list[torch.Tensor]:
+        """Whitened coordinates to start from: what is best aligned with g, and what was given, at several strengths.
+
+        A neighbouring checkpoint's Lambda can give this one's features any length, so others than its own are tried.
+        """
+
+        def whitened(components: torch.Tensor) -> torch.Tensor:
+            """Coordinates so that components = coordinates @ unmix, as nearly as the ridge of the whitening allows."""
+            return torch.linalg.lstsq(unmix.T, components.T).solution.T.contiguous()
+
+        given = [] if init is None else [init.to(unmix)]
+        found = [whitened(components) for components in given]
+        for components in (least_squares(vectors, w, g, unmix), *given):
+            of_strength_1 = whitened(components / (vectors @ components.T).norm(dim=2).mean().clamp(min=1e-12))
+            found += [strength * of_strength_1 for strength in _SCALES]
+        return found
+
+    def _total(self, parts: torch.Tensor) -> torch.Tensor:
+        return parts[0] + self.alpha * self.kappa_align * parts[1]

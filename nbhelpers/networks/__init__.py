@@ -1,0 +1,1 @@
+"""Networks: their layers, what they compute, how they are trained and taught."""

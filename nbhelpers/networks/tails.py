@@ -1,0 +1,60 @@
+"""What comes after a layer: the part of a network that runs on from its regional features."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from nbhelpers.networks.network import Network
+
+
+def tail_of(network: Network, layer: str) -> nn.Sequential:
+    """What comes after a layer, as a module from that layer's regional features to logits.
+
+    Parameters
+    ----------
+    network : Network
+        Its body is a chain of modules (``Sequential``, nested or not).
+    layer : str
+        One of ``network.layers``.
+
+    Returns
+    -------
+    Sequential
+        The network's own modules, not copies: trained on or loaded anew, the tail follows, in whichever mode the
+        network is (:func:`region_shapley` runs it in evaluation mode and puts the mode back).
+
+    Raises
+    ------
+    ValueError
+        If the layer does not exist (the message lists those that do), or its output is not all that the rest of
+        the network sees, as inside a residual block.
+
+    Examples
+    --------
+    >>> from nbhelpers.networks import network as networks
+    >>> network = networks.build("vgg16", width=0.0625).eval()
+    >>> tail = tail_of(network, "conv_53")
+    >>> tail(torch.zeros(2, 32, 8, 8)).shape
+    torch.Size([2, 10])
+    """
+    layers = network.layers
+    if layer not in layers:
+        raise ValueError(f"no layer {layer}; this network has {', '.join(layers)}")
+    rest = _after(network.body, layers[layer])
+    if rest is None:
+        raise ValueError(
+            f"{layer} does not lie on a chain of modules, so it has no tail that runs from its output alone"
+        )
+    return nn.Sequential(*rest)
+
+
+def _after(module: nn.Module, layer: nn.Module) -> list[nn.Module] | None:
+    """The modules of a nested chain that run after ``layer``; None where the chain does not lead to it."""
+    if module is layer:
+        return []
+    if isinstance(module, nn.Sequential):
+        for i, child in enumerate(module):
+            rest = _after(child, layer)
+            if rest is not None:
+                return [*rest, *list(module)[i + 1 :]]
+    return None

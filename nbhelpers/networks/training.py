@@ -1,0 +1,296 @@
+"""Training with checkpoints along the way: equal bits for equal seeds, and a killed run goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import nn
+from tqdm import tqdm
+
+from nbhelpers.files import replace_file
+from nbhelpers.images import ImageSet
+from nbhelpers.maths.arrays import resolve_device
+from nbhelpers.networks.network import Network, record, to_unit
+from nbhelpers.networks.objectives import Objective, TrueLabels
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained: SGD with Nesterov momentum under a one-cycle cosine schedule.
+
+    Attributes
+    ----------
+    epochs, batch_size : int
+        Passes over the training images, and images a step.
+    learning_rate : float
+        Highest rate; reached after ``warmup`` of all steps, then a cosine down to zero.
+    momentum, weight_decay, warmup : float
+        As usual; ``warmup`` is a share of all steps.
+    checkpoints : int
+        How many to keep, the first of the untrained network.
+    first_checkpoint : int
+        Step of the second one; from there to the end they are spaced evenly in the logarithm of the step.
+    """
+
+    epochs: int = 40
+    batch_size: int = 64
+    learning_rate: float = 0.05
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    warmup: float = 0.1
+    checkpoints: int = 10
+    first_checkpoint: int = 10
+
+    def __post_init__(self) -> None:
+        for name, lowest in (("epochs", 1), ("batch_size", 2), ("checkpoints", 2), ("first_checkpoint", 1)):
+            if getattr(self, name) < lowest:
+                raise ValueError(f"{name} must be at least {lowest}, got {getattr(self, name)}")
+
+    def kept_steps(self, steps: int) -> list[int]:
+        """Steps after which a checkpoint is kept: 0 and about log-spaced ones up to ``steps``.
+
+        Examples
+        --------
+        >>> Recipe(checkpoints=8).kept_steps(3000)
+        [0, 10, 26, 67, 173, 448, 1159, 3000]
+        >>> Recipe(checkpoints=2).kept_steps(3000)
+        [0, 3000]
+        """
+        first = min(self.first_checkpoint, steps)
+        spaced = np.geomspace(first, steps, self.checkpoints - 1).round().astype(int)
+        return sorted({0, *spaced[:-1].tolist(), steps})
+
+
+def augment(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Random mirror, zoom (0.7 to 1) and shift of each image of a batch, in one bilinear resampling."""
+    n = len(images)
+    device = images.device
+    draw = torch.rand(4, n, generator=generator).to(device)
+    zoom = 0.7 + 0.3 * draw[0]
+    theta = torch.zeros(n, 2, 3, device=device)
+    theta[:, 0, 0] = zoom * torch.where(draw[1] < 0.5, -1.0, 1.0)
+    theta[:, 1, 1] = zoom
+    theta[:, :, 2] = (2 * draw[2:].T - 1) * (1.15 - zoom)[:, None]
+    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+
+
+def train(
+    network: Network,
+    images: ImageSet,
+    folder: str | os.PathLike,
+    recipe: Recipe = Recipe(),
+    *,
+    seed: int = 0,
+    objective: Objective | None = None,
+    device: str | torch.device = "auto",
+) -> list[Path]:
+    """Train ``network`` in place and keep checkpoints in ``folder``.
+
+    One seed gives one result, bit for bit, on one machine: every epoch draws its order, its augmentation and its
+    dropout from ``(seed, epoch)``, so a run that was killed and started again ends with the same weights.
+
+    Parameters
+    ----------
+    network : Network
+        Trained in place.
+    images : ImageSet
+        Training images; one batch or more.
+    folder : path
+        Receives ``step-000000.safetensors`` ... and, until the run is done, ``resume.pt``.
+    recipe : Recipe
+        How to train.
+    seed : int
+        Of order, augmentation and dropout; the initial weights are the network's own.
+    objective : Objective
+        What is minimised, for which part of the network; by default :class:`TrueLabels`.
+    device : str or torch.device
+        ``"auto"`` is CUDA when there is one. Mixed precision (bfloat16) is used where the device computes in it.
+
+    Returns
+    -------
+    list of Path
+        The checkpoints, first to last.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer images than one batch, or ``folder`` belongs to a run with another recipe, seed or objective.
+    OSError
+        If a checkpoint cannot be written; earlier ones stay whole.
+    """
+    if len(images) < recipe.batch_size:
+        raise ValueError(f"one batch needs {recipe.batch_size} images, got {len(images)}; lower batch_size")
+    objective = objective or TrueLabels()
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    per_epoch = len(images) // recipe.batch_size
+    total = recipe.epochs * per_epoch
+    kept = recipe.kept_steps(total)
+    identity = {"recipe": asdict(recipe), "seed": seed, "data_sha256": images.fingerprint, "steps": kept}
+    _claim(folder, identity | objective.describe())
+    if done := finished(folder):
+        load_checkpoint(network, done[-1])
+        return done
+    where = resolve_device(device)
+    network.to(where, memory_format=torch.channels_last)
+    pixels, labels = torch.from_numpy(images.images), torch.from_numpy(images.labels)
+    part = objective.part(network)
+    optimizer = torch.optim.SGD(
+        part.parameters(), recipe.learning_rate, recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True
+    )
+    # torch divides by the length of the rise, which is zero where it has exactly one step.
+    warmup = recipe.warmup if round(recipe.warmup * total, 9) != 1 else 1.5 / total
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, recipe.learning_rate, total, pct_start=warmup, cycle_momentum=False, final_div_factor=1e3
+    )
+    paths = _paths(folder, kept)
+    resume = folder / "resume.pt"
+    first_epoch = 0
+    if resume.exists():
+        state = torch.load(resume, map_location=where, weights_only=True)
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+        schedule.load_state_dict(state["schedule"])
+        first_epoch = state["epoch"]
+    else:
+        save_checkpoint(network, paths[0])
+    step = first_epoch * per_epoch
+    bar = tqdm(total=total, initial=step, desc="training", unit="step")
+    with bar, torch.random.fork_rng(), _only(part, network):
+        for epoch in range(first_epoch, recipe.epochs):
+            network.eval()
+            part.train()
+            torch.manual_seed(_epoch_seed(seed, epoch))
+            for batch, target in _batches(pixels, labels, recipe.batch_size, _epoch_seed(seed, epoch), where):
+                with torch.autocast(where.type, torch.bfloat16, enabled=_has_bfloat16(where)):
+                    loss = objective.loss(network, batch, target)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+                step += 1
+                bar.update()
+                if step in kept:
+                    save_checkpoint(network, paths[kept.index(step)])
+            bar.set_postfix(epoch=epoch + 1, loss=f"{loss.item():.3f}")
+            replace_file(
+                resume,
+                lambda path, done=epoch + 1: torch.save(
+                    {
+                        "network": network.state_dict(),
+                        "optimizer": optimizer.state_dict(),
+                        "schedule": schedule.state_dict(),
+                        "epoch": done,
+                    },
+                    path,
+                ),
+            )
+    resume.unlink(missing_ok=True)  # a worker that a cluster believed dead may have ended first
+    return paths
+
+
+def finished(folder: Path) -> list[Path]:
+    """The checkpoints of a training that ran to its end in ``folder``, first to last; empty if there is none."""
+    run = folder / "run.json"
+    if not run.exists():
+        return []
+    paths = _paths(folder, json.loads(run.read_text())["steps"])
+    return paths if all(path.exists() for path in paths) else []
+
+
+def accuracy(network: Network, images: ImageSet, device: str | torch.device = "auto") -> float:
+    """Share of the images that the network puts into their true category, in [0, 1]."""
+    return record(network, images, device=device).accuracy
+
+
+def save_checkpoint(network: Network, path: Path) -> None:
+    """Write the weights as safetensors: whole or not at all."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    replace_file(path, lambda temporary: save_file(tensors, temporary))
+
+
+def load_checkpoint(network: Network, path: str | os.PathLike) -> Network:
+    """Read weights written by :func:`save_checkpoint` into ``network``; half precision is widened.
+
+    Raises
+    ------
+    OSError
+        If the file is missing or damaged.
+    ValueError
+        If the weights belong to another network.
+    """
+    try:
+        tensors = load_file(path)
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        raise OSError(f"{path} is no whole safetensors file ({error}); delete it and fetch or train it again") from None
+    for name in ("mean", "std"):  # checkpoints of before these were kept were of networks with the usual ones
+        tensors.setdefault(name, network.get_buffer(name))
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise ValueError(f"{path} does not fit this network: {error}") from None
+    return network
+
+
+@contextmanager
+def _only(part: nn.Module, network: Network) -> Iterator[None]:
+    """No derivatives but those of ``part``, which spares the backward pass through the rest."""
+    learning = {id(parameter) for parameter in part.parameters()}
+    still = [p for p in network.parameters() if p.requires_grad and id(p) not in learning]
+    for parameter in still:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in still:
+            parameter.requires_grad_(True)
+
+
+def _paths(folder: Path, steps: list[int]) -> list[Path]:
+    return [folder / f"step-{step:06d}.safetensors" for step in steps]
+
+
+def _batches(
+    pixels: torch.Tensor, labels: torch.Tensor, size: int, seed: int, device: torch.device
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(pixels), generator=generator)
+    for chosen in order.split(size):
+        if len(chosen) == size:
+            batch = augment(to_unit(pixels[chosen], device), generator)
+            yield batch.contiguous(memory_format=torch.channels_last), labels[chosen].to(device)
+
+
+def _epoch_seed(seed: int, epoch: int) -> int:
+    return int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0])
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    # A build without oneDNN, as for Apple's processors, does not even have the question.
+    asked = device.type == "cpu" and torch.backends.mkldnn.is_available()
+    return asked and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+def _claim(folder: Path, identity: dict) -> None:
+    """Refuse to continue somebody else's run."""
+    path = folder / "run.json"
+    if path.exists():
+        found = json.loads(path.read_text())
+        if found != identity:
+            raise ValueError(f"{folder} holds another run: {found}; asked for {identity}. Choose another folder")
+    else:
+        replace_file(path, lambda temporary: temporary.write_text(json.dumps(identity, indent=1)))

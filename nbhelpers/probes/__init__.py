@@ -1,0 +1,1 @@
+"""What the method is held against: Shapley values, attacks, other embeddings, masks."""

@@ -1,0 +1,106 @@
+"""What Table 1 compares with: embeddings that know nothing of strength and orientation, and the raw strength."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE, Isomap, LocallyLinearEmbedding
+from tqdm import trange
+
+from nbhelpers.maths.arrays import Array, as_tensor, check_positive, check_same_length, like
+from nbhelpers.maths.vmf import float_type
+
+N_COMPONENTS = 3
+NEIGHBOURS = 30
+"""Images that count as near, the same for t-SNE (its perplexity), LLE and ISOMAP; they need more images than this."""
+
+
+def pca(features: Array, logits: Array, random_state: int = 0) -> Array:
+    """(N, 3) principal components; the origin is the mean feature."""
+    return _embed(PCA(N_COMPONENTS, svd_solver="full"), features)
+
+
+def tsne(features: Array, logits: Array, random_state: int = 0) -> Array:
+    """(N, 3) t-SNE; the origin is as given, close to the mean."""
+    return _embed(TSNE(N_COMPONENTS, perplexity=NEIGHBOURS, random_state=random_state), features)
+
+
+def lle(features: Array, logits: Array, random_state: int = 0) -> Array:
+    """(N, 3) locally linear embedding; the origin is as given, the mean."""
+    method = LocallyLinearEmbedding(n_neighbors=NEIGHBOURS, n_components=N_COMPONENTS, random_state=random_state)
+    return _embed(method, features)
+
+
+def isomap(features: Array, logits: Array, random_state: int = 0) -> Array:
+    """(N, 3) ISOMAP; the origin is as given, the mean. The dense solver draws no random start."""
+    return _embed(Isomap(n_neighbors=NEIGHBOURS, n_components=N_COMPONENTS, eigen_solver="dense"), features)
+
+
+def raw_strength(features: Array, logits: Array, random_state: int = 0) -> Array:
+    """(N, 1) length of the feature as the network computed it: the control that projects nothing."""
+    f = as_tensor(features, "features", ndim=2, dtype=torch.float64)
+    return like(f.norm(dim=1, keepdim=True).to(float_type(features)), features)
+
+
+def drpr(
+    features: Array, logits: Array, random_state: int = 0, *, temperature: float = 4.0, steps: int = 8000
+) -> Array:
+    r"""(N, 3) embedding whose distances to the categories' centres repeat the network's soft labels.
+
+    Law et al., *Dimensionality reduction for representing the knowledge of probabilistic models*, ICLR 2019: free
+    points Z minimise the mean cross-entropy of :math:`P = \mathrm{softmax}(z / T)` to
+    :math:`\hat P_{ic} \propto \pi_c\, e^{-\|z_i - \mu_c\|^2}`, with :math:`\pi_c` the mean of P and :math:`\mu_c` the
+    P-weighted mean of Z, from a normal start, by RMSprop (rate 1e-3, alpha .99, eps 1e-6).
+    Nothing fixes the origin: it is put at the mean of Z. The features are not used.
+
+    Raises
+    ------
+    ValueError
+        If an array is not finite, the lengths differ, or the temperature is not above 0.
+
+    Examples
+    --------
+    >>> logits = np.repeat(20 * np.eye(3), 5, axis=0)
+    >>> z = drpr(logits, logits, steps=2000)
+    >>> z.shape, bool(abs(z.mean(0)).max() < 1e-6)
+    ((15, 3), True)
+    """
+    scores = as_tensor(logits, "logits", ndim=2, dtype=torch.float64)
+    n = check_same_length(features=features, logits=scores)
+    p = torch.softmax(scores / check_positive(temperature, "temperature"), dim=1)
+    z = torch.as_tensor(np.random.default_rng(random_state).normal(size=(n, N_COMPONENTS)))
+    optimizer = torch.optim.RMSprop([z], lr=1e-3, alpha=0.99, eps=1e-6)
+    for _ in trange(steps, desc="DRPR", unit="step", delay=2):
+        z.grad = drpr_loss(z, p)[1]
+        optimizer.step()
+    return like((z - z.mean(0)).to(float_type(logits)), logits)
+
+
+def drpr_loss(z: torch.Tensor, p: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean cross-entropy of P to DRPR's own probabilities, and its gradient by Z, through the centres too."""
+    weights = p / p.sum(0)
+    centres = weights.T @ z
+    # |z|^2 is common to all categories and cancels
+    log_q = torch.log_softmax(p.mean(0).log() + 2 * z @ centres.T - centres.square().sum(1), dim=1)
+    excess = (log_q.exp() - p) / len(p)
+    by_centres = excess.T @ z - centres * excess.sum(0)[:, None]
+    return -(p * log_q).sum(1).mean(), 2 * (excess @ centres + weights @ by_centres)
+
+
+BASELINES: dict[str, Callable[..., Array]] = {
+    "pca": pca,
+    "tsne": tsne,
+    "lle": lle,
+    "isomap": isomap,
+    "drpr": drpr,
+    "raw_strength": raw_strength,
+}
+"""The baselines by name: ``(features (N, D), logits (N, C), random_state=0) -> embedding``."""
+
+
+def _embed(method: PCA | TSNE | LocallyLinearEmbedding | Isomap, features: Array) -> Array:
+    f = as_tensor(features, "features", ndim=2, dtype=torch.float64).numpy()
+    return like(torch.as_tensor(method.fit_transform(f)).to(float_type(features)), features)

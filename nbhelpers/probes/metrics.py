@@ -1,0 +1,177 @@
+"""Numbers that figures rest on: uncertainty and strength over images (Table 1), agreement over an image's regions."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from sklearn.metrics import roc_auc_score
+
+from nbhelpers.maths.arrays import Array, as_tensor, check_positive, check_same_length, like
+from nbhelpers.maths.vmf import float_type
+
+
+def label_entropy(logits: Array, temperature: float = 4.0) -> Array:
+    r"""Entropy H(Y|x) of :math:`\mathrm{softmax}(z / T)` in nats, from 0 (sure) to log C (clueless).
+
+    Parameters
+    ----------
+    logits : (N, C)
+        Outputs of the network.
+    temperature : float
+        T, above 0.
+
+    Returns
+    -------
+    (N,)
+
+    Raises
+    ------
+    ValueError
+        If the logits are no finite matrix or the temperature is not above 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> label_entropy(np.array([[0.0, 0.0], [40.0, 0.0]]), temperature=1.0).round(3)
+    array([0.693, 0.   ])
+    """
+    z = as_tensor(logits, "logits", ndim=2, dtype=torch.float64)
+    log_p = torch.log_softmax(z / check_positive(temperature, "temperature"), dim=1)
+    return like(-(log_p.exp() * log_p).sum(1).to(float_type(logits)), logits)
+
+
+def strength_entropy_pearson(embedding: Array, logits: Array, temperature: float = 4.0) -> float:
+    r"""Pearson correlation of the strengths :math:`\|g\|` with the entropies H(Y|x), over images: Table 1.
+
+    Parameters
+    ----------
+    embedding : (N, d)
+        Any embedding of the images; its strengths are lengths from the origin.
+    logits : (N, C)
+        Outputs of the network for the same images.
+    temperature : float
+        T of the entropy.
+
+    Returns
+    -------
+    float
+        In [-1, 1]; -1 where the strength tells the entropy exactly and falls with it.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, there are fewer than two images, or all strengths or all entropies are equal.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> logits = np.array([[1.0, 0.0], [2.0, 0.0], [3.0, 0.0]])
+    >>> round(strength_entropy_pearson(logits, logits, temperature=1.0), 3)
+    -0.998
+    """
+    g = as_tensor(embedding, "embedding", ndim=2, dtype=torch.float64)
+    entropy = as_tensor(label_entropy(logits, temperature), "entropy", dtype=torch.float64)
+    n = check_same_length(embedding=g, logits=entropy)
+    if n < 2:
+        raise ValueError(f"a correlation needs at least 2 images, got {n}")
+    pair = torch.stack([g.norm(dim=1), entropy])
+    spread = pair.std(dim=1)
+    for name, values, std in zip(("strengths", "entropies"), pair, spread, strict=True):
+        if std <= 1e-12 * values.abs().max():
+            raise ValueError(f"all {n} {name} are {float(values[0]):g}: nothing correlates with a constant")
+    return float(torch.corrcoef(pair)[0, 1])
+
+
+def per_image_pearson(a: Array, b: Array) -> np.ndarray:
+    """Pearson correlation over the regions of each image; NaN where one of the two is constant.
+
+    Parameters
+    ----------
+    a, b : (N, R)
+        Two numbers for every region of N images.
+
+    Returns
+    -------
+    float64 (N,)
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or values are not finite.
+
+    Examples
+    --------
+    >>> per_image_pearson([[1, 2, 3], [1, 2, 3], [0, 0, 0]], [[2, 4, 6], [3, 2, 1], [1, 2, 3]]).round(6).tolist()
+    [1.0, -1.0, nan]
+    """
+    pair = [as_tensor(x, name, ndim=2, dtype=torch.float64).cpu().numpy() for x, name in ((a, "a"), (b, "b"))]
+    if pair[0].shape != pair[1].shape:
+        raise ValueError(f"a and b must give one number a region alike, got shapes {pair[0].shape} and {pair[1].shape}")
+    # subtracting a mean leaves rounding errors of constants: those are no spread
+    flat = [np.ptp(x, axis=1) <= 1e-12 * np.abs(x).max(axis=1) for x in pair]
+    x, y = (x - x.mean(axis=1, keepdims=True) for x in pair)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        r = (x * y).sum(axis=1) / np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
+    return np.where(flat[0] | flat[1], np.nan, r)
+
+
+def per_image_auroc(score: Array, truth: Array) -> np.ndarray:
+    """Chance that in one image a true region has the higher score than an untrue one (area under the ROC curve).
+
+    Parameters
+    ----------
+    score : (N, R)
+    truth : bool (N, R)
+
+    Returns
+    -------
+    float64 (N,)
+        NaN where all regions of an image are true, or none is.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or scores are not finite.
+
+    Examples
+    --------
+    >>> per_image_auroc([[3, 2, 1], [1, 2, 3], [1, 2, 3]], [[1, 1, 0], [1, 0, 0], [0, 0, 0]]).tolist()
+    [1.0, 0.0, nan]
+    """
+    scores = as_tensor(score, "score", ndim=2, dtype=torch.float64).cpu().numpy()
+    true = np.asarray(truth).astype(bool)
+    if scores.shape != true.shape:
+        raise ValueError(f"score and truth must cover the same regions, got shapes {scores.shape} and {true.shape}")
+    return np.array(
+        [roc_auc_score(t, s) if 0 < t.sum() < len(t) else np.nan for s, t in zip(scores, true, strict=True)]
+    )
+
+
+def per_image_partial(a: Array, b: Array, given: Array) -> np.ndarray:
+    """Partial correlation of a and b over the regions of each image: what is left when both are cleared of a third.
+
+    Parameters
+    ----------
+    a, b, given : (N, R)
+        Numbers for every region of N images; straight lines in ``given`` are taken out of ``a`` and ``b``.
+
+    Returns
+    -------
+    float64 (N,)
+        NaN where one of the three is constant, or is a straight line of ``given``.
+
+    Raises
+    ------
+    ValueError
+        As :func:`per_image_pearson`.
+
+    Examples
+    --------
+    >>> given = np.array([[1.0, 2.0, 3.0, 4.0]])
+    >>> rest = np.array([[1.0, -1.0, -1.0, 1.0]])
+    >>> per_image_partial(given + rest, given - 2 * rest, given).round(6).tolist()
+    [-1.0]
+    """
+    ab, ac, bc = per_image_pearson(a, b), per_image_pearson(a, given), per_image_pearson(b, given)
+    free = np.sqrt(np.clip((1 - ac**2) * (1 - bc**2), 0, None))
+    return np.divide(ab - ac * bc, free, out=np.full_like(ab, np.nan), where=free > 1e-9)

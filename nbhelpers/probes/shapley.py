@@ -1,0 +1,281 @@
+"""Shapley values of a layer's regions: what each adds to a category's score, averaged over all orders of arrival.
+
+The players are the regions of an H x W grid of features. A region that is absent has its feature vector replaced by a
+baseline, and only the part of the network after the layer runs. With payoff v(S) of a coalition S of the R players,
+
+    phi_r = sum over S without r of  |S|! (R - |S| - 1)! / R!  *  (v(S + r) - v(S)).
+
+Up to 16 players all 2^R coalitions are enumerated. Beyond, permutations are drawn in antithetic pairs, an order and its
+reverse (Mitchell et al., JMLR 2022): a pair is exact for every game of single regions and interactions of two.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from sklearn.exceptions import ConvergenceWarning
+from torch import nn
+from tqdm import tqdm
+
+from nbhelpers.maths.arrays import Array, as_tensor, like, resolve_device
+from nbhelpers.networks.network import evaluating
+
+MAX_EXACT = 16
+"""Players up to which all coalitions are enumerated: 65,536 runs of the tail an image."""
+
+MOST_PERMUTATIONS = 4000
+"""Of one image, if its values do not become precise before."""
+
+PAIRS_A_ROUND = 16
+"""Antithetic pairs drawn between two looks at the standard errors; fewer would not tell them well."""
+
+
+def region_shapley(
+    tail: nn.Module,
+    regions: Array,
+    target: int | Array,
+    baseline: float | str | Array = 0.0,
+    *,
+    players: Array | None = None,
+    method: str = "exact",
+    output: str = "logit",
+    permutations: int = MOST_PERMUTATIONS,
+    precision: float = 0.03,
+    batch_size: int = 256,
+    random_state: int = 0,
+    device: str | torch.device = "auto",
+) -> tuple[Array, Array]:
+    """Shapley values of regions for one category's score.
+
+    Parameters
+    ----------
+    tail : Module
+        From features (B, K, H, W) to logits (B, C), such as :func:`tail_of` gives. Evaluation mode while it runs.
+    regions : array of shape (K, H, W) or (N, K, H, W)
+        Regional features of one image or of N.
+    target : int or array of shape (N,)
+        The category whose score is shared out; one for all images or one an image.
+    baseline : float, "mean" or array of shape (K,)
+        What an absent region holds: one number everywhere, the mean over the image's own regions, or a given
+        vector such as the mean over a data set.
+    players : int array of shape (H*W,), optional
+        Player 0 ... P - 1 of each region, row by row; by default each region plays for itself. Blocks of an 8 x 8
+        grid as 16 players: ``np.kron(np.arange(16).reshape(4, 4), np.ones((2, 2), int)).ravel()``.
+    method : {"exact", "permutation"}
+        All coalitions (up to 16 players), or antithetic permutations.
+    output : {"logit", "log_probability"}
+        The score: z_target, or log softmax(z)_target.
+    permutations : int
+        Even number of permutations, at least 4, that no image exceeds; a reversed one counts.
+    precision : float
+        Stop sampling an image when its largest standard error is at most this share of the range (largest minus
+        smallest) of its values. At 0, all permutations are used.
+    batch_size : int
+        Coalitions a forward pass; bounds the memory, the values do not depend on it.
+    random_state : int
+        Fixes the permutations, image by image.
+    device : str or torch.device
+        ``"auto"`` is CUDA when there is one.
+
+    Returns
+    -------
+    values : float64 array of shape (P,) or (N, P)
+        They sum to the score of the whole image minus that of the baseline alone, with either method.
+    standard_errors : float64 array of the same shape
+        Zero with ``method="exact"``.
+
+    Raises
+    ------
+    ValueError
+        For NaN or wrong shapes, a target out of range, too many players for ``"exact"``, unknown options.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If ``permutations`` were used up before ``precision`` was reached.
+
+    Examples
+    --------
+    A layer whose category adds up four regions shares the score as it was added up.
+
+    >>> tail = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+    >>> with torch.no_grad():
+    ...     _ = tail[1].weight.copy_(torch.tensor([[1.0, 2.0, 3.0, 4.0], [0.0, 0.0, 0.0, 0.0]]))
+    >>> values, standard_errors = region_shapley(tail, np.ones((1, 2, 2), np.float32), target=0)
+    >>> values.round(5).tolist(), standard_errors.tolist()
+    ([1.0, 2.0, 3.0, 4.0], [0.0, 0.0, 0.0, 0.0])
+    """
+    where = resolve_device(device)
+    x = as_tensor(regions, "regions", ndim=(3, 4), device=where)
+    images = x if x.ndim == 4 else x[None]
+    one_for_all = np.ndim(target) == 0
+    targets = _whole_numbers(np.repeat(target, len(images)) if one_for_all else target, "target", len(images)).tolist()
+    groups = _read_players(players, images.shape[2:]).to(where)
+    count = int(groups.max()) + 1
+    _check_options(method, count, output, permutations, precision, batch_size)
+    tail.to(where)
+    results, rough = [], []
+    with torch.no_grad(), evaluating(tail):
+        _check_tail(tail, images[:1], targets)
+        # One player has one order: nothing to sample.
+        coalitions = _all_coalitions(count) if method == "exact" or count == 1 else None
+        for i, image in enumerate(tqdm(images, "Shapley values", unit="image", delay=2)):
+            game = _Game(tail, _table(image, baseline), groups, image.shape[1:], targets[i], output, batch_size)
+            if coalitions is not None:
+                masks, weights = coalitions
+                value = game(masks) @ weights
+                results.append((value, torch.zeros_like(value)))
+            else:
+                results.append(_sample(game, count, permutations, precision, np.random.default_rng((random_state, i))))
+                rough.append(_roughness(*results[-1]))
+    missed = [r for r in rough if r > precision > 0]
+    if missed:
+        warnings.warn(
+            f"{len(missed)} of {len(images)} images used all {permutations} permutations and kept standard errors of "
+            f"up to {max(missed):.2%} of their values' range, above the {precision:.2%} asked for; "
+            f"raise permutations or precision",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    values, errors = (torch.stack(v) if x.ndim == 4 else v[0] for v in zip(*results, strict=True))
+    return like(values, regions), like(errors, regions)
+
+
+@dataclass(frozen=True)
+class _Game:
+    """What coalitions of one image's regions are paid: v(S)."""
+
+    tail: nn.Module
+    table: torch.Tensor  # (H*W + 1, K): the features of each region, and the baseline as the last row
+    players: torch.Tensor  # (H*W,): the player to which each region belongs
+    grid: tuple[int, int]
+    target: int
+    output: str
+    batch_size: int
+
+    def __call__(self, masks: torch.Tensor) -> torch.Tensor:
+        """Payoffs (M,) in float64 of coalitions given as boolean rows (M, P)."""
+        v = [self.payoff(part.to(self.table.device)) for part in masks.split(self.batch_size)]
+        return as_tensor(torch.cat(v), "the tail's output", dtype=torch.float64)
+
+    def payoff(self, masks: torch.Tensor) -> torch.Tensor:
+        """The same of one batch, on the tail's device."""
+        absent = len(self.players)
+        # Copying whole rows is the cheapest way to replace regions, and leaves the memory order that pooling prefers.
+        rows = torch.where(masks[:, self.players], torch.arange(absent, device=masks.device), absent)
+        features = F.embedding(rows, self.table).unflatten(1, self.grid).permute(0, 3, 1, 2)
+        scores = self.tail(features).double()
+        return (scores if self.output == "logit" else scores.log_softmax(dim=1))[:, self.target]
+
+
+def _all_coalitions(players: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Every coalition as a boolean row (2^P, P), and the weight of its payoff in each player's value (2^P, P)."""
+    masks = (torch.arange(2**players)[:, None] >> torch.arange(players)) % 2 == 1
+    sizes = masks.sum(dim=1, keepdim=True)
+    arriving = torch.tensor([1 / (players * math.comb(players - 1, s)) for s in range(players)], dtype=torch.float64)
+    weights = torch.where(masks, arriving[(sizes - 1).clamp(min=0)], -arriving[sizes.clamp(max=players - 1)])
+    return masks, weights
+
+
+def _sample(
+    game: _Game, players: int, permutations: int, precision: float, generator: np.random.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean contributions over antithetic pairs and their standard errors, until precise enough."""
+    ends = game(torch.tensor([[False] * players, [True] * players]))
+    pairs, rounds = permutations // 2, []
+    whole = max(1, 2**24 // players**2)  # orders whose coalitions are written out at a time, in 16 MB
+    while True:
+        new = min(PAIRS_A_ROUND, pairs - sum(len(r) for r in rounds))
+        forward = generator.permuted(np.tile(np.arange(players), (new, 1)), axis=1)
+        orders = torch.from_numpy(np.concatenate([forward, forward[:, ::-1]]))
+        v = torch.cat([game(_prefixes(part).flatten(0, 1)) for part in orders.split(whole)]).view(len(orders), -1)
+        rounds.append(_contributions(orders, v, ends).view(2, new, players).mean(dim=0))
+        drawn = torch.cat(rounds)
+        value, error = drawn.mean(dim=0), drawn.std(dim=0) / len(drawn) ** 0.5
+        if len(drawn) == pairs or (precision and _roughness(value, error) <= precision):
+            return value, error
+
+
+def _prefixes(orders: torch.Tensor) -> torch.Tensor:
+    """Coalitions of the first 1 ... P - 1 players of each order (M, P), as booleans (M, P - 1, P)."""
+    players = orders.shape[1]
+    return orders.argsort(dim=1)[:, None, :] < torch.arange(1, players, device=orders.device)[:, None]
+
+
+def _contributions(orders: torch.Tensor, v: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
+    """What each player added (M, P) as it joined the payoffs (M, P - 1); ``ends`` are those of nobody and of all."""
+    empty, full = ends.expand(len(orders), 2).split(1, dim=1)
+    steps = torch.cat([empty, v, full], dim=1).diff(dim=1)
+    return torch.zeros_like(steps).scatter(1, orders, steps)
+
+
+def _roughness(values: torch.Tensor, errors: torch.Tensor) -> float:
+    """The largest standard error as a share of the range of the values."""
+    largest, span = float(errors.max()), float(values.max() - values.min())
+    return largest / span if span else math.inf if largest else 0.0
+
+
+def _table(image: torch.Tensor, baseline: float | str | Array) -> torch.Tensor:
+    """One row a region (R, K), and the baseline as the last row."""
+    rows = image.flatten(1).T
+    if isinstance(baseline, str):
+        if baseline != "mean":
+            raise ValueError(f"baseline must be a number, 'mean' or a vector of length K, got {baseline!r}")
+        return torch.cat([rows, rows.mean(dim=0, keepdim=True)])
+    last = as_tensor(baseline, "baseline", ndim=(0, 1), device=rows.device)
+    if last.ndim == 1 and len(last) != rows.shape[1]:
+        raise ValueError(f"baseline must have one number for each of the {rows.shape[1]} channels, got {len(last)}")
+    return torch.cat([rows, last.expand(1, rows.shape[1])])
+
+
+def _whole_numbers(given: int | Array, name: str, length: int) -> np.ndarray:
+    array = np.asarray(given.cpu() if isinstance(given, torch.Tensor) else given)
+    if array.dtype.kind not in "iu" or array.shape != (length,):
+        raise ValueError(f"{name} must be {length} whole numbers, got shape {array.shape} of {array.dtype}")
+    return array.astype(np.int64)
+
+
+def _read_players(players: Array | None, grid: tuple[int, int]) -> torch.Tensor:
+    regions = grid[0] * grid[1]
+    numbers = _whole_numbers(np.arange(regions) if players is None else players, "players", regions)
+    found = np.unique(numbers)
+    if not np.array_equal(found, np.arange(len(found))):
+        raise ValueError(f"players must be numbered 0, 1, 2 ... without a gap, found {found.tolist()}")
+    return torch.from_numpy(numbers)
+
+
+def _check_options(
+    method: str, players: int, output: str, permutations: int, precision: float, batch_size: int
+) -> None:
+    if method not in ("exact", "permutation"):
+        raise ValueError(f"method must be 'exact' or 'permutation', got {method!r}")
+    if output not in ("logit", "log_probability"):
+        raise ValueError(f"output must be 'logit' or 'log_probability', got {output!r}")
+    if method == "exact" and players > MAX_EXACT:
+        raise ValueError(
+            f"{players} players have 2^{players} coalitions, and exact enumeration ends at {MAX_EXACT} players; "
+            f"use method='permutation', or let blocks of regions play together with players="
+        )
+    if permutations < 4 or permutations % 2:
+        raise ValueError(f"permutations come in pairs and must be an even number of at least 4, got {permutations}")
+    if not 0 <= precision < math.inf:
+        raise ValueError(f"precision must be a finite number of at least 0, got {precision!r}")
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+
+
+def _check_tail(tail: nn.Module, image: torch.Tensor, targets: list[int]) -> None:
+    """One run tells whether the tail takes such regions, and which targets exist."""
+    try:
+        scores = tail(image.clone())
+    except RuntimeError as error:
+        raise ValueError(f"the tail does not take regions of shape {tuple(image.shape[1:])}: {error}") from None
+    if scores.ndim != 2 or len(scores) != 1:
+        raise ValueError(f"the tail must give logits (B, C), got shape {tuple(scores.shape)} for one image")
+    if min(targets) < 0 or max(targets) >= scores.shape[1]:
+        raise ValueError(f"target must lie in 0 ... {scores.shape[1] - 1}, found {min(targets)} ... {max(targets)}")

@@ -1,0 +1,1 @@
+"""The page's own plumbing: display objects, their script and style, pickers and live controls."""

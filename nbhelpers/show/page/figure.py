@@ -1,0 +1,182 @@
+"""One display object for every figure that moves: alive in a notebook, and on a static page with no kernel."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import plotly.graph_objects as go
+from PIL import Image
+from plotly.offline import get_plotlyjs_version
+
+from nbhelpers.show.style import plotly_template
+from nbhelpers.show.tables import Table
+
+if TYPE_CHECKING:
+    from nbhelpers.show.page.picker import MarkedImages, Picker
+
+TURN = '<p class="nbh-hint nbh-turn">Turn: drag, or arrow keys. Zoom: + and −. Back: Home.</p>'
+
+
+class Figure:
+    """A plotly figure for notebooks and for the static book.
+
+    JupyterLab and VS Code receive plotly's own JSON, whose frames become plotly's slider. A page without a kernel
+    receives HTML: the figure is drawn when it comes near the viewport, by one ``plotly.min.js`` for the whole page
+    (named in ``<meta name="nbhelpers-plotly" content="...">``, else plotly's CDN), follows the theme of the page, and
+    an ``<input type="range">`` walks through the frames. Arrow keys turn a 3-D figure. A screen reader is told the
+    sentence, the controls and the table; what plotly draws is hidden from it.
+
+    Parameters
+    ----------
+    plot : plotly.graph_objects.Figure
+        The figure. Its frames, when it has any, are the steps of the slider, named by ``frame.name``; a frame may
+        change top-level lists of a trace (``x``, ``y``, ``z``, ``customdata``, ``text``). The data must equal frame
+        ``start``.
+    alt : str
+        What a reader who can't see the figure should know.
+    slider : str
+        What the slider chooses, for instance ``"epoch"``.
+    start : int
+        The frame shown first; negative numbers count from the end.
+    height : int
+        In CSS pixels.
+    thumbnails : array, uint8 (N, 3, H, W), optional
+        Shown beside the figure while a point is hovered whose ``customdata[0]`` is the number of the image.
+    picker : Picker or MarkedImages, optional
+        Images below the figure, whose regions can be picked and followed through the frames, or are marked for good.
+        Only on a page: a notebook shows the region that the picker picks first.
+    table : Table, optional
+        The numbers behind the figure, folded away below it.
+
+    Raises
+    ------
+    ValueError
+        If ``alt`` is empty, ``start`` names no frame, or ``thumbnails`` are no uint8 images.
+
+    Examples
+    --------
+    >>> plot = go.Figure(go.Scatter(x=[0, 1], y=[0, 1]), frames=[
+    ...     go.Frame(name=str(n), data=[{"y": [0, n]}], traces=[0]) for n in (0, 1)])
+    >>> figure = Figure(plot, alt="A line that rises step by step.", slider="step")
+    >>> sorted(figure._repr_mimebundle_())
+    ['application/vnd.plotly.v1+json', 'text/html', 'text/plain']
+    """
+
+    def __init__(
+        self,
+        plot: go.Figure,
+        *,
+        alt: str,
+        slider: str = "step",
+        start: int = -1,
+        height: int = 560,
+        thumbnails: np.ndarray | None = None,
+        picker: Picker | MarkedImages | None = None,
+        table: Table | None = None,
+    ) -> None:
+        if not alt.strip():
+            raise ValueError("alt is empty: say in a sentence what the figure shows, for readers who can't see it")
+        self.plot = plot
+        self.alt = alt
+        self.slider = slider
+        self.start = check_start(start, len(plot.frames)) if plot.frames else 0
+        self.height = height
+        self.sprite = None if thumbnails is None else sprite_sheet(thumbnails)
+        self.picker = picker
+        self.table = table
+
+    def __repr__(self) -> str:
+        return self.alt
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return {"application/vnd.plotly.v1+json": self.plotly_json(), "text/html": self.html(), "text/plain": self.alt}
+
+    def plotly_json(self) -> dict[str, Any]:
+        """The figure in plotly's own format, with plotly's slider when there are frames."""
+        figure = json.loads(self.plot.to_json())
+        figure["layout"] |= {"height": self.height, "template": plotly_template("light", background="white")}
+        if self.plot.frames:
+            figure["layout"]["height"] += 160  # the slider, below a legend of two lines
+            at_once = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
+            steps = [{"label": f.name, "method": "animate", "args": [[f.name], at_once]} for f in self.plot.frames]
+            label = {"prefix": f"{self.slider}: "}
+            pad = {"t": 60, "r": 40, "b": 10, "l": 40}  # the names of the first and the last step reach beyond the rail
+            figure["layout"]["sliders"] = [{"active": self.start, "currentvalue": label, "pad": pad, "steps": steps}]
+        return figure
+
+    def html(self) -> str:
+        """The figure for a page: markup, data and the script that draws it."""
+        figure = json.loads(self.plot.to_json())
+        figure["themes"] = {theme: plotly_template(theme) for theme in ("light", "dark")}
+        figure["sprite"] = self.sprite
+        figure["picker"] = self.picker and self.picker.data()
+        figure.setdefault("frames", [])
+        figure["layout"].pop("template", None)
+        # "</" would end the script element; in JSON it may be written "<\/".
+        payload = json.dumps(figure, separators=(",", ":"), ensure_ascii=False).replace("</", "<\\/")
+        # The sentence is text of the page: seen until the figure is drawn, and read aloud before and after.
+        return (
+            f'<div class="nbh-figure" role="group" aria-label="Interactive figure"><style>{asset("figure.css")}</style>'
+            f'<div class="nbh-stage" style="height:{self.height}px">'
+            f'<p class="nbh-alt">{html.escape(self.alt)}</p><div class="nbh-plot"></div>'
+            f'<div class="nbh-hover" aria-hidden="true" hidden><span></span></div></div>'
+            f"{TURN if 'scene' in figure['layout'] else ''}{self._controls()}"
+            f"{self.picker.html() if self.picker else ''}{self.table.folded() if self.table else ''}"
+            f'<script type="application/json">{payload}</script><script>{asset("figure.js")}</script></div>'
+        )
+
+    def _controls(self) -> str:
+        if not self.plot.frames:
+            return ""
+        name = html.escape(self.plot.frames[self.start].name)
+        # A form control that a script drives stays off until the script is there.
+        return (
+            '<div class="nbh-controls"><button type="button" disabled>Play</button>'
+            f'<label>{html.escape(self.slider)}<input type="range" min="0" max="{len(self.plot.frames) - 1}" step="1"'
+            f' value="{self.start}" aria-valuetext="{name}" autocomplete="off" disabled></label>'
+            f'<output aria-live="off">{name}</output></div>'
+        )
+
+
+def check_start(start: int, steps: int) -> int:
+    """The number of the step shown first, counted from 0."""
+    if not -steps <= start < steps:
+        raise ValueError(f"start must be one of {steps} steps, from {-steps} to {steps - 1}; got {start}")
+    return start % steps
+
+
+def sprite_sheet(images: np.ndarray, side: int = 40) -> dict[str, Any]:
+    """All thumbnails in one picture: a WebP data URI, row by row, with its number of columns and rows."""
+    images = np.asarray(images)
+    if images.ndim != 4 or images.shape[1] != 3 or images.dtype != np.uint8 or not len(images):
+        raise ValueError(f"thumbnails must be uint8 images (N, 3, H, W), got {images.dtype} of shape {images.shape}")
+    columns = int(np.ceil(np.sqrt(len(images))))
+    rows = -(-len(images) // columns)
+    sheet = Image.new("RGB", (columns * side, rows * side))
+    for index, image in enumerate(images):
+        small = Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0))).resize(
+            (side, side), Image.Resampling.LANCZOS
+        )
+        sheet.paste(small, (index % columns * side, index // columns * side))
+    return {"src": data_uri(sheet, quality=50, method=6), "columns": columns, "rows": rows}
+
+
+def data_uri(image: Image.Image, **options: Any) -> str:
+    """A picture as WebP inside a ``data:`` address; ``options`` go to Pillow."""
+    buffer = io.BytesIO()
+    image.save(buffer, "webp", **options)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+@cache
+def asset(name: str) -> str:
+    """The style sheet or the script of the figures, which lie beside this file."""
+    text = resources.files("nbhelpers.show.page").joinpath(name).read_text(encoding="utf-8")
+    return text.replace("@CDN@", f"https://cdn.plot.ly/plotly-{get_plotlyjs_version()}.min.js")

@@ -1,0 +1,139 @@
+"""Controls for a live kernel above any figure function; without a kernel a page offers the choices of one of them."""
+
+from __future__ import annotations
+
+import html
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets
+from IPython.display import clear_output, display
+
+from nbhelpers.show.page.figure import Figure, asset
+from nbhelpers.show.page.picture import Picture
+
+
+class Explore:
+    """Draw a figure again whenever its reader moves a control.
+
+    A front end with a kernel shows the controls and the figure. A static page offers the choices of the first control
+    that is a list, in figures that are drawn when the page is made, while the other controls keep their first values;
+    a line names those.
+
+    An exception of ``function`` is raised in the cell when it happens at the first drawing. Later it is shown where the
+    figure would be, as it is on a page for a choice that raises; outside a notebook, as in a test, it is raised.
+
+    Parameters
+    ----------
+    function : callable
+        Takes one keyword argument for each control and returns a :class:`Figure` or a :class:`Picture`.
+    **controls : widget or abbreviation
+        As for ``ipywidgets.interact``: a widget, ``(low, high, step)``, a list or mapping of choices, a bool. The
+        default of the argument, if it has one, is the first value.
+
+    Attributes
+    ----------
+    controls : dict of str to widget
+    figure : Figure or Picture
+        What was drawn last.
+
+    Raises
+    ------
+    ValueError
+        If there is no control, or one can't be made a widget.
+
+    Examples
+    --------
+    >>> import plotly.graph_objects as go
+    >>> def line(slope):
+    ...     return Figure(go.Figure(go.Scatter(x=[0, 1], y=[0, slope])), alt=f"A line of slope {slope}.")
+    >>> explore = Explore(line, slope=(1, 5))
+    >>> explore.figure
+    A line of slope 3.
+    """
+
+    def __init__(self, function: Callable[..., Figure | Picture], **controls: Any) -> None:
+        if not controls:
+            raise ValueError("there is nothing to explore: name at least one argument of the function and its choices")
+        self.function = function
+        self.controls = {name: _widget(function, name, choice) for name, choice in controls.items()}
+        self.output = ipywidgets.Output()
+        self.figure = self.draw()
+        for widget in self.controls.values():
+            widget.observe(self._redraw, names="value")
+
+    def draw(self) -> Figure | Picture:
+        """The figure for what the controls say now."""
+        return self.function(**self._values())
+
+    def _values(self) -> dict[str, Any]:
+        return {name: widget.get_interact_value() for name, widget in self.controls.items()}
+
+    def _redraw(self, change: Any) -> None:
+        with self.output:  # in a notebook it shows what is raised here, else lets it pass
+            clear_output(wait=True)
+            self.figure = self.draw()
+            display(self.figure)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        # Not captured by the widget: a client without a screen would answer on the channel on which it awaits our
+        # reply, and now and then it then waits for ever.
+        shown = {"output_type": "display_data", "data": self.figure._repr_mimebundle_(), "metadata": {}}
+        self.output.outputs = (shown,)
+        view = ipywidgets.VBox([*self.controls.values(), self.output])
+        widget = view._repr_mimebundle_()["application/vnd.jupyter.widget-view+json"]
+        return {
+            "application/vnd.jupyter.widget-view+json": widget,
+            "text/html": self.html(),
+            "text/plain": str(self.figure),
+        }
+
+    def html(self) -> str:
+        """The figure for a page, a menu for the first list of choices, and what the other controls are."""
+        offered = next(
+            (name for name, widget in self.controls.items() if isinstance(widget, ipywidgets.Dropdown)), None
+        )
+        kept = [widget.description for name, widget in self.controls.items() if name != offered]
+        note = f'<p class="nbh-live">With a live kernel you choose here: {html.escape(", ".join(kept))}.</p>' * bool(
+            kept
+        )
+        if offered is None:
+            return self.figure.html() + note
+        widget = self.controls[offered]
+        entries, others = [], []
+        for number, entry in enumerate(widget.options):
+            label, value = entry if isinstance(entry, tuple) else (str(entry), entry)
+            chosen = value == widget.value
+            entries.append(f"<option{' selected' * chosen}>{html.escape(label)}</option>")
+            if not chosen:
+                others.append(f'<template data-at="{number}">{self._page(offered, value)}</template>')
+        # A form control that a script drives stays off until the script is there.
+        return (
+            '<div class="nbh-choices"><label class="nbh-menu">'
+            f'{html.escape(widget.description)} <select autocomplete="off" disabled>{"".join(entries)}</select></label>'
+            f'<div class="nbh-chosen">{self.figure.html()}</div>{"".join(others)}{note}'
+            f"<script>{asset('choices.js')}</script></div>"
+        )
+
+    def _page(self, name: str, value: Any) -> str:
+        try:
+            return self.function(**self._values() | {name: value}).html()
+        except Exception as error:  # of one choice: it must not take the figure and the other choices from the reader
+            return f'<p class="nbh-raised">{html.escape(f"{type(error).__name__}: {error}")}</p>'
+
+
+def _widget(function: Callable[..., Any], name: str, choice: Any) -> ipywidgets.ValueWidget:
+    argument = inspect.signature(function).parameters.get(name)
+    widget = ipywidgets.interactive.widget_from_abbrev(
+        choice, argument.default if argument else inspect.Parameter.empty
+    )
+    if widget is None:
+        raise ValueError(
+            f"{name}={choice!r} can't be made a control: give a widget, (low, high, step), choices or a bool"
+        )
+    widget.description = widget.description or name
+    widget.style.description_width = "initial"
+    if hasattr(widget, "continuous_update"):
+        widget.continuous_update = False  # a figure takes a moment: draw it for where the slider stops
+    return widget

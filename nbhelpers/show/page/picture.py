@@ -1,0 +1,104 @@
+"""Matplotlib figures with a text alternative, in panels that stand side by side or, on a phone, below each other."""
+
+from __future__ import annotations
+
+import html
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure as MatplotlibFigure
+from PIL import Image
+
+from nbhelpers.show.page.figure import asset, data_uri
+from nbhelpers.show.tables import Table
+
+
+class Picture:
+    """One or several matplotlib figures as one image with a text alternative.
+
+    The figures are drawn at once, at two pixels for each CSS pixel, and closed, so that no notebook shows them twice.
+
+    Parameters
+    ----------
+    panels : matplotlib Figure, or a sequence of them
+    alt : str
+        What a reader who can't see the picture should know.
+    table : Table, optional
+        The numbers behind the picture, folded away below it.
+
+    Raises
+    ------
+    ValueError
+        If ``alt`` is empty or there is no panel.
+
+    Examples
+    --------
+    >>> figure, axes = plt.subplots()
+    >>> picture = Picture(figure, alt="An empty frame.")
+    >>> picture
+    An empty frame.
+    >>> plt.get_fignums()
+    []
+    """
+
+    def __init__(
+        self, panels: MatplotlibFigure | Sequence[MatplotlibFigure], *, alt: str, table: Table | None = None
+    ) -> None:
+        self.panels = [panels] if isinstance(panels, MatplotlibFigure) else list(panels)
+        if not alt.strip():
+            for panel in self.panels:
+                plt.close(panel)
+            raise ValueError("alt is empty: say in a sentence what the picture shows, for readers who can't see it")
+        if not self.panels:
+            raise ValueError("panels is empty: give at least one matplotlib figure")
+        self.alt = alt
+        self.table = table
+        self._alts = [alt] if len(self.panels) == 1 else _name_parts(self.panels)
+        self._images = [_draw(panel) for panel in self.panels]
+
+    def __repr__(self) -> str:
+        return self.alt
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/html": self.html(), "text/plain": self.alt}
+
+    def html(self) -> str:
+        """The picture for a page: panels that shrink by a fifth before they wrap."""
+        images = "".join(
+            f'<img alt="{html.escape(alt)}" src="{_smallest(image)}"'
+            f' width="{image.width // 2}" height="{image.height // 2}">'
+            for alt, image in zip(self._alts, self._images, strict=True)
+        )
+        narrowest = int(0.8 * max(image.width // 2 for image in self._images))
+        group = f' role="group" aria-label="{html.escape(self.alt)}"' if len(self.panels) > 1 else ""
+        return (
+            f'<div class="nbh-picture"{group} style="--narrowest:{narrowest}px">'
+            f"<style>{asset('figure.css')}</style>{images}</div>{self.table.folded() if self.table else ''}"
+        )
+
+
+def _name_parts(panels: Sequence[MatplotlibFigure]) -> list[str]:
+    """What each panel is called: its first title, what a panel with a legend alone lists, or which part it is."""
+    titles = [next((title for axes in panel.axes if (title := axes.get_title())), _legend(panel)) for panel in panels]
+    return [
+        " ".join(title.replace("$", "").split()) or f"part {i} of {len(panels)}" for i, title in enumerate(titles, 1)
+    ]
+
+
+def _legend(panel: MatplotlibFigure) -> str:
+    entries = [text.get_text() for legend in panel.legends for text in legend.get_texts()]
+    return f"legend: {'; '.join(entries)}" if entries else ""
+
+
+def _smallest(image: Image.Image) -> str:
+    """Lines are smaller without loss, shades with some that nobody sees."""
+    return min(data_uri(image, lossless=True), data_uri(image, quality=90), key=len)
+
+
+def _draw(figure: MatplotlibFigure) -> Image.Image:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=192)
+    plt.close(figure)
+    return Image.open(buffer).convert("RGB")
