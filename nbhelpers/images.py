@@ -111,16 +111,16 @@ class ImageSet:
             masks=None if self.masks is None else self.masks[chosen],
         )
 
-    def first_of_each(self, per_category: int) -> np.ndarray:
-        """Where the first ``per_category`` images of each category stand.
+    def first_of_each(self, per_category: int, *, or_all: bool = False) -> np.ndarray:
+        """Where the first ``per_category`` images of each category stand; ``or_all`` takes all where there are fewer.
 
         Raises
         ------
         ValueError
-            If a category has fewer.
+            If a category has fewer, without ``or_all``.
         """
         counts = np.bincount(self.labels, minlength=len(self.categories))
-        if not 1 <= per_category <= counts.min():
+        if per_category < 1 or (per_category > counts.min() and not or_all):
             scarce = self.categories[counts.argmin()]
             raise ValueError(f"per_category must lie in 1 ... {counts.min()} (as {scarce!r} has), got {per_category}")
         return np.sort(np.concatenate([np.flatnonzero(self.labels == c)[:per_category] for c in range(len(counts))]))

@@ -235,6 +235,16 @@ def test_a_balanced_subset_keeps_the_order(train):
     assert np.array_equal(few.subset(per_category=1).images, train.images[:10])
 
 
+def test_all_are_taken_where_there_are_fewer(train):
+    uneven = train.subset([5, 0, 10, 15, 20, 1])  # of the first two categories 3 and 1, of the sixth 2
+    with pytest.raises(ValueError, match="got 2"):
+        uneven.first_of_each(2)
+    assert uneven.first_of_each(2, or_all=True).tolist() == [0, 1, 2, 3, 5]
+    assert train.first_of_each(2, or_all=True).tolist() == train.first_of_each(2).tolist() == list(range(20))
+    with pytest.raises(ValueError, match="got 0"):
+        uneven.first_of_each(0, or_all=True)
+
+
 def test_a_subset_by_index_or_by_mask(train):
     assert np.array_equal(train.subset([7, 3]).images, train.images[[7, 3]])
     coats = train.subset(train.labels == 4)

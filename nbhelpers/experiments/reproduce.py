@@ -16,7 +16,6 @@ from nbhelpers.experiments.rows import importance as reproduce_importance
 from nbhelpers.experiments.rows import regions as reproduce_regions
 from nbhelpers.experiments.rows import samples as reproduce_samples
 from nbhelpers.experiments.rows import students as reproduce_students
-from nbhelpers.experiments.rows.samples import up_to
 from nbhelpers.experiments.stages import Stage, Stages, expected_seconds, in_parallel
 from nbhelpers.experiments.store import Store
 from nbhelpers.experiments.study import Study
@@ -113,7 +112,7 @@ def sweep(
 def plan(study: Study, experiments: Sequence[str]) -> Stages:
     """The stages of a study; with no experiments, only its training."""
     held_out, train = study.images(), study.images("train")
-    images = held_out.subset(up_to(held_out, PER_CATEGORY))
+    images = held_out.subset(held_out.first_of_each(PER_CATEGORY, or_all=True))
     identity = {
         "retrain": study.retrain,
         "data_sha256": {"train": train.fingerprint, "held_out": held_out.fingerprint},
@@ -151,7 +150,7 @@ def result(study: Study, experiments: Sequence[str], command: str) -> dict[str, 
         "data_sha256": {split: some.fingerprint for split, some in images.items()},
         "images": {
             **{split: len(some) for split, some in images.items()},
-            "fitted": len(up_to(images["held_out"], PER_CATEGORY)),
+            "fitted": len(images["held_out"].first_of_each(PER_CATEGORY, or_all=True)),
         },
         "categories": list(images["train"].categories),
         "checkpoints": found["training"]["checkpoints"],

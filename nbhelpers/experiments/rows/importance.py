@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from nbhelpers.experiments.rows.regions import count_row, fit_row, mean_of, recorded_regions, std_of
-from nbhelpers.experiments.rows.samples import up_to
 from nbhelpers.experiments.stages import Stage
 from nbhelpers.experiments.study import Study
 from nbhelpers.images import ImageSet, resized
@@ -69,7 +68,7 @@ def as_published(channels: int) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def stages(study: Study, images: ImageSet, found: Mapping[str, Any]) -> dict[str, Stage]:
     """Every experiment by name; later ones read what earlier ones ``found``."""
-    few, fewer = up_to(images, FEW), up_to(images, FEWER)
+    few, fewer = (images.first_of_each(most, or_all=True) for most in (FEW, FEWER))
     before, deepest = study.counted[-2:]
     grid = study.setting.grid
 

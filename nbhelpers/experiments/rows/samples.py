@@ -25,7 +25,8 @@ def stages(study: Study, images: ImageSet, found: Mapping[str, Any]) -> dict[str
     """Accuracy, Table 1 on held-out and on training images, and what the one free choice of the fit does."""
     train = study.images("train")
     # As many as there are held-out ones, so that the two tables compare.
-    sets = {"table1": images, "table1_train": train.subset(up_to(train, np.bincount(images.labels).max()))}
+    as_many = train.first_of_each(np.bincount(images.labels).max(), or_all=True)
+    sets = {"table1": images, "table1_train": train.subset(as_many)}
     after = ("training",)
     todo: dict[str, Callable[[], Any]] = {
         "accuracy": lambda: {
@@ -51,12 +52,6 @@ def results(study: Study, found: Mapping[str, Any]) -> dict[str, Any]:
         **{key: {method: found[f"{key} {method}"] for method in METHODS} for key in ("table1", "table1_train")},
         "table1_along": [found[f"checkpoint {i}"] for i in range(len(study.steps))],
     }
-
-
-def up_to(images: ImageSet, per_category: int) -> np.ndarray:
-    """Where the first images of each category stand: ``per_category`` of them, or all where there are fewer."""
-    each = [np.flatnonzero(images.labels == c)[:per_category] for c in range(len(images.categories))]
-    return np.sort(np.concatenate(each))
 
 
 def grids(study: Study) -> dict[str, list[int]]:
