@@ -14,16 +14,28 @@ TESTED := build/book
 STUDENT := build/student
 PRINT := $(BIN)/python book/_ext/pdf.py
 
-.PHONY: help book serve pdf student test test-units test-notebooks test-site test-lab bench clean
+# One thread for each test process: many small tensors gain nothing from more.
+UNITS := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --doctest-modules nbhelpers tests
+# What changes the last digits from machine to machine: threads, and the vector units that PyTorch and oneDNN use.
+SETTINGS := OMP_NUM_THREADS=1 OMP_NUM_THREADS=2 ATEN_CPU_CAPABILITY=default ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=SSE41
+# All unit tests that compute: not those of pages and packages, of archives, of figures and of worker processes.
+COMPUTE := $(filter-out $(addprefix tests/test_,$(addsuffix .py, \
+	about alone chapter_shape notation notebooks packaging student teaching \
+	coco crops cub download folder image_sets tiny_imagenet \
+	colours show show_attack_flat show_attacks show_flat show_regions show_text cluster)), $(wildcard tests/test_*.py))
+
+.PHONY: help book serve pdf student test test-quick test-units test-notebooks test-site test-lab test-portable bench clean
 
 help:
-	@echo "make book    execute the chapters and build the site in $(SITE)"
-	@echo "make serve   the same, and serve it on http://127.0.0.1:$(PORT) (PORT=...)"
-	@echo "make pdf     the site, and each chapter as a PDF in it (needs a browser)"
-	@echo "make student the chapters without solutions, in $(STUDENT)"
-	@echo "make test    unit tests, notebooks, the built site and JupyterLab in a browser"
-	@echo "make bench   print the speed ratios of tests/benchmarks"
-	@echo "make clean   remove everything built, except .venv"
+	@echo "make book           execute the chapters and build the site in $(SITE)"
+	@echo "make serve          the same, and serve it on http://127.0.0.1:$(PORT) (PORT=...)"
+	@echo "make pdf            the site, and each chapter as a PDF in it (needs a browser)"
+	@echo "make student        the chapters without solutions, in $(STUDENT)"
+	@echo "make test           unit tests, notebooks, the built site and JupyterLab in a browser"
+	@echo "make test-quick     the unit tests that are not slow, for daily work: three minutes"
+	@echo "make test-portable  the tests that compute, as if on other processors and with other numbers of threads"
+	@echo "make bench          print the speed ratios of tests/benchmarks"
+	@echo "make clean          remove everything built, except .venv"
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "make needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + ": set PYTHON=...")'
@@ -48,9 +60,17 @@ student: $(INSTALLED)
 
 test: test-units test-notebooks test-site test-lab
 
-# One thread for each test process: many small tensors gain nothing from more.
 test-units: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --doctest-modules nbhelpers tests --ignore tests/site --ignore tests/lab
+	$(UNITS) -m 'not browser and not lab'
+
+test-quick: $(INSTALLED)
+	$(UNITS) -m 'not slow and not browser and not lab'
+
+test-portable: $(INSTALLED)
+	@failed=; for setting in $(SETTINGS); do \
+		echo "== $$setting"; \
+		env OMP_NUM_THREADS=1 $$setting $(BIN)/pytest -n $(JOBS) --doctest-modules nbhelpers $(COMPUTE) || failed="$$failed $$setting"; \
+	done; [ -z "$$failed" ] || { echo "failed under:$$failed"; exit 1; }
 
 test-notebooks: export NBBOOK_PDF := 1
 test-notebooks: $(INSTALLED)

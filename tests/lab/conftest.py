@@ -11,6 +11,10 @@ from lab_serving import serve_lab
 BOOK = Path(__file__).resolve().parents[2] / "book"
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    item.add_marker("lab")
+
+
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the book, for JupyterLab to change."""

@@ -13,6 +13,10 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [*parse_toc_yaml(ROOT / "book" / "_toc.yml"), "genindex", "search"]
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    item.add_marker("browser")
+
+
 @pytest.fixture(scope="session")
 def site() -> Path:
     """The folder of the built site: what `make test` builds, or the one that the variable SITE names."""
