@@ -5,19 +5,22 @@ One straight road runs through the house, and it is the same for an epoch, a lay
     ImageSet -> Network -> record -> Activations -> SampleProjection -> RegionImportance -> RegionProjection
              -> knowledge_points -> a figure of show
 
-Whoever has :class:`Activations` needs only the two rooms at the bottom; the rest gets them, and shows what comes out.
+Whoever has :class:`Activations` needs only ``method`` and ``maths``, the core; the rest gets them, and shows what comes
+out. A room imports only from rooms below it:
 
-========================  ============================================================================================
-``maths``                 von Mises-Fisher distributions and :math:`\\kappa(l)`: no networks, no images
-``method``                the paper's method, from activations to knowledge points. With ``maths`` this is the core:
-                          it knows no network, no data set, no figure and no cache
-``images``, ``datasets``  images with labels, and where they come from
-``networks``              any classifier: its layers, recording, training, students
-``probes``                what the method is held against: Shapley values, attacks, baselines, masks
-``show``                  figures
-``teach``                 checks of the book's exercises
-``experiments``           a data set with a network and its recorded numbers; the command line
-========================  ============================================================================================
+===============  =======================================================================================================
+``experiments``  a data set with a network and its recorded numbers; the command line
+``teach``        checks of the book's exercises
+``show``         figures
+``probes``       what the method is held against: Shapley values, attacks, other embeddings, masks
+``networks``     any classifier: its layers, what they compute, training, students
+``datasets``     where images come from, one file each
+``images``       images with labels, the one form in which all others take them
+``method``       the paper's method, from activations to knowledge points: no network, no data set, no figure, no cache
+``maths``        directions and how sure they are: no networks, no images
+``files``        where bundled data and the cache are
+``extras``       what an installation may lack
+===============  =======================================================================================================
 
 Names are imported when they are first asked for, so ``import nbhelpers`` is quick and needs only what is used.
 """

@@ -1,6 +1,5 @@
-"""The pages about the book fit the repository: the map of the house, what is named exists, versions and citations."""
+"""The pages about the book fit the repository: what is named exists, versions and citations agree."""
 
-import ast
 import datetime
 import re
 from pathlib import Path
@@ -16,100 +15,6 @@ ABOUT = ROOT / "book" / "about"
 CONTRIBUTING = (ABOUT / "contributing.md").read_text(encoding="utf-8")
 CHANGELOG = (ABOUT / "changelog.md").read_text(encoding="utf-8")
 CITATION = (ABOUT / "citation.md").read_text(encoding="utf-8")
-DRAWING = {"plotly", "matplotlib", "ipywidgets", "IPython"}
-
-
-def dotted(path: Path) -> str:
-    """The name of a module below nbhelpers, such as ``datasets.base``; of a package, the package's."""
-    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__").removesuffix("__init__")
-
-
-MODULES = {dotted(path): ast.parse(path.read_text(encoding="utf-8")) for path in PACKAGE.rglob("*.py")}
-ROOT_MODULE = ""  # nbhelpers itself, which holds the version and no more
-
-
-def imported(tree: ast.Module) -> set[str]:
-    """Everything that a module imports anywhere in its code, by full names; of nbhelpers, down to the module."""
-    found = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found |= {name.name for name in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert not node.level and node.module, "write absolute imports"
-            below = {f"{node.module}.{name.name}" for name in node.names}
-            modules = {name for name in below if name.removeprefix("nbhelpers.") in MODULES}
-            found |= modules or {node.module}
-    return found
-
-
-def own_imports(tree: ast.Module) -> set[str]:
-    """The modules of nbhelpers among them, as ``datasets.base``."""
-    return {name.removeprefix("nbhelpers.") for name in imported(tree) if name.startswith("nbhelpers.")}
-
-
-# The map of the house
-
-
-def floors() -> dict[str, tuple[set[str], set[str]]]:
-    """Each floor's modules, and what they may import: names of floors and of modules. From the top to the ground."""
-    part = CONTRIBUTING.split("### The floors")[1].split("\n## ")[0]
-    found = {}
-    for section in part.split("#### ")[1:]:
-        name, _, text = section.partition("\n")
-        (allowed,) = re.findall(r"^May import: (.+)\.$", text, flags=re.M)
-        may = set() if allowed == "nothing of the package" else {word.strip("`") for word in allowed.split(", ")}
-        found[name] = set(re.findall(r"^\| `([\w.]+)` \| \S", text, flags=re.M)), may
-    return found
-
-
-def test_each_module_stands_on_one_floor() -> None:
-    placed = sorted(module for modules, _ in floors().values() for module in modules)
-    assert placed == sorted(set(MODULES) - {ROOT_MODULE})
-
-
-def test_a_floor_names_only_what_stands_below_it() -> None:
-    names = list(floors())
-    for place, (_, may) in enumerate(floors().values()):
-        below = {*names[place + 1 :], *(module for name in names[place + 1 :] for module in floors()[name][0])}
-        assert may <= below, names[place]
-
-
-@pytest.mark.parametrize("floor", floors())
-def test_arrows_point_down(floor: str) -> None:
-    modules, may = floors()[floor]
-    allowed = modules | {name for name in may if name in MODULES}
-    allowed |= {module for name in may if name in floors() for module in floors()[name][0]}
-    beyond = {module: own_imports(MODULES[module]) - allowed for module in modules}
-    assert {module: names for module, names in beyond.items() if names} == {}
-
-
-@pytest.mark.parametrize("floor", floors())
-def test_a_floor_names_no_more_than_it_imports(floor: str) -> None:
-    modules, may = floors()[floor]
-    used = {name for module in modules for name in own_imports(MODULES[module])}
-    unused = {name for name in may if not used & (floors()[name][0] if name in floors() else {name})}
-    assert unused == set()
-
-
-def test_the_method_knows_no_data_set_no_figure_no_cache_and_no_study() -> None:
-    method = floors()["Method"][0] | floors()["Mathematics"][0]
-    assert {"samples", "importance", "regions", "knowledge", "vmf"} <= method
-    strangers = {"datasets", "show", "store", "study", "networks"}
-    for module in method:
-        assert not {name.split(".")[0] for name in own_imports(MODULES[module])} & strangers, module
-
-
-def test_only_figures_draw() -> None:
-    drawing = {module for module, tree in MODULES.items() if {n.split(".")[0] for n in imported(tree)} & DRAWING}
-    assert drawing and drawing <= floors()["Figures"][0]
-
-
-def test_an_import_is_found_wherever_it_stands() -> None:
-    code = (
-        "import numpy\ndef f():\n    from nbhelpers import datasets\n    from nbhelpers.show.page.figure import Table"
-    )
-    assert imported(ast.parse(code)) == {"numpy", "nbhelpers.datasets", "nbhelpers.show.page.figure"}
-    assert own_imports(ast.parse(code)) == {"datasets", "show.figure"}
 
 
 # What the pages name
