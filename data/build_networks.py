@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 
 from nbhelpers.experiments.study import Study
 from nbhelpers.networks.network import Network
-from nbhelpers.networks.training import accuracy
+from nbhelpers.networks.recording import record
 
 HERE = Path(__file__).resolve().parent
 
@@ -57,7 +57,7 @@ def checkpoints(dataset: str, network: str, workspace: str | None) -> Path:
     run = json.loads((trained.folder / "run.json").read_text())
     (target / "run.json").write_text(json.dumps(run, indent=1) + "\n")
     bundled = Study(dataset, network)
-    run["accuracy"] = {step: accuracy(bundled.load(i), bundled.images()) for i, step in enumerate(bundled.steps)}
+    run["accuracy"] = {step: record(bundled.load(i), bundled.images()).accuracy for i, step in enumerate(bundled.steps)}
     (target / "run.json").write_text(json.dumps(run, indent=1) + "\n")
     return target
 
@@ -72,7 +72,7 @@ def students(dataset: str, network: str, workspace: str | None) -> Path:
         student: Network = study.student(lesson)
         weights = {name: halve(tensor).contiguous() for name, tensor in student.state_dict().items()}
         save_file(weights, target / f"{lesson}.safetensors")
-        run["accuracy"][lesson] = accuracy(study.student(lesson), study.images())  # as it is read from now on
+        run["accuracy"][lesson] = record(study.student(lesson), study.images()).accuracy  # as it is read from now on
     (target / "run.json").write_text(json.dumps(run, indent=1) + "\n")
     return target
 

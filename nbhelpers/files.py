@@ -10,8 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pooch
-
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -23,6 +21,8 @@ def data_dir() -> Path:
 
 def cache_dir() -> Path:
     """The folder for downloads and computed results; the variable ``NBHELPERS_CACHE`` moves it."""
+    import pooch  # not needed for the rest of this file
+
     return Path(os.environ.get("NBHELPERS_CACHE") or pooch.os_cache("nbhelpers"))
 
 

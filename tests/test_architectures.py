@@ -5,8 +5,8 @@ import pytest
 import torch
 from torchvision import models
 
+from nbhelpers import build, record
 from nbhelpers.images import ImageSet
-from nbhelpers.networks import network as networks
 from nbhelpers.networks.architectures import FAMILIES
 from nbhelpers.networks.network import IMAGENET_MEAN, IMAGENET_STD
 from nbhelpers.networks.tails import tail_of
@@ -48,7 +48,7 @@ def drawn(network):
 @pytest.fixture(scope="module", params=NAMES)
 def small(request):
     """A narrow network for images of 64 pixels, and images for it."""
-    network = lively(networks.build(request.param, 5, width=0.1, input_size=64, seed=2))
+    network = lively(build(request.param, 5, width=0.1, input_size=64, seed=2))
     return request.param, network, torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(1))
 
 
@@ -73,21 +73,21 @@ def as_set(images):
 
 
 def test_the_four_networks_of_the_paper():
-    assert networks.NETWORKS == NAMES
+    assert tuple(FAMILIES) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_full_size_has_torchvisions_tensors(name):
     with torch.device("meta"):
         theirs = torchvisions(name).state_dict()
-        ours = networks.build(name, 10, width=1.0, input_size=224).body.state_dict()
+        ours = build(name, 10, width=1.0, input_size=224).body.state_dict()
     assert {k: v.shape for k, v in ours.items()} == {k: v.shape for k, v in theirs.items()}
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_with_torchvisions_weights_the_logits_are_equal_bit_for_bit(name, tmp_path):
     with torch.device("meta"):  # no time is spent on initial weights, which are replaced
-        theirs, ours = torchvisions(name, 3), networks.build(name, 3, input_size=224)
+        theirs, ours = torchvisions(name, 3), build(name, 3, input_size=224)
     theirs, ours = drawn(theirs.to_empty(device="cpu")), ours.to_empty(device="cpu").eval()
     path = tmp_path / "theirs.pth"
     torch.save(theirs.state_dict(), path)
@@ -104,7 +104,7 @@ def test_with_torchvisions_weights_the_logits_are_equal_bit_for_bit(name, tmp_pa
 @pytest.mark.parametrize("name", NAMES)
 def test_the_named_layers_are_those_that_are_documented(name):
     with torch.device("meta"):
-        network = networks.build(name, 3)
+        network = build(name, 3)
     blocks = {
         "resnet34": (3, 4, 6, 3),
         "resnet50": (3, 4, 6, 3),
@@ -141,7 +141,7 @@ def test_every_layer_of_the_figures_has_a_fine_grid_on_small_images(small):
     ("size", "least", "sides"), [(224, 14, {14}), (224, 7, {7, 14}), (97, 7, {12, 13}), (33, 33, {33})]
 )
 def test_the_deepest_layer_keeps_the_grid_that_is_asked_for(name, size, least, sides):
-    network = networks.build(name, 2, width=0.01, input_size=size, min_grid=least).eval()
+    network = build(name, 2, width=0.01, input_size=size, min_grid=least).eval()
     deepest = FAMILIES[name].depth[-1]
     side = outputs(network, [deepest], torch.zeros(1, 3, size, size))[deepest].shape[-2:]
     assert side[0] == side[1] and side[0] in sides
@@ -150,7 +150,7 @@ def test_the_deepest_layer_keeps_the_grid_that_is_asked_for(name, size, least, s
 @pytest.mark.parametrize("width", [1e-4, 0.03, 0.2])
 @pytest.mark.parametrize("name", NAMES)
 def test_networks_of_any_width_run_and_learn(name, width):
-    network = networks.build(name, 3, width=width, input_size=32)
+    network = build(name, 3, width=width, input_size=32)
     logits = network(torch.rand(2, 3, 32, 32))
     assert logits.shape == (2, 3)
     torch.nn.functional.cross_entropy(logits, torch.tensor([0, 2])).backward()
@@ -160,7 +160,7 @@ def test_networks_of_any_width_run_and_learn(name, width):
 def test_the_sample_feature_is_the_penultimate_layers_output(small):
     name, network, images = small
     penultimate = FAMILIES[name].penultimate
-    found = networks.record(network, as_set(images), [penultimate])
+    found = record(network, as_set(images), [penultimate])
     np.testing.assert_array_equal(found.regions[penultimate], found.features)
     with torch.inference_mode():
         logits = network.head(torch.from_numpy(found.features))
@@ -182,7 +182,7 @@ def test_recorded_features_are_not_overwritten_by_later_modules(small):
     _, network, images = small
     some = as_set(images)
     expected = outputs(network, network.layers, torch.from_numpy(some.images).float() / 255)
-    recorded = networks.record(network, some, list(network.layers)).regions
+    recorded = record(network, some, list(network.layers)).regions
     for layer in network.layers:
         np.testing.assert_allclose(recorded[layer], expected[layer], rtol=1e-4, atol=1e-4, err_msg=layer)
 
@@ -198,7 +198,7 @@ def test_paper_layers_come_after_their_relu(small):
 @pytest.mark.parametrize("name", NAMES)
 def test_equal_seeds_give_equal_weights_and_other_seeds_others(name):
     before = torch.random.get_rng_state()
-    first, again, other = (networks.build(name, 3, width=0.05, seed=s).state_dict() for s in (1, 1, 2))
+    first, again, other = (build(name, 3, width=0.05, seed=s).state_dict() for s in (1, 1, 2))
     assert all(torch.equal(first[key], again[key]) for key in first)
     random = [key for key, value in first.items() if value.ndim > 1 and key not in ("mean", "std")]
     assert random and not any(torch.equal(first[key], other[key]) for key in random)
@@ -207,7 +207,7 @@ def test_equal_seeds_give_equal_weights_and_other_seeds_others(name):
 
 @pytest.mark.parametrize("layer", ["block_36", "block_42"])
 def test_shapley_values_through_a_residual_tail_share_out_the_logit(layer):
-    network = lively(networks.build("resnet34", 4, width=0.1, input_size=64))
+    network = lively(build("resnet34", 4, width=0.1, input_size=64))
     regions = outputs(network, [layer], torch.rand(2, 3, 64, 64))[layer]
     side = regions.shape[-1]
     players = np.kron(np.arange(4).reshape(2, 2), np.ones((side // 2, side // 2), int)).ravel()
@@ -240,4 +240,4 @@ def by_hand(tail, regions, players, player, target):
 @pytest.mark.parametrize("least", [0, 65])
 def test_a_grid_finer_than_the_image_is_refused(least):
     with pytest.raises(ValueError, match=rf"min_grid must lie in 1 \.\.\. 64 for images of 64 pixels, got {least}"):
-        networks.build("resnet34", input_size=64, min_grid=least)
+        build("resnet34", input_size=64, min_grid=least)

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from nbhelpers import build
 from nbhelpers.experiments.study import Study
-from nbhelpers.networks import network as networks
 from nbhelpers.probes.attacks import pgd, random_path
 
 EXACT = {"eps": 1 / 256, "step": 1 / 1024}
@@ -21,7 +21,7 @@ EXACT = {"eps": 1 / 256, "step": 1 / 1024}
 
 
 def small_network():
-    return networks.build("vgg16", 10, width=0.05, input_size=32).eval()
+    return build("vgg16", 10, width=0.05, input_size=32).eval()
 
 
 def small_images(n=4, seed=0):

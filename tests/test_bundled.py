@@ -7,7 +7,8 @@ import pytest
 
 from nbhelpers.experiments.study import Study
 from nbhelpers.files import data_dir, registry
-from nbhelpers.networks.training import accuracy, finished
+from nbhelpers.networks.recording import record
+from nbhelpers.networks.training import finished
 
 STUDY = Study("scenes")
 
@@ -38,7 +39,7 @@ def test_at_least_eight_checkpoints_the_first_untrained():
 def test_bundled_networks_give_their_recorded_accuracy(index):
     recorded = STUDY.run["accuracy"][str(STUDY.steps[index])]
     # One image of 500 may sit on the border and fall to the other side on another processor.
-    assert accuracy(STUDY.load(index), STUDY.images()) == pytest.approx(recorded, abs=0.0021)
+    assert record(STUDY.load(index), STUDY.images()).accuracy == pytest.approx(recorded, abs=0.0021)
 
 
 def test_the_last_one_is_accurate_enough_for_the_book():
@@ -48,4 +49,4 @@ def test_the_last_one_is_accurate_enough_for_the_book():
 @pytest.mark.parametrize("lesson", STUDY.lessons)
 def test_bundled_students_give_their_recorded_accuracy(lesson):
     run = json.loads((data_dir() / "students" / STUDY.name / "run.json").read_text())
-    assert accuracy(STUDY.student(lesson), STUDY.images()) == pytest.approx(run["accuracy"][lesson], abs=0.0021)
+    assert record(STUDY.student(lesson), STUDY.images()).accuracy == pytest.approx(run["accuracy"][lesson], abs=0.0021)

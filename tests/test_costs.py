@@ -9,7 +9,8 @@ from torchvision.models import get_model_weights
 
 from nbhelpers.experiments.costs import BACKWARD, forward_operations, study_cost
 from nbhelpers.experiments.settings import PAPER
-from nbhelpers.networks.network import Network, build
+from nbhelpers.networks.architectures import build
+from nbhelpers.networks.network import Network
 from nbhelpers.networks.training import Recipe
 
 

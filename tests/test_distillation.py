@@ -12,8 +12,8 @@ from scipy.special import rel_entr, softmax
 from test_training import same, tiny_network, tiny_set
 from torch import nn
 
+from nbhelpers import Network, build, load_checkpoint, record
 from nbhelpers.images import ImageSet
-from nbhelpers.networks import network as networks
 from nbhelpers.networks import objectives, training
 from nbhelpers.networks.distillation import Mimicry, Rest, SoftLabels, check_pupil, distill
 from nbhelpers.networks.training import Recipe
@@ -29,8 +29,8 @@ def teacher():
     return tiny_network(3).eval()
 
 
-def build(categories=2, width=0.05, input_size=32, seed=0):
-    return networks.build("vgg16", categories, width=width, input_size=input_size, seed=seed)
+def vgg(categories=2, width=0.05, input_size=32, seed=0):
+    return build("vgg16", categories, width=width, input_size=input_size, seed=seed)
 
 
 def unit(images):
@@ -71,7 +71,7 @@ def test_the_teacher_mimics_itself_without_loss(teacher):
 def test_mimicry_is_the_relative_squared_error(teacher):
     student, images = tiny_network(1).eval(), tiny_set(6)
     for layer in ("conv_32", "conv_53", "fc"):
-        found, wanted = (networks.record(n, images, (layer,)).regions[layer] for n in (student, teacher))
+        found, wanted = (record(n, images, (layer,)).regions[layer] for n in (student, teacher))
         expected = np.square(found - wanted).sum() / np.square(wanted).sum()
         assert loss_of(Mimicry(teacher, layer), student, images) == pytest.approx(expected, rel=1e-4)
 
@@ -93,7 +93,7 @@ def test_saying_nothing_costs_one(teacher):
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0])
 def test_soft_labels_cost_the_divergence_from_the_teacher(teacher, temperature):
     student, images = tiny_network(1), tiny_set(6)
-    p, q = (softmax(networks.record(n, images).logits.astype(float) / temperature, axis=1) for n in (teacher, student))
+    p, q = (softmax(record(n, images).logits.astype(float) / temperature, axis=1) for n in (teacher, student))
     expected = temperature**2 * rel_entr(p, q).sum(axis=1).mean()  # KL(teacher || student), not the other way round
     assert expected > 1e-3
     assert loss_of(SoftLabels(teacher, temperature), student, images) == pytest.approx(expected, rel=1e-4, abs=1e-6)
@@ -129,14 +129,14 @@ def test_the_rest_learns_from_true_labels(teacher):
 @pytest.fixture(scope="module")
 def wise(tmp_path_factory):
     """A teacher that tells dark from light, wide enough that what its students learn does not hang on their seeds."""
-    network = build(width=0.125)
+    network = vgg(width=0.125)
     training.train(network, tiny_set(64), tmp_path_factory.mktemp("teacher"), replace(RECIPE, epochs=6))
     return network.eval()
 
 
 @pytest.mark.parametrize("lesson", ["conv_53", "fc", "soft"])
 def test_students_come_near_their_teacher(tmp_path, wise, lesson):
-    student, fresh = build(width=0.125, seed=1), tiny_set(32, seed=9)
+    student, fresh = vgg(width=0.125, seed=1), tiny_set(32, seed=9)
     objective = SoftLabels(wise, 4.0) if lesson == "soft" else Mimicry(wise, lesson)
     before = loss_of(objective, student, fresh)
     at_most = before / 2 if lesson == "soft" else 0.75  # a mimic costs 1 where it says nothing
@@ -166,7 +166,7 @@ def test_a_stage_changes_only_its_own_part(tmp_path, teacher, lesson):
             assert not torch.equal(handed[name], done[name]), name
     assert min(counts.values()) >= 2
     assert all(p.requires_grad for p in student.parameters())
-    assert same(training.load_checkpoint(tiny_network(), last), student)
+    assert same(load_checkpoint(tiny_network(), last), student)
 
 
 @pytest.mark.parametrize("lesson", LESSONS)
@@ -281,25 +281,25 @@ def test_impossible_temperatures_are_refused(tmp_path, teacher, temperature):
 
 def part_of(network, layers):
     """A network that names fewer of its layers."""
-    return networks.Network(network.body, {k: network._layer_paths[k] for k in layers}, network._head_path)
+    return Network(network.body, {k: network._layer_paths[k] for k in layers}, network._head_path)
 
 
 @pytest.mark.parametrize(
     "lesson, student, message",
     [
-        ("conv_99", build, r"unknown lesson 'conv_99'; there are alone, soft, conv_11, .*conv_53, fc"),
-        ("hard", build, "unknown lesson 'hard'"),
+        ("conv_99", vgg, r"unknown lesson 'conv_99'; there are alone, soft, conv_11, .*conv_53, fc"),
+        ("hard", vgg, "unknown lesson 'hard'"),
         (
             "conv_53",
-            lambda: build(width=0.1),
+            lambda: vgg(width=0.1),
             r"conv_53 has shape \(51, 8, 8\), the teacher's \(26, 8, 8\).* one width",
         ),
-        ("conv_53", lambda: build(input_size=128), r"\(26, 2, 2\), the teacher's \(26, 8, 8\): .*input size"),
-        ("fc", lambda: build(width=0.1), r"the student's fc has shape \(102,\), the teacher's \(51,\)"),
-        *[(lesson, lambda: build(3), "must both score the 2 categories, got 3 and 2") for lesson in LESSONS],
+        ("conv_53", lambda: vgg(input_size=128), r"\(26, 2, 2\), the teacher's \(26, 8, 8\): .*input size"),
+        ("fc", lambda: vgg(width=0.1), r"the student's fc has shape \(102,\), the teacher's \(51,\)"),
+        *[(lesson, lambda: vgg(3), "must both score the 2 categories, got 3 and 2") for lesson in LESSONS],
         (
             "conv_53",
-            lambda: part_of(build(), ["conv_12", "fc"]),
+            lambda: part_of(vgg(), ["conv_12", "fc"]),
             "the student has no layer conv_53; it has conv_12, fc",
         ),
     ],
@@ -312,7 +312,7 @@ def test_pairs_that_cannot_teach_each_other_are_refused(tmp_path, teacher, lesso
 
 def test_a_teacher_of_other_categories_is_refused(tmp_path):
     with pytest.raises(ValueError, match="must both score the 2 categories, got 2 and 5"):
-        distill(tiny_network(1), build(5).eval(), tiny_set(), tmp_path, "soft", SHORT)
+        distill(tiny_network(1), vgg(5).eval(), tiny_set(), tmp_path, "soft", SHORT)
 
 
 @pytest.mark.parametrize("lesson", ["conv_53", "soft"])
@@ -330,7 +330,7 @@ def test_a_teacher_in_training_mode_is_refused(tmp_path, teacher, lesson, part):
 
 def test_soft_labels_and_no_teacher_go_with_any_width(teacher):
     for lesson in ("soft", "alone"):
-        check_pupil(build(width=0.1), teacher, lesson, tiny_set())
+        check_pupil(vgg(width=0.1), teacher, lesson, tiny_set())
 
 
 def test_the_check_leaves_modes_and_statistics_alone(teacher):

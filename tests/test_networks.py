@@ -1,18 +1,21 @@
 """Networks: names, grids, recording, and hooks that are always released."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 from torchvision.models import vgg16_bn
 
+from nbhelpers import build, record
 from nbhelpers.images import ImageSet
-from nbhelpers.networks import network as networks
 from nbhelpers.networks import training
 
 
 @pytest.fixture(scope="module")
 def network():
-    return networks.build("vgg16", 4, width=0.0625, input_size=64, seed=3)
+    return build("vgg16", 4, width=0.0625, input_size=64, seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -35,21 +38,21 @@ def test_layers_carry_the_names_of_the_paper(network):
 
 @pytest.mark.parametrize(("side", "grid"), [(32, 8), (64, 8), (96, 12), (112, 7), (128, 8), (224, 14)])
 def test_conv_53_keeps_a_fine_grid(side, grid):
-    model = networks.build("vgg16", 2, width=1 / 64, input_size=side)
+    model = build("vgg16", 2, width=1 / 64, input_size=side)
     pixels = ImageSet(np.zeros((1, 3, side, side), np.uint8), np.array([0]), ("a", "b"), "train")
-    assert networks.record(model, pixels, ["conv_53"]).regions["conv_53"].shape[-2:] == (grid, grid)
+    assert record(model, pixels, ["conv_53"]).regions["conv_53"].shape[-2:] == (grid, grid)
 
 
 def test_full_size_is_torchvisions_network():
     """Same parameters under the same names: official weights can be loaded."""
     with torch.device("meta"):
         theirs = vgg16_bn(num_classes=10).state_dict()
-        ours = networks.build("vgg16", 10, width=1.0, input_size=224).body.state_dict()
+        ours = build("vgg16", 10, width=1.0, input_size=224).body.state_dict()
     assert {k: v.shape for k, v in ours.items()} == {k: v.shape for k, v in theirs.items()}
 
 
 def test_recording_equals_running_layer_by_layer(network, images):
-    got = networks.record(network, images, ["conv_12", "conv_53"], batch_size=3)
+    got = record(network, images, ["conv_12", "conv_53"], batch_size=3)
     body = network.body.eval()
     x = (torch.from_numpy(images.images).float() / 255 - network.mean) / network.std
     with torch.no_grad():
@@ -68,13 +71,13 @@ def test_recording_equals_running_layer_by_layer(network, images):
 
 
 def test_fc_is_the_sample_feature(network, images):
-    got = networks.record(network, images, ["fc"])
+    got = record(network, images, ["fc"])
     np.testing.assert_array_equal(got.regions["fc"], got.features)
 
 
 def test_a_training_step_runs_on_the_meta_device():
     """A tensor made on the wrong device would be refused."""
-    model = networks.build("vgg16", 3, width=0.05, input_size=32).to("meta")
+    model = build("vgg16", 3, width=0.05, input_size=32).to("meta")
     batch = training.augment(torch.empty(4, 3, 32, 32, device="meta"), torch.Generator().manual_seed(0))
     loss = torch.nn.functional.cross_entropy(model(batch), torch.empty(4, dtype=torch.long, device="meta"))
     loss.backward()
@@ -84,19 +87,19 @@ def test_a_training_step_runs_on_the_meta_device():
 
 def test_recording_leaves_no_hook_and_restores_the_mode(network, images):
     network.train()
-    networks.record(network, images, ["conv_53"])
+    record(network, images, ["conv_53"])
     assert hooks(network) == 0
     assert network.training
     broken = ImageSet(np.zeros((1, 3, 8, 8), np.uint8), np.array([0]), images.categories, "train")
     with pytest.raises(RuntimeError):
-        networks.record(network, broken, ["conv_53"])
+        record(network, broken, ["conv_53"])
     assert hooks(network) == 0
     assert network.training
 
 
 def test_seed_decides_the_weights_and_the_global_state_is_left_alone():
     before = torch.random.get_rng_state()
-    first, again, other = (networks.build("vgg16", 3, width=0.05, seed=s).state_dict() for s in (1, 1, 2))
+    first, again, other = (build("vgg16", 3, width=0.05, seed=s).state_dict() for s in (1, 1, 2))
     assert all(torch.equal(first[k], again[k]) for k in first)
     assert not torch.equal(first["body.features.0.weight"], other["body.features.0.weight"])
     assert torch.equal(before, torch.random.get_rng_state())
@@ -113,23 +116,23 @@ def test_seed_decides_the_weights_and_the_global_state_is_left_alone():
 )
 def test_bad_requests_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
-        networks.build(**arguments)
+        build(**arguments)
 
 
 def test_unknown_layer_is_named_beside_those_that_exist(network, images):
     with pytest.raises(ValueError, match=r"no layer conv_99; this network has conv_11, conv_12, .*conv_53"):
-        networks.record(network, images, ["conv_12", "conv_99"])
+        record(network, images, ["conv_12", "conv_99"])
 
 
 def test_pixels_are_seen_in_place_of_the_images(network, images):
     pixels = images.images.astype(np.float32) / 255
     before = pixels.copy()
-    expected = networks.record(network, images, ["conv_53"], grid=4)
-    same = networks.record(network, images, ["conv_53"], grid=4, pixels=pixels, batch_size=100)
+    expected = record(network, images, ["conv_53"], grid=4)
+    same = record(network, images, ["conv_53"], grid=4, pixels=pixels, batch_size=100)
     np.testing.assert_array_equal(same.logits, expected.logits)
     np.testing.assert_array_equal(same.features, expected.features)
     np.testing.assert_array_equal(same.regions["conv_53"], expected.regions["conv_53"])
-    turned = networks.record(network, images, pixels=pixels[::-1].copy(), batch_size=3)
+    turned = record(network, images, pixels=pixels[::-1].copy(), batch_size=3)
     np.testing.assert_allclose(turned.logits, expected.logits[::-1], atol=1e-5)
     np.testing.assert_array_equal(turned.labels, images.labels)  # of the images, whatever is seen
     np.testing.assert_array_equal(pixels, before)
@@ -148,5 +151,30 @@ def test_pixels_are_seen_in_place_of_the_images(network, images):
 )
 def test_pixels_that_do_not_fit_are_refused(network, images, spoil, message):
     with pytest.raises(ValueError, match=message):
-        networks.record(network, images, pixels=spoil(images.images.astype(np.float32) / 255))
+        record(network, images, pixels=spoil(images.images.astype(np.float32) / 255))
     assert hooks(network) == 0
+
+
+BARE = """
+import sys
+for module in ("torchvision", "safetensors", "PIL", "pooch", "requests"):
+    sys.modules[module] = None  # as if it were not installed
+import numpy as np, torch
+from nbhelpers import ImageSet, Network, follow, pgd, record, region_shapley, tail_of
+body = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.Flatten(), torch.nn.Linear(16, 2))
+network = Network(body, {"conv": "0"}, head="2").eval()
+images = ImageSet(np.zeros((3, 3, 2, 2), np.uint8), np.array([0, 1, 0]), ("a", "b"), "train")
+regions = record(network, images, ["conv"]).regions["conv"]
+assert region_shapley(tail_of(network, "conv"), regions, 0)[0].shape == (3, 4)
+assert pgd(network, images.images / 255, images.labels, steps=1).shape == (2, 3, 3, 2, 2)
+try:
+    from nbhelpers import train
+except ImportError as error:
+    print(error)
+"""
+
+
+def test_an_own_network_needs_no_extra_and_training_says_which():
+    answer = subprocess.run([sys.executable, "-c", BARE], capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    assert "torchvision" in answer.stdout and "nbhelpers[data]" in answer.stdout

@@ -8,6 +8,7 @@ from hypothesis.extra.numpy import arrays
 from planted import planted
 from scipy.stats import pearsonr
 
+from nbhelpers import build, record
 from nbhelpers.datasets import scenes
 from nbhelpers.images import ImageSet
 from nbhelpers.method.activations import Activations
@@ -17,7 +18,6 @@ from nbhelpers.method.matching import pool_regions
 from nbhelpers.method.regional import regional_along, regional_features
 from nbhelpers.method.regions import RegionProjection
 from nbhelpers.method.samples import SampleProjection, fit_along
-from nbhelpers.networks import network as networks
 from nbhelpers.probes.metrics import per_image_auroc, per_image_partial, per_image_pearson
 from nbhelpers.probes.truth import region_truth
 
@@ -99,13 +99,13 @@ def test_checkpoints_start_from_their_successor_and_share_its_frame():
 
 def test_pooling_while_recording_is_pooling_afterwards():
     images = scenes.load("held_out", size=10)
-    network = networks.build("vgg16", width=0.05).eval()
-    whole = networks.record(network, images, ("conv_43", "conv_53"))
-    pooled = networks.record(network, images, ("conv_43", "conv_53"), grid=4, batch_size=3)
+    network = build("vgg16", width=0.05).eval()
+    whole = record(network, images, ("conv_43", "conv_53"))
+    pooled = record(network, images, ("conv_43", "conv_53"), grid=4, batch_size=3)
     for layer, regions in whole.regions.items():
         np.testing.assert_allclose(pooled.regions[layer], pool_regions(regions, 4), atol=1e-5)
     with pytest.raises(ValueError, match="grid of 8x8: they cannot be averaged to 9x9"):
-        networks.record(network, images, ("conv_53",), grid=9)
+        record(network, images, ("conv_53",), grid=9)
 
 
 def test_missing_or_unequal_parts_are_told(found):

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
-from nbhelpers.networks import network as networks
+from nbhelpers import Network, build
+from nbhelpers.networks.recording import tapped
 from nbhelpers.networks.tails import tail_of
 from nbhelpers.probes import shapley
 from nbhelpers.probes.shapley import region_shapley
@@ -382,13 +383,13 @@ def test_bad_input_is_refused(tail, arguments, message):
 
 @pytest.fixture(scope="module")
 def network():
-    return networks.build("vgg16", 4, width=0.0625, input_size=32, seed=3).eval()
+    return build("vgg16", 4, width=0.0625, input_size=32, seed=3).eval()
 
 
 @torch.no_grad()
 def test_a_tail_continues_where_its_layer_ended(network):
     images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    with networks.tapped(network.layers, {}) as caught:
+    with tapped(network.layers, {}) as caught:
         logits = network(images)
     for layer, features in caught.items():
         torch.testing.assert_close(tail_of(network, layer)(features.clone()), logits)
@@ -416,7 +417,7 @@ def test_a_layer_beside_a_shortcut_has_no_tail():
             return x + self.conv(x)
 
     body = nn.Sequential(Block(), nn.Flatten(), nn.Linear(12, 2))
-    residual = networks.Network(body, {"inside": "0.conv", "block": "0"}, "2")
+    residual = Network(body, {"inside": "0.conv", "block": "0"}, "2")
     assert isinstance(tail_of(residual, "block")[0], nn.Flatten)
     with pytest.raises(ValueError, match="inside does not lie on a chain of modules"):
         tail_of(residual, "inside")

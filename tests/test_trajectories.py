@@ -10,13 +10,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nbhelpers import build, record
 from nbhelpers.images import ImageSet
 from nbhelpers.maths.kappa import KappaCurve
 from nbhelpers.method.matching import pool_regions
 from nbhelpers.method.regional import RegionalFeatures
 from nbhelpers.method.regions import RegionProjection
 from nbhelpers.method.trajectories import TYPES, Trail, changes, trajectory_types
-from nbhelpers.networks import network as networks
 from nbhelpers.probes.attacks import follow, pgd
 
 NORTH, EAST = np.array([0.0, 1.0]), np.array([1.0, 0.0])
@@ -320,7 +320,7 @@ def test_what_a_trail_says_is_known_by_hand():
 
 def view_of(network, images, layer, grid, seed=0):
     """Regional features whose projection was not fitted but drawn."""
-    raw = pool_regions(networks.record(network, images, (layer,)).regions[layer], grid)
+    raw = pool_regions(record(network, images, (layer,)).regions[layer], grid)
     projection = RegionProjection()
     projection.components_ = np.random.default_rng(seed).normal(size=(3, raw.shape[1])).astype(np.float32)
     weights = np.full((len(raw), grid**2), 1 / grid**2, np.float32)
@@ -330,7 +330,7 @@ def view_of(network, images, layer, grid, seed=0):
 @pytest.fixture(scope="module")
 def world():
     """A network, its images, their attack, and two layers of the clean images on a 4 x 4 grid."""
-    network = networks.build("vgg16", 3, width=0.05, input_size=32).eval()
+    network = build("vgg16", 3, width=0.05, input_size=32).eval()
     pixels = np.random.default_rng(0).integers(0, 256, (5, 3, 32, 32), dtype=np.uint8)
     images = ImageSet(pixels, np.arange(5) % 3, ("a", "b", "c"), "held_out")
     path = pgd(network, pixels.astype(np.float32) / 255, images.labels, eps=0.1, step=0.05, steps=3)
@@ -355,7 +355,7 @@ def test_every_iterate_is_projected_as_the_clean_images_were(world):
     network, path, images, fitted = world
     trail = follow(network, path, images, fitted)
     for t, pixels in enumerate(path):
-        got = networks.record(network, images, tuple(fitted), pixels=pixels)
+        got = record(network, images, tuple(fitted), pixels=pixels)
         np.testing.assert_allclose(trail.logits[t], got.logits, atol=1e-6)
         for layer, view in fitted.items():
             f = pool_regions(got.regions[layer], 4).reshape(5, -1, 16)
@@ -380,7 +380,7 @@ def test_layers_on_two_grids_are_refused(world):
 
 def test_features_of_another_network_are_refused(world):
     _, path, images, fitted = world
-    wider = networks.build("vgg16", 3, width=0.1, input_size=32).eval()
+    wider = build("vgg16", 3, width=0.1, input_size=32).eval()
     with pytest.raises(ValueError, match="regions have 6 channels, but the fit saw 3"):
         follow(wider, path, images, fitted)
     with pytest.raises(ValueError, match="no layer conv_99; this network has conv_11"):

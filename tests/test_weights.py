@@ -12,17 +12,17 @@ from safetensors.torch import save_file
 from torch import nn
 from torchvision.models import get_model_weights
 
+from nbhelpers import build
 from nbhelpers.images import ImageSet
-from nbhelpers.networks import network as networks
+from nbhelpers.networks.architectures import FAMILIES
 from nbhelpers.networks.network import IMAGENET_MEAN
-from nbhelpers.networks.training import save_checkpoint
-from nbhelpers.networks.weights import recentre, start_from, torchvision_weights
+from nbhelpers.networks.weights import recentre, save_checkpoint, start_from, torchvision_weights
 
-NAMES = networks.NETWORKS
+NAMES = FAMILIES
 
 
 def tiny(name="resnet34", categories=4, seed=0, width=0.0625, input_size=32):
-    return networks.build(name, categories, width=width, input_size=input_size, seed=seed)
+    return build(name, categories, width=width, input_size=input_size, seed=seed)
 
 
 def same(a, b):
@@ -266,7 +266,7 @@ def test_recentring_changes_the_statistics_and_not_the_function(name, folded):
         expected = network.eval()(pixels)
         unseen = network(1 - pixels)
         network.train()
-        recentre(network, images, batch_size=15)
+        recentre(network, images)
         assert all(module.training for module in network.modules())
         found = network.eval()(pixels)
         size = expected.abs().max()
@@ -279,9 +279,9 @@ def test_recentring_changes_the_statistics_and_not_the_function(name, folded):
 
 
 def test_recentred_statistics_are_those_of_the_batch():
-    """By hand, for the first normalisation, over images in batches of unequal length."""
-    network, images = estranged(tiny()), some_images(7)
-    recentre(network, images, batch_size=3)
+    """By hand, for the first normalisation, over batches of a hundred images and of seven."""
+    network, images = estranged(tiny()), some_images(107)
+    recentre(network, images)
     pixels = torch.from_numpy(images.images).double() / 255
     x = nn.functional.conv2d(((pixels - network.mean) / network.std), network.body.conv1.weight.double(), padding=3)
     np.testing.assert_allclose(network.body.bn1.running_mean, x.mean((0, 2, 3)).detach(), rtol=1e-4)

@@ -11,7 +11,7 @@ from nbhelpers import datasets
 from nbhelpers.experiments.reproduce import EXPERIMENTS, sweep
 from nbhelpers.experiments.settings import PRESETS
 from nbhelpers.experiments.study import Study
-from nbhelpers.networks.network import NETWORKS
+from nbhelpers.networks.architectures import FAMILIES
 from nbhelpers.networks.weights import SCALINGS
 
 
@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--dataset", required=True, choices=sorted(datasets.available()), help="see: nbhelpers datasets")
     run.add_argument(
-        "--network", nargs="+", default=["vgg16"], choices=NETWORKS, help="one or several (default: vgg16)"
+        "--network", nargs="+", default=["vgg16"], choices=list(FAMILIES), help="one or several (default: vgg16)"
     )
     run.add_argument("--data", metavar="PATH", help="the data set's own folder or archive, where it is not bundled")
     run.add_argument(

@@ -14,9 +14,9 @@ from nbhelpers.experiments.rows.attacks import SIZES, STEPS
 from nbhelpers.experiments.rows.importance import FEWER
 from nbhelpers.experiments.rows.students import SEEDS
 from nbhelpers.experiments.settings import Setting
-from nbhelpers.networks.architectures import FAMILIES
-from nbhelpers.networks.network import Network, build
-from nbhelpers.networks.objectives import features_of
+from nbhelpers.networks.architectures import FAMILIES, build
+from nbhelpers.networks.network import Network
+from nbhelpers.networks.recording import features_of
 from nbhelpers.networks.tails import tail_of
 from nbhelpers.probes.shapley import MOST_PERMUTATIONS
 
@@ -79,7 +79,7 @@ def study_cost(name: str, setting: Setting, images: int, *, categories: int = 10
     Parameters
     ----------
     name : str
-        Of :data:`nbhelpers.networks.network.NETWORKS`.
+        Of :data:`nbhelpers.networks.architectures.FAMILIES`.
     setting : Setting
         Sizes and recipes, such as those of a preset.
     images : int

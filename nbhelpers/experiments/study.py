@@ -16,11 +16,12 @@ from nbhelpers.experiments.store import Store
 from nbhelpers.files import cache_dir, data_dir
 from nbhelpers.images import ImageSet, resized
 from nbhelpers.method.activations import Activations
-from nbhelpers.networks.architectures import FAMILIES
+from nbhelpers.networks.architectures import FAMILIES, build
 from nbhelpers.networks.distillation import ALONE, SOFT, distill
-from nbhelpers.networks.network import NETWORKS, Network, build, record
-from nbhelpers.networks.training import Recipe, finished, load_checkpoint, train
-from nbhelpers.networks.weights import TORCHVISION, recentre, start_from, torchvision_weights
+from nbhelpers.networks.network import Network
+from nbhelpers.networks.recording import record
+from nbhelpers.networks.training import Recipe, finished, train
+from nbhelpers.networks.weights import TORCHVISION, load_checkpoint, recentre, start_from, torchvision_weights
 
 CENTRED = 500
 """Training images whose statistics a network with given weights starts from."""
@@ -37,7 +38,7 @@ class Study:
     dataset : str
         One of :func:`nbhelpers.datasets.available`.
     network : str
-        One of :data:`nbhelpers.networks.network.NETWORKS`.
+        One of :data:`nbhelpers.networks.architectures.FAMILIES`.
     root : path, optional
         Where the images are, for data sets that are not bundled.
     seed : int
@@ -77,7 +78,7 @@ class Study:
     scaling: str = "imagenet"
 
     def __post_init__(self) -> None:
-        known = {"dataset": sorted(datasets.available()), "network": NETWORKS, "preset": PRESETS}
+        known = {"dataset": sorted(datasets.available()), "network": FAMILIES, "preset": PRESETS}
         for name, values in known.items():
             if getattr(self, name) not in values:
                 raise ValueError(f"there is no {name} {getattr(self, name)!r}; there are {', '.join(values)}")

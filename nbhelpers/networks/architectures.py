@@ -7,21 +7,22 @@ VGG-16's shift where poolings are left out, which :func:`~nbhelpers.start_from` 
 
 from __future__ import annotations
 
+# ruff: noqa: E402
 import math
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
 
+import torch
 from torch import nn
+
+from nbhelpers.extras import require
+from nbhelpers.maths.arrays import check_positive
+from nbhelpers.networks.network import Network
+
+require("data")
+
 from torchvision.models import mobilenetv2, resnet, vgg
-
-
-class Architecture(NamedTuple):
-    """A body, where its named layers are in it, and where its last fully connected layer is."""
-
-    body: nn.Module
-    layers: dict[str, str]
-    head: str
 
 
 class Family(NamedTuple):
@@ -30,7 +31,7 @@ class Family(NamedTuple):
     Attributes
     ----------
     make : callable
-        From the number of categories, the width, and how many halvings of the grid to leave out, to an architecture.
+        From the number of categories, the width, how many halvings of the grid to leave out and the size of images.
     halvings : int
         Of the side of the grid, from the image to the deepest layer.
     depth : tuple of str
@@ -40,13 +41,13 @@ class Family(NamedTuple):
         The layer whose output is the sample feature.
     """
 
-    make: Callable[[int, float, int, int], Architecture]
+    make: Callable[[int, float, int, int], Network]
     halvings: int
     depth: tuple[str, ...]
     penultimate: str
 
 
-def _vgg16(categories: int, width: float, skip: int, input_size: int) -> Architecture:
+def _vgg16(categories: int, width: float, skip: int, input_size: int) -> Network:
     plan, names = [], []
     for block, convolutions in enumerate((2, 2, 3, 3, 3), start=1):
         names += [f"conv_{block}{i}" for i in range(1, convolutions + 1)]
@@ -64,22 +65,21 @@ def _vgg16(categories: int, width: float, skip: int, input_size: int) -> Archite
         nn.Dropout(),
         nn.Linear(hidden, categories),
     )
-    body = nn.Sequential(
-        OrderedDict(features=features, avgpool=nn.AdaptiveAvgPool2d(pool), flatten=nn.Flatten(), classifier=classifier)
-    )
+    ends = {"avgpool": nn.AdaptiveAvgPool2d(pool), "flatten": nn.Flatten(), "classifier": classifier}
+    body = nn.Sequential(OrderedDict(features=features, **ends))
     for module in body.modules():
         # torchvision's N(0, 0.01) is made for 4096 inputs: narrow layers would start with vanishing gradients.
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.kaiming_normal_(module.weight, mode="fan_out" if isinstance(module, nn.Conv2d) else "fan_in")
             nn.init.zeros_(module.bias)
     relus = [f"features.{i}" for i, module in enumerate(features) if isinstance(module, nn.ReLU)]
-    return Architecture(body, {**dict(zip(names, relus, strict=True)), "fc": "classifier.4"}, "classifier.6")
+    return Network(body, {**dict(zip(names, relus, strict=True)), "fc": "classifier.4"}, "classifier.6")
 
 
-def _resnet(block: type[resnet.BasicBlock] | type[resnet.Bottleneck]) -> Callable[..., Architecture]:
+def _resnet(block: type[resnet.BasicBlock] | type[resnet.Bottleneck]) -> Callable[..., Network]:
     counts = (3, 4, 6, 3)  # of both ResNet-34 and ResNet-50
 
-    def make(categories: int, width: float, skip: int, input_size: int) -> Architecture:
+    def make(categories: int, width: float, skip: int, input_size: int) -> Network:
         channels = max(1, round(64 * width))
         stem: OrderedDict[str, nn.Module] = OrderedDict(
             conv1=nn.Conv2d(3, channels, 7, _stride(0, skip), padding=3, bias=False),
@@ -107,12 +107,12 @@ def _resnet(block: type[resnet.BasicBlock] | type[resnet.Bottleneck]) -> Callabl
         for module in body.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        return Architecture(body, {**layers, "pool": "flatten"}, "fc")
+        return Network(body, {**layers, "pool": "flatten"}, "fc")
 
     return make
 
 
-def _mobilenet_v2(categories: int, width: float, skip: int, input_size: int) -> Architecture:
+def _mobilenet_v2(categories: int, width: float, skip: int, input_size: int) -> Network:
     # Expansion, channels, blocks and stride of each stage (Table 2 of Sandler et al. 2018); the stem halves first.
     plan = [(1, 16, 1), (6, 24, 2), (6, 32, 3), (6, 64, 4), (6, 96, 3), (6, 160, 3), (6, 320, 1)]
     halving = {1: 1, 2: 2, 3: 3, 5: 4}  # stage of the plan -> which halving it is
@@ -124,11 +124,11 @@ def _mobilenet_v2(categories: int, width: float, skip: int, input_size: int) -> 
     names = [f"block_{stage}{i + 1}" for stage, (_, _, n) in enumerate(plan, start=1) for i in range(n)]
     layers = {name: f"features.{i}" for i, name in enumerate(("conv_0", *names, "conv_8"))}
     body = nn.Sequential(OrderedDict(features=made.features, **ends))
-    return Architecture(body, {**layers, "pool": "flatten"}, "classifier.1")
+    return Network(body, {**layers, "pool": "flatten"}, "classifier.1")
 
 
 def _stride(halving: int, skip: int) -> int:
-    """Of the given halving of the grid, counted from the image: the first ``skip`` are left out."""
+    """Of one halving of the grid, counted from the image: the first ``skip`` are left out."""
     return 1 if halving < skip else 2
 
 
@@ -142,6 +142,61 @@ FAMILIES = {
 """The paper's networks by name."""
 
 
-def halvings_to_skip(family: Family, input_size: int, min_grid: int) -> int:
-    """How many of the first halvings must go for the deepest layer to keep ``min_grid`` regions a side."""
-    return max(0, math.ceil(math.log2(min_grid * 2**family.halvings / input_size)))
+def build(
+    name: str,
+    categories: int = 10,
+    *,
+    width: float = 1.0,
+    input_size: int = 64,
+    min_grid: int = 7,
+    seed: int = 0,
+) -> Network:
+    """Build an untrained network.
+
+    Parameters
+    ----------
+    name : str
+        - ``"vgg16"``: with batch normalisation; layers ``conv_11`` ... ``conv_53`` and ``fc``, all after ReLU.
+        - ``"resnet34"``, ``"resnet50"``: layers ``conv_1``, ``block_11`` ... ``block_43`` (third block of the fourth
+          stage), all after ReLU, and ``pool``.
+        - ``"mobilenet_v2"``: layers ``conv_0``, ``block_11`` ... ``block_71`` (linear, as that network's bottlenecks
+          are), ``conv_8`` after ReLU6, and ``pool``.
+    categories : int
+        Number of outputs, at least 2.
+    width : float
+        Multiplies every number of channels; 1.0 is torchvision's network.
+    input_size : int
+        Side of the square images in pixels, at least 32.
+    min_grid : int
+        Regions a side that the deepest layer keeps at least: 4 x 4 are too coarse to tell regions apart. Where images
+        are too small for it, the first poolings and strides are left out; by default, networks are torchvision's at
+        224 pixels.
+    seed : int
+        Fixes the initial weights; the global random state is left alone.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, fewer than two categories, a non-positive width, an input below 32 pixels, or a grid finer
+        than the images.
+
+    Examples
+    --------
+    >>> network = build("vgg16", width=0.125, input_size=64)
+    >>> list(network.layers)[-2:], network.head.out_features
+    (['conv_53', 'fc'], 10)
+    """
+    if name not in FAMILIES:
+        raise ValueError(f"unknown network {name!r}; known are {', '.join(FAMILIES)}")
+    if categories < 2:
+        raise ValueError(f"a classifier needs at least 2 categories, got {categories}")
+    if input_size < 32:
+        raise ValueError(f"input_size must be at least 32 pixels, got {input_size}")
+    check_positive(width, "width")
+    if not 1 <= min_grid <= input_size:
+        raise ValueError(f"min_grid must lie in 1 ... {input_size} for images of {input_size} pixels, got {min_grid}")
+    family = FAMILIES[name]
+    skip = max(0, math.ceil(math.log2(min_grid * 2**family.halvings / input_size)))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return family.make(categories, width, skip, input_size)

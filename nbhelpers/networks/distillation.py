@@ -11,7 +11,8 @@ import torch
 from nbhelpers.images import ImageSet
 from nbhelpers.maths.arrays import check_positive, resolve_device
 from nbhelpers.networks.network import Network, check_evaluating, evaluating
-from nbhelpers.networks.objectives import Mimicry, Rest, SoftLabels, features_of
+from nbhelpers.networks.objectives import Mimicry, Rest, SoftLabels, TrueLabels
+from nbhelpers.networks.recording import features_of
 from nbhelpers.networks.training import Recipe, train
 
 ALONE, SOFT = "alone", "soft"
@@ -74,7 +75,7 @@ def distill(
     Examples
     --------
     >>> import tempfile, numpy as np
-    >>> from nbhelpers.networks.network import build
+    >>> from nbhelpers.networks.architectures import build
     >>> pixels = np.random.default_rng(0).integers(0, 256, (8, 3, 32, 32)).astype(np.uint8)
     >>> eight = ImageSet(pixels, np.arange(8) % 2, ("cat", "dog"), "train")
     >>> teacher, student = (build("vgg16", 2, width=0.05, input_size=32, seed=seed) for seed in (0, 1))
@@ -85,43 +86,38 @@ def distill(
     check_positive(temperature, "temperature")
     check_pupil(student, teacher, lesson, images)
     teacher.to(resolve_device(device), memory_format=torch.channels_last)
-    folder = Path(folder)
-    if lesson == ALONE:
-        return train(student, images, folder, recipe, seed=seed, device=device)[-1]
-    if lesson == SOFT:
-        objective = SoftLabels(teacher, temperature)
-        return train(student, images, folder, recipe, seed=seed, objective=objective, device=device)[-1]
+    options = {"seed": seed, "device": device}
+    if lesson in (ALONE, SOFT):
+        objective = TrueLabels() if lesson == ALONE else SoftLabels(teacher, temperature)
+        return train(student, images, folder, recipe, objective=objective, **options)[-1]
     mimicry = replace(recipe, learning_rate=MIMICRY_RATE * recipe.learning_rate)
-    train(student, images, folder, mimicry, seed=seed, objective=Mimicry(teacher, lesson), device=device)
+    train(student, images, folder, mimicry, objective=Mimicry(teacher, lesson), **options)
     rest = replace(recipe, epochs=max(1, recipe.epochs // 4))
-    return train(student, images, folder / "rest", rest, seed=seed, objective=Rest(lesson), device=device)[-1]
+    return train(student, images, Path(folder) / "rest", rest, objective=Rest(lesson), **options)[-1]
 
 
 def check_pupil(student: Network, teacher: Network, lesson: str, images: ImageSet) -> None:
     """Refuse a pair of networks of which one cannot teach the other."""
-    if lesson not in (ALONE, SOFT) and lesson not in teacher.layers:
+    if lesson not in (ALONE, SOFT, *teacher.layers):
         known = ", ".join((ALONE, SOFT, *teacher.layers))
         raise ValueError(f"unknown lesson {lesson!r}; there are {known}")
     check_evaluating(teacher, "teacher")
-    outputs = student.head.out_features, teacher.head.out_features
-    if outputs != (len(images.categories),) * 2:
+    outputs, categories = (student.head.out_features, teacher.head.out_features), len(images.categories)
+    if outputs != (categories, categories):
         raise ValueError(
-            f"student and teacher must both score the {len(images.categories)} categories, got {outputs[0]} and "
-            f"{outputs[1]}"
+            f"student and teacher must both score the {categories} categories, got {outputs[0]} and {outputs[1]}"
         )
     if lesson in (ALONE, SOFT):
         return
     if lesson not in student.layers:
         raise ValueError(f"the student has no layer {lesson}; it has {', '.join(student.layers)}")
-    shapes = [_shape(network, lesson, images) for network in (student, teacher)]
+    shapes = []
+    for network in (student, teacher):
+        one = torch.zeros(1, *images.images.shape[1:], device=network.mean.device)
+        with torch.inference_mode(), evaluating(network):
+            shapes.append(tuple(features_of(network, lesson, one).shape[1:]))
     if shapes[0] != shapes[1]:
         raise ValueError(
             f"the student's {lesson} has shape {shapes[0]}, the teacher's {shapes[1]}: features can only be compared "
             "where shapes are equal; build both with one width and input size"
         )
-
-
-def _shape(network: Network, layer: str, images: ImageSet) -> tuple[int, ...]:
-    one = torch.zeros(1, *images.images.shape[1:], device=next(network.parameters()).device)
-    with torch.inference_mode(), evaluating(network):
-        return tuple(features_of(network, layer, one).shape[1:])

@@ -31,16 +31,13 @@ def tail_of(network: Network, layer: str) -> nn.Sequential:
 
     Examples
     --------
-    >>> from nbhelpers.networks import network as networks
-    >>> network = networks.build("vgg16", width=0.0625).eval()
-    >>> tail = tail_of(network, "conv_53")
-    >>> tail(torch.zeros(2, 32, 8, 8)).shape
-    torch.Size([2, 10])
+    >>> import torch
+    >>> body = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4))
+    >>> tail = tail_of(Network(body, {"conv": "1"}, head="4"), "conv")
+    >>> tail(torch.zeros(2, 8, 14, 14)).shape
+    torch.Size([2, 4])
     """
-    layers = network.layers
-    if layer not in layers:
-        raise ValueError(f"no layer {layer}; this network has {', '.join(layers)}")
-    rest = _after(network.body, layers[layer])
+    rest = _after(network.body, network.named(layer)[layer])
     if rest is None:
         raise ValueError(
             f"{layer} does not lie on a chain of modules, so it has no tail that runs from its output alone"

@@ -12,15 +12,16 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
 from torch import nn
 from tqdm import tqdm
 
 from nbhelpers.files import replace_file
 from nbhelpers.images import ImageSet
-from nbhelpers.maths.arrays import resolve_device
-from nbhelpers.networks.network import Network, record, to_unit
+from nbhelpers.maths.arrays import check_whole, resolve_device
+from nbhelpers.networks.network import Network
 from nbhelpers.networks.objectives import Objective, TrueLabels
+from nbhelpers.networks.recording import to_unit
+from nbhelpers.networks.weights import load_checkpoint, save_checkpoint
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for name, lowest in (("epochs", 1), ("batch_size", 2), ("checkpoints", 2), ("first_checkpoint", 1)):
-            if getattr(self, name) < lowest:
-                raise ValueError(f"{name} must be at least {lowest}, got {getattr(self, name)}")
+            check_whole(getattr(self, name), name, lowest)
 
     def kept_steps(self, steps: int) -> list[int]:
         """Steps after which a checkpoint is kept: 0 and about log-spaced ones up to ``steps``.
@@ -72,11 +72,9 @@ class Recipe:
 
 def augment(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Random mirror, zoom (0.7 to 1) and shift of each image of a batch, in one bilinear resampling."""
-    n = len(images)
-    device = images.device
-    draw = torch.rand(4, n, generator=generator).to(device)
+    draw = torch.rand(4, len(images), generator=generator).to(images.device, non_blocking=True)
     zoom = 0.7 + 0.3 * draw[0]
-    theta = torch.zeros(n, 2, 3, device=device)
+    theta = images.new_zeros(len(images), 2, 3)
     theta[:, 0, 0] = zoom * torch.where(draw[1] < 0.5, -1.0, 1.0)
     theta[:, 1, 1] = zoom
     theta[:, :, 2] = (2 * draw[2:].T - 1) * (1.15 - zoom)[:, None]
@@ -130,14 +128,13 @@ def train(
     """
     if len(images) < recipe.batch_size:
         raise ValueError(f"one batch needs {recipe.batch_size} images, got {len(images)}; lower batch_size")
-    objective = objective or TrueLabels()
-    folder = Path(folder)
+    objective, folder = objective or TrueLabels(), Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     per_epoch = len(images) // recipe.batch_size
     total = recipe.epochs * per_epoch
     kept = recipe.kept_steps(total)
-    identity = {"recipe": asdict(recipe), "seed": seed, "data_sha256": images.fingerprint, "steps": kept}
-    _claim(folder, identity | objective.describe())
+    run = {"recipe": asdict(recipe), "seed": seed, "data_sha256": images.fingerprint, "steps": kept}
+    _claim(folder, run | objective.describe())
     if done := finished(folder):
         load_checkpoint(network, done[-1])
         return done
@@ -153,14 +150,12 @@ def train(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, recipe.learning_rate, total, pct_start=warmup, cycle_momentum=False, final_div_factor=1e3
     )
-    paths = _paths(folder, kept)
-    resume = folder / "resume.pt"
-    first_epoch = 0
+    paths, resume, first_epoch = _paths(folder, kept), folder / "resume.pt", 0
+    stateful = {"network": network, "optimizer": optimizer, "schedule": schedule}
     if resume.exists():
         state = torch.load(resume, map_location=where, weights_only=True)
-        network.load_state_dict(state["network"])
-        optimizer.load_state_dict(state["optimizer"])
-        schedule.load_state_dict(state["schedule"])
+        for name, holder in stateful.items():
+            holder.load_state_dict(state[name])
         first_epoch = state["epoch"]
     else:
         save_checkpoint(network, paths[0])
@@ -183,18 +178,8 @@ def train(
                 if step in kept:
                     save_checkpoint(network, paths[kept.index(step)])
             bar.set_postfix(epoch=epoch + 1, loss=f"{loss.item():.3f}")
-            replace_file(
-                resume,
-                lambda path, done=epoch + 1: torch.save(
-                    {
-                        "network": network.state_dict(),
-                        "optimizer": optimizer.state_dict(),
-                        "schedule": schedule.state_dict(),
-                        "epoch": done,
-                    },
-                    path,
-                ),
-            )
+            state = {name: holder.state_dict() for name, holder in stateful.items()} | {"epoch": epoch + 1}
+            replace_file(resume, lambda path, state=state: torch.save(state, path))
     resume.unlink(missing_ok=True)  # a worker that a cluster believed dead may have ended first
     return paths
 
@@ -208,54 +193,16 @@ def finished(folder: Path) -> list[Path]:
     return paths if all(path.exists() for path in paths) else []
 
 
-def accuracy(network: Network, images: ImageSet, device: str | torch.device = "auto") -> float:
-    """Share of the images that the network puts into their true category, in [0, 1]."""
-    return record(network, images, device=device).accuracy
-
-
-def save_checkpoint(network: Network, path: Path) -> None:
-    """Write the weights as safetensors: whole or not at all."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    replace_file(path, lambda temporary: save_file(tensors, temporary))
-
-
-def load_checkpoint(network: Network, path: str | os.PathLike) -> Network:
-    """Read weights written by :func:`save_checkpoint` into ``network``; half precision is widened.
-
-    Raises
-    ------
-    OSError
-        If the file is missing or damaged.
-    ValueError
-        If the weights belong to another network.
-    """
-    try:
-        tensors = load_file(path)
-    except FileNotFoundError:
-        raise
-    except Exception as error:
-        raise OSError(f"{path} is no whole safetensors file ({error}); delete it and fetch or train it again") from None
-    for name in ("mean", "std"):  # checkpoints of before these were kept were of networks with the usual ones
-        tensors.setdefault(name, network.get_buffer(name))
-    try:
-        network.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise ValueError(f"{path} does not fit this network: {error}") from None
-    return network
-
-
 @contextmanager
 def _only(part: nn.Module, network: Network) -> Iterator[None]:
     """No derivatives but those of ``part``, which spares the backward pass through the rest."""
     learning = {id(parameter) for parameter in part.parameters()}
-    still = [p for p in network.parameters() if p.requires_grad and id(p) not in learning]
-    for parameter in still:
-        parameter.requires_grad_(False)
+    still = nn.ParameterList(p for p in network.parameters() if p.requires_grad and id(p) not in learning)
+    still.requires_grad_(False)
     try:
         yield
     finally:
-        for parameter in still:
-            parameter.requires_grad_(True)
+        still.requires_grad_(True)
 
 
 def _paths(folder: Path, steps: list[int]) -> list[Path]:
@@ -270,7 +217,7 @@ def _batches(
     for chosen in order.split(size):
         if len(chosen) == size:
             batch = augment(to_unit(pixels[chosen], device), generator)
-            yield batch.contiguous(memory_format=torch.channels_last), labels[chosen].to(device)
+            yield batch.contiguous(memory_format=torch.channels_last), labels[chosen].to(device, non_blocking=True)
 
 
 def _epoch_seed(seed: int, epoch: int) -> int:
@@ -281,16 +228,14 @@ def _has_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
     # A build without oneDNN, as for Apple's processors, does not even have the question.
-    asked = device.type == "cpu" and torch.backends.mkldnn.is_available()
-    return asked and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    on_cpu = device.type == "cpu" and torch.backends.mkldnn.is_available()
+    return on_cpu and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
-def _claim(folder: Path, identity: dict) -> None:
+def _claim(folder: Path, run: dict) -> None:
     """Refuse to continue somebody else's run."""
     path = folder / "run.json"
-    if path.exists():
-        found = json.loads(path.read_text())
-        if found != identity:
-            raise ValueError(f"{folder} holds another run: {found}; asked for {identity}. Choose another folder")
-    else:
-        replace_file(path, lambda temporary: temporary.write_text(json.dumps(identity, indent=1)))
+    if not path.exists():
+        replace_file(path, lambda temporary: temporary.write_text(json.dumps(run, indent=1)))
+    elif (other := json.loads(path.read_text())) != run:
+        raise ValueError(f"{folder} holds another run: {other}; asked for {run}. Choose another folder")

@@ -1,26 +1,59 @@
-"""Starting from weights that were learned elsewhere: on ImageNet, or on another data set of this book."""
+"""Files of weights: checkpoints, and starting from what was learned elsewhere, on ImageNet or another data set."""
 
 from __future__ import annotations
 
+# ruff: noqa: E402
 import os
 import re
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import nn
-from torchvision.models import get_model_weights
 from tqdm import tqdm
 
+from nbhelpers.extras import require
+from nbhelpers.files import replace_file
 from nbhelpers.images import ImageSet
 from nbhelpers.maths.arrays import resolve_device
-from nbhelpers.networks.network import IMAGENET_MEAN, IMAGENET_STD, Network, evaluating, tapped, to_unit
+from nbhelpers.networks.network import IMAGENET_MEAN, IMAGENET_STD, Network, evaluating
+from nbhelpers.networks.recording import tapped, to_unit
+
+require("data")
+
+import safetensors.torch
+from torchvision.models import get_model_weights
 
 SCALINGS = {"imagenet": (IMAGENET_MEAN, IMAGENET_STD), "symmetric": ((0.5,) * 3, (0.5,) * 3)}
 """How pixels in [0, 1] are scaled before the body: as torchvision's weights want, or to [-1, 1]."""
 TORCHVISION = "torchvision"
 _TORCHVISION_NAMES = {"vgg16": "vgg16_bn"}
+_NUMBERED = re.compile(r"(body\.features\.)(\d+)\.")
+
+
+def save_checkpoint(network: Network, path: Path) -> None:
+    """Write the weights as safetensors: whole or not at all."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    replace_file(path, lambda temporary: safetensors.torch.save_file(tensors, temporary))
+
+
+def load_checkpoint(network: Network, path: str | os.PathLike) -> Network:
+    """Read weights written by :func:`save_checkpoint` into ``network``; half precision is widened.
+
+    Raises
+    ------
+    OSError
+        If the file is missing or damaged.
+    ValueError
+        If the weights belong to another network.
+    """
+    tensors = _read(Path(path))
+    for name in ("mean", "std"):  # checkpoints of before these were kept were of networks with the usual ones
+        tensors.setdefault(name, network.get_buffer(name))
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise ValueError(f"{path} does not fit this network: {error}") from None
+    return network
 
 
 def start_from(network: Network, weights: str | os.PathLike, scaling: str = "imagenet") -> list[str]:
@@ -32,7 +65,7 @@ def start_from(network: Network, weights: str | os.PathLike, scaling: str = "ima
         Changed in place.
     weights : path
         A file of safetensors, or of torch (``.pth``, ``.pt``: read with ``weights_only=True``, so that it cannot run
-        code), with torchvision's names or as written by :func:`~nbhelpers.networks.training.save_checkpoint`.
+        code), with torchvision's names or as written by :func:`save_checkpoint`.
     scaling : {"imagenet", "symmetric"}
         How the network that these weights come from scaled its pixels; ignored where the file itself tells.
 
@@ -54,8 +87,7 @@ def start_from(network: Network, weights: str | os.PathLike, scaling: str = "ima
     Examples
     --------
     >>> import tempfile
-    >>> from nbhelpers.networks.network import build
-    >>> from nbhelpers.networks.training import save_checkpoint
+    >>> from nbhelpers.networks.architectures import build
     >>> path = Path(tempfile.mkdtemp()) / "ten.safetensors"
     >>> save_checkpoint(build("resnet34", 10, width=0.0625), path)
     >>> start_from(build("resnet34", 4, width=0.0625, seed=1), path)
@@ -63,23 +95,22 @@ def start_from(network: Network, weights: str | os.PathLike, scaling: str = "ima
     """
     if scaling not in SCALINGS:
         raise ValueError(f"scaling must be one of {', '.join(map(repr, SCALINGS))}, got {scaling!r}")
-    found = _read(Path(weights))
-    if not any(name.startswith("body.") for name in found):
-        found = {f"body.{name}": tensor for name, tensor in found.items()}
+    tensors, own = _read(Path(weights)), network.state_dict()
+    if not any(name.startswith("body.") for name in tensors):
+        tensors = {f"body.{name}": tensor for name, tensor in tensors.items()}
     for name, values in zip(("mean", "std"), SCALINGS[scaling], strict=True):
-        found.setdefault(name, torch.tensor(values).view(1, 3, 1, 1))
-    own = network.state_dict()
-    found = _renumbered(found, own)
+        tensors.setdefault(name, torch.tensor(values).view(1, 3, 1, 1))
+    tensors = _renumbered(tensors, own)
     kept = []
     for name, module in network.named_modules():
         if isinstance(module, nn.Linear):
             keys = [f"{name}.{parameter}" for parameter, _ in module.named_parameters()]
             # What follows a layer with other weights than in the file has lost its inputs.
-            if kept or any(key in found and found[key].shape != own[key].shape for key in keys):
+            if kept or any(key in tensors and tensors[key].shape != own[key].shape for key in keys):
                 kept.append(name)
-                found |= {key: own[key] for key in keys}
-    _check_fit(own, found, weights)
-    network.load_state_dict({key: found[key] for key in own if key in found}, strict=False)
+                tensors |= {key: own[key] for key in keys}
+    _check_fit(own, tensors, weights)
+    network.load_state_dict({key: tensors[key] for key in own if key in tensors}, strict=False)
     return kept
 
 
@@ -103,7 +134,7 @@ def torchvision_weights(name: str) -> Path:
     return path
 
 
-def recentre(network: Network, images: ImageSet, *, batch_size: int = 100, device: str | torch.device = "auto") -> None:
+def recentre(network: Network, images: ImageSet, *, device: str | torch.device = "auto") -> None:
     """Give every batch normalisation the statistics of these images, and leave what the network computes as it is.
 
     Weights whose batch normalisation was folded into the convolutions, or that were learned on other images, carry
@@ -122,12 +153,12 @@ def recentre(network: Network, images: ImageSet, *, batch_size: int = 100, devic
     Examples
     --------
     >>> import numpy as np
-    >>> from nbhelpers.networks.network import build
+    >>> from nbhelpers.networks.architectures import build
     >>> pixels = np.random.default_rng(0).integers(0, 256, (20, 3, 32, 32)).astype(np.uint8)
-    >>> some = ImageSet(pixels, np.arange(20) % 2, ("cat", "dog"), "train")
+    >>> twenty = ImageSet(pixels, np.arange(20) % 2, ("cat", "dog"), "train")
     >>> network = build("resnet34", 2, width=0.0625, input_size=32).eval()
     >>> before = network(torch.ones(1, 3, 32, 32))
-    >>> recentre(network, some)
+    >>> recentre(network, twenty)
     >>> torch.allclose(network(torch.ones(1, 3, 32, 32)), before, atol=1e-4)
     True
     """
@@ -136,17 +167,17 @@ def recentre(network: Network, images: ImageSet, *, batch_size: int = 100, devic
     norms = {name: m for name, m in network.named_modules() if isinstance(m, nn.BatchNorm2d)}
     sums = {name: torch.zeros(3, m.num_features, dtype=torch.float64, device=where) for name, m in norms.items()}
     with torch.inference_mode(), evaluating(network), tapped({}, norms) as caught:
-        for batch in tqdm(torch.from_numpy(images.images).split(batch_size), "batch statistics", delay=2):
+        for batch in tqdm(torch.from_numpy(images.images).split(100), "batch statistics", delay=2):
             network(to_unit(batch, where))
             for name, x in caught.items():
                 x = x.transpose(0, 1).flatten(1).double()
                 # The count stands in every channel, so that one tensor holds all three sums.
                 sums[name] += torch.stack([torch.full_like(x[:, 0], x.shape[1]), x.sum(dim=1), x.square().sum(dim=1)])
-    for name, norm in norms.items():
-        count, first, second = sums[name]
-        mean = first / count
-        variance = (second / count - mean.square()).clamp(min=0)
-        with torch.no_grad():
+    with torch.no_grad():
+        for name, norm in norms.items():
+            count, first, second = sums[name]
+            mean = first / count
+            variance = (second / count - mean.square()).clamp(min=0)
             scale = norm.weight / (norm.running_var + norm.eps).sqrt()
             norm.bias += scale * (mean - norm.running_mean).to(scale)
             norm.weight.copy_(scale * (variance + norm.eps).sqrt())
@@ -156,47 +187,42 @@ def recentre(network: Network, images: ImageSet, *, batch_size: int = 100, devic
 
 def _read(path: Path) -> dict[str, torch.Tensor]:
     if not path.is_file():
-        raise OSError(f"there is no file of weights at {path}")
+        raise FileNotFoundError(f"there is no file of weights at {path}")
     try:
-        found: Any
         if path.suffix == ".safetensors":
-            found = load_file(path)
+            tensors = safetensors.torch.load_file(path)
         else:
-            found = torch.load(path, map_location="cpu", weights_only=True)
+            tensors = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # both libraries raise types of their own
-        raise OSError(f"{path} is no whole file of weights: {error}") from None
-    named = isinstance(found, dict) and all(isinstance(name, str) for name in found)
-    if not named or not all(isinstance(value, torch.Tensor) for value in found.values()):
+        raise OSError(f"{path} is no whole file of weights ({error}); delete it and fetch or train it again") from None
+    named = isinstance(tensors, dict) and all(isinstance(name, str) for name in tensors)
+    if not named or not all(isinstance(value, torch.Tensor) for value in tensors.values()):
         raise ValueError(f"{path} must hold tensors by name (a state_dict), and holds something else")
-    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in found.items()}
+    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
 
 
-def _renumbered(found: dict[str, torch.Tensor], own: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def _renumbered(tensors: dict[str, torch.Tensor], own: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Poolings that a network of small images leaves out shift the numbers of VGG-16's later features: count anew."""
-
-    def numbers(tensors: dict[str, torch.Tensor]) -> list[int]:
-        return sorted({int(match[2]) for name in tensors if (match := _NUMBERED.match(name))})
-
-    if len(numbers(found)) != len(numbers(own)):
-        return found
-    ours = dict(zip(numbers(found), numbers(own), strict=True))
-    return {_NUMBERED.sub(lambda m: f"{m[1]}{ours[int(m[2])]}.", name): tensor for name, tensor in found.items()}
-
-
-_NUMBERED = re.compile(r"(body\.features\.)(\d+)\.")
+    theirs, ours = (
+        sorted({int(match[2]) for name in names if (match := _NUMBERED.match(name))}) for names in (tensors, own)
+    )
+    if len(theirs) != len(ours):
+        return tensors
+    new = dict(zip(theirs, ours, strict=True))
+    return {_NUMBERED.sub(lambda m: f"{m[1]}{new[int(m[2])]}.", name): tensor for name, tensor in tensors.items()}
 
 
-def _check_fit(own: dict[str, torch.Tensor], found: dict[str, torch.Tensor], path: str | os.PathLike) -> None:
+def _check_fit(own: dict[str, torch.Tensor], tensors: dict[str, torch.Tensor], path: str | os.PathLike) -> None:
     # num_batches_tracked plays no part with a fixed momentum, and old files lack it.
-    missing = [name for name in own if name not in found and not name.endswith("num_batches_tracked")]
-    other = [name for name in own if name in found and found[name].shape != own[name].shape]
-    extra = [name for name in found if name not in own]
-
-    def shown(tensors: dict[str, torch.Tensor], name: str) -> str:
-        return f"has shape {tuple(tensors[name].shape)}" if name in tensors else "does not exist"
-
+    missing = [name for name in own if name not in tensors and not name.endswith("num_batches_tracked")]
+    other = [name for name in own if name in tensors and tensors[name].shape != own[name].shape]
+    extra = [name for name in tensors if name not in own]
     if wrong := missing + other + extra:
+        here, there = (
+            f"has shape {tuple(named[wrong[0]].shape)}" if wrong[0] in named else "does not exist"
+            for named in (own, tensors)
+        )
         raise ValueError(
-            f"{path} belongs to another network: {wrong[0]} {shown(own, wrong[0])} here and {shown(found, wrong[0])} "
+            f"{path} belongs to another network: {wrong[0]} {here} here and {there} "
             f"in the file ({len(wrong)} tensors do not fit); build it with the same name and width"
         )

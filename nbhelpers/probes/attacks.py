@@ -23,7 +23,8 @@ from nbhelpers.maths.arrays import (
 )
 from nbhelpers.method.regional import RegionalFeatures
 from nbhelpers.method.trajectories import Trail
-from nbhelpers.networks.network import Network, check_evaluating, record
+from nbhelpers.networks.network import Network, check_evaluating
+from nbhelpers.networks.recording import record
 
 
 def pgd(

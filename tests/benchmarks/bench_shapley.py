@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from captum.attr import ShapleyValueSampling
 
+from nbhelpers import build
 from nbhelpers.experiments.study import Study
-from nbhelpers.networks import network as networks
 from nbhelpers.networks.tails import tail_of
 from nbhelpers.probes.shapley import region_shapley
 
@@ -35,7 +35,7 @@ def timed(run: Callable) -> tuple[float, float, np.ndarray]:
 
 def exact() -> None:
     """A quarter-width VGG-16's tail, on a 4 x 4 grid and on 8 x 8 regions in 16 blocks."""
-    tail = tail_of(networks.build("vgg16", width=0.25), LAYER)
+    tail = tail_of(build("vgg16", width=0.25), LAYER)
     rng = np.random.default_rng(0)
     for name, side, players in (("4 x 4 regions", 4, None), ("8 x 8 regions in 16 blocks", 8, BLOCKS)):
         regions = rng.exponential(size=(128, side, side)).astype(np.float32)

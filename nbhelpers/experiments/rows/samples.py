@@ -13,8 +13,7 @@ from nbhelpers.experiments.study import Study
 from nbhelpers.images import ImageSet
 from nbhelpers.method.activations import Activations
 from nbhelpers.method.samples import SampleProjection
-from nbhelpers.networks.network import record
-from nbhelpers.networks.training import accuracy
+from nbhelpers.networks.recording import record
 from nbhelpers.probes.baselines import BASELINES
 from nbhelpers.probes.metrics import strength_entropy_pearson
 
@@ -30,8 +29,8 @@ def stages(study: Study, images: ImageSet, found: Mapping[str, Any]) -> dict[str
     after = ("training",)
     todo: dict[str, Callable[[], Any]] = {
         "accuracy": lambda: {
-            "train": accuracy(study.load(), train),
-            "held_out": accuracy(study.load(), study.images()),
+            "train": record(study.load(), train).accuracy,
+            "held_out": record(study.load(), study.images()).accuracy,
         },
         "grids": lambda: grids(study),
         "sample_fit": lambda: sample_fit(study.activations(images=images)),

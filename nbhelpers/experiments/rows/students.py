@@ -18,8 +18,8 @@ from nbhelpers.method.portraits import Portrait, portray, turn
 from nbhelpers.method.regional import regional_features
 from nbhelpers.method.samples import SampleProjection
 from nbhelpers.method.trajectories import changes
-from nbhelpers.networks.network import Network, record
-from nbhelpers.networks.training import accuracy
+from nbhelpers.networks.network import Network
+from nbhelpers.networks.recording import record
 
 SEEDS = (0, 1, 2)
 QUANTILES = (5, 25, 50, 75, 95)
@@ -34,7 +34,7 @@ def stages(study: Study, images: ImageSet, found: Mapping[str, Any]) -> dict[str
 
     def student(lesson: str, seed: int) -> dict[str, Any]:
         network = study.student(lesson, seed)
-        return student_row(study, network, teacher(), images) | {"accuracy": accuracy(network, study.images())}
+        return student_row(study, network, teacher(), images) | {"accuracy": record(network, study.images()).accuracy}
 
     todo = {"teacher": Stage(lambda: {"layers": layer_rows(teacher())}, ("training",))}
     for seed in SEEDS:
