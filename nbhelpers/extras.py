@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 EXTRAS = {
-    "figures": ("matplotlib", "plotly", "ipywidgets"),
+    "figures": ("matplotlib", "plotly", "ipywidgets", "PIL"),
     "data": ("torchvision", "safetensors", "PIL", "pooch", "requests", "joblib"),
     "cluster": ("distributed",),
 }
@@ -18,7 +18,7 @@ def require(extra: str) -> None:
     Raises
     ------
     ImportError
-        If one of its modules is not installed; the message names them and the command that installs them.
+        If one of its modules is not installed; the message names the extra and the command that brings it.
     """
     if missing := [module for module in EXTRAS[extra] if find_spec(module) is None]:
-        raise ImportError(f"{', '.join(missing)} not installed. To bring it: pip install 'nbhelpers[{extra}]'")
+        raise ImportError(f"the extra {extra!r} is missing ({', '.join(missing)}): pip install 'nbhelpers[{extra}]'")

@@ -23,7 +23,7 @@ def dotted(path: Path) -> str:
 
 
 MODULES = {dotted(path): ast.parse(path.read_text(encoding="utf-8")) for path in PACKAGE.rglob("*.py")}
-ROOMS = {name.split(".")[1] for name in MODULES if "." in name}
+ROOMS = {name.split(".")[1] for name in MODULES if "." in name} - {"__main__"}  # the door of the command line
 
 
 def imports(tree: ast.Module) -> set[tuple[str, str]]:

@@ -1,13 +1,17 @@
-"""The package, its environments and its files agree with each other."""
+"""The package, its environments and its files agree with each other, and the core alone works."""
 
+import os
 import re
 import subprocess
 import sys
-from importlib.metadata import metadata, requires, version
+import venv
+from collections.abc import Iterable
+from importlib.metadata import distribution, packages_distributions, requires, version
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+import tomllib
 import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -15,48 +19,64 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 from rattler import MatchSpec
 
+import nbhelpers
+from nbhelpers.extras import EXTRAS, require
+
 ROOT = Path(__file__).resolve().parents[1]
-EXTRAS = ("", "book", "test")  # what the Makefile and environment.yml install
+MADE = ("book", "test")  # the extras that the Makefile and environment.yml install
 CONDA_NAMES = {"pytorch": "torch"}  # conda-forge's name -> PyPI's, where they differ
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
-def _needs(name: str, extras: tuple[str, ...]) -> list[Requirement]:
-    """What an installed package requires on this platform."""
-    lines = map(Requirement, requires(name) or [])
-    return [
-        line for line in lines if not line.marker or any(line.marker.evaluate({"extra": extra}) for extra in extras)
+def lines(extra: str = "") -> list[Requirement]:
+    """What one extra of pyproject.toml, or the core, asks for; extras that it names are followed."""
+    found = []
+    for line in PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"]:
+        requirement = Requirement(line)
+        below = requirement.name == "nbhelpers"
+        found += [line for other in requirement.extras for line in lines(other)] if below else [requirement]
+    return found
+
+
+def required() -> dict[str, SpecifierSet]:
+    return {line.name: line.specifier for extra in ("", *MADE) for line in lines(extra)}
+
+
+def closure(todo: Iterable[Requirement]) -> set[str]:
+    """The names of all that an installation brings on this platform, by what is installed here."""
+    seen, todo = set(), list(todo)
+    while todo:
+        line = todo.pop()
+        for extra in ("", *line.extras):
+            if (name := canonicalize_name(line.name), extra) not in seen:
+                seen.add((name, extra))
+                below = map(Requirement, requires(name) or [])
+                todo += [line for line in below if not line.marker or line.marker.evaluate({"extra": extra})]
+    return {name for name, _ in seen}
+
+
+def pins() -> dict[str, Version]:
+    pairs = [
+        line.split("==")
+        for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+        if not line.startswith("#")
     ]
-
-
-def _required() -> dict[str, SpecifierSet]:
-    return {line.name: line.specifier for line in _needs("nbhelpers", EXTRAS)}
-
-
-def _pins() -> dict[str, Version]:
-    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    pairs = [line.split("==") for line in lines if not line.startswith("#")]
     assert all(len(pair) == 2 for pair in pairs), "every line of constraints.txt reads name==version"
     return {canonicalize_name(name): Version(pinned) for name, pinned in pairs}
 
 
+# Names and ranges
+
+
 def test_pins_lie_in_the_ranges_of_pyproject() -> None:
-    pins = _pins()
-    for name, allowed in _required().items():
-        assert pins[canonicalize_name(name)] in allowed, name
+    for name, allowed in required().items():
+        assert pins()[canonicalize_name(name)] in allowed, name
 
 
 def test_all_that_an_installation_brings_is_pinned_and_installed_so() -> None:
-    pins = _pins()
-    todo = _needs("nbhelpers", EXTRAS)
-    seen = set()
-    while todo:
-        needed = todo.pop()
-        name, extras = canonicalize_name(needed.name), ("", *sorted(needed.extras))
-        if (name, extras) not in seen:
-            seen.add((name, extras))
-            assert name in pins, f"{name} has no line in constraints.txt"
-            assert Version(version(name)).public == pins[name].public, name
-            todo += _needs(name, extras)
+    names = closure(line for extra in ("", *MADE) for line in lines(extra))
+    assert names <= set(pins())
+    assert {name: Version(version(name)).public for name in names} == {name: pins()[name].public for name in names}
 
 
 def test_conda_environment_names_the_same_packages_and_ranges() -> None:
@@ -64,40 +84,151 @@ def test_conda_environment_names_the_same_packages_and_ranges() -> None:
     conda = [MatchSpec(line, strict=True) for line in listed if isinstance(line, str)]
     (pip,) = [entry["pip"] for entry in listed if isinstance(entry, dict)]
     found = {spec.name.normalized: SpecifierSet(spec.version or "") for spec in conda}
-    assert found.pop("python") == SpecifierSet(metadata("nbhelpers")["Requires-Python"])
+    assert found.pop("python") == SpecifierSet(PROJECT["requires-python"])
     assert found.pop("pip") == SpecifierSet()
     found = {CONDA_NAMES.get(name, name): allowed for name, allowed in found.items()}
     assert "-e ." in pip
     found |= {line.name: line.specifier for line in (Requirement(line) for line in pip if line != "-e .")}
-    assert found == _required()
+    assert found == required()
+
+
+def test_the_core_asks_for_five_libraries() -> None:
+    assert {line.name for line in lines()} == {"numpy", "scipy", "torch", "scikit-learn", "tqdm"}
+    assert set(PROJECT["optional-dependencies"]) == {"figures", "data", "cluster", "book", "test", "dev"}
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_the_modules_of_an_extra_are_those_of_its_distributions(extra: str) -> None:
+    brought = packages_distributions()
+    names = {canonicalize_name(name) for module in EXTRAS[extra] for name in brought[module]}
+    assert names == {canonicalize_name(line.name) for line in lines(extra)}
+
+
+def test_an_extra_that_is_there_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    require("figures")
+    monkeypatch.setitem(sys.modules, "plotly", None)
+    with pytest.raises(ImportError, match=r"'figures'.*\(plotly\): pip install 'nbhelpers\[figures\]'"):
+        require("figures")
+
+
+# The wheel
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> ZipFile:
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(target)]
     built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert built.returncode == 0, built.stderr
     (path,) = target.glob("*.whl")
-    return ZipFile(path)
+    return path
 
 
-def test_wheel_holds_the_package_and_its_data(wheel: ZipFile) -> None:
-    held = set(wheel.namelist())
+def test_wheel_holds_the_package_and_its_data(wheel: Path) -> None:
+    held = set(ZipFile(wheel).namelist())
     source = [path for path in (ROOT / "nbhelpers").rglob("*") if path.is_file() and path.suffix != ".pyc"]
     assert {path.relative_to(ROOT).as_posix() for path in source} <= held
     assert "nbhelpers/_data/registry.json" in held
     assert not [name for name in held if not name.startswith("nbhelpers")]
 
 
-def test_wheel_states_version_licence_and_command(wheel: ZipFile) -> None:
+def test_wheel_states_version_licence_and_command(wheel: Path) -> None:
     def text(name: str) -> str:
-        (path,) = [path for path in wheel.namelist() if re.fullmatch(rf"nbhelpers-[^/]*\.dist-info/{name}", path)]
-        return wheel.read(path).decode()
+        (path,) = [path for path in packed.namelist() if re.fullmatch(rf"nbhelpers-[^/]*\.dist-info/{name}", path)]
+        return packed.read(path).decode()
 
-    assert f"\nVersion: {version('nbhelpers')}\n" in text("METADATA")
+    packed = ZipFile(wheel)
+    assert f"\nVersion: {nbhelpers.__version__}\n" in text("METADATA")
     assert text("licenses/LICENSE") == (ROOT / "LICENSE").read_text(encoding="utf-8")
-    assert "nbhelpers = nbhelpers.experiments.cli:main" in text("entry_points.txt")
+    assert "nbhelpers = nbhelpers.__main__:main" in text("entry_points.txt")
+
+
+# The core alone
+
+
+@pytest.fixture(scope="module")
+def bare(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The programs of a new environment into which the wheel was installed without an extra.
+
+    Of what is installed here, it sees the distributions that the core's own requirements bring, and no others; pip
+    would refuse what the wheel asks for beyond them.
+    """
+    home = tmp_path_factory.mktemp("bare") / "venv"
+    venv.create(home, symlinks=True)
+    programs = home / ("Scripts" if os.name == "nt" else "bin")
+    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    inside = Path(subprocess.check_output([programs / "python", "-c", code], text=True).strip())
+    for name in closure(lines()):
+        for file in distribution(name).files or []:
+            top = file.parts[0]
+            if top not in ("..", "__pycache__") and not (inside / top).exists():
+                (inside / top).symlink_to(distribution(name).locate_file(top))
+    install = [sys.executable, "-m", "pip", "--python", programs / "python", "install", "-q", "--no-index", wheel]
+    done = subprocess.run(install, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return programs
+
+
+def run(python: Path, code: str) -> str:
+    done = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+CORE_ALONE = """
+import numpy as np
+from nbhelpers import Activations, KappaCurve, RegionImportance, SampleProjection, knowledge_points, regional_features
+
+rng = np.random.default_rng(0)
+labels, regions = np.arange(60) % 3, rng.random((60, 8, 4, 4))
+regions[np.arange(60), labels, 0, 0] += 9  # only the first region tells the category
+features = regions.mean(axis=(2, 3))
+a = Activations(9 * features[:, :3], features, labels, ("one", "two", "three"), {"late": regions})
+samples = SampleProjection().fit(a.features, a.logits)
+late = regional_features(a, samples, grid=4)["late"]
+points = knowledge_points(late.h, samples.directions_, samples.weights_, labels)
+print(samples.transform(features).shape, KappaCurve(kappa_max=1000.0)(1.0) > 1, points.masks.shape)
+print(RegionImportance().fit(regions, a.logits).weights_.argmax(axis=1).max())
+"""
+
+
+@pytest.mark.slow
+def test_the_core_alone_goes_from_activations_to_knowledge_points(bare: Path) -> None:
+    assert run(bare / "python", CORE_ALONE) == "(60, 3) True (60, 16)\n0\n"
+
+
+@pytest.mark.slow
+def test_nothing_beyond_the_core_is_there(bare: Path) -> None:
+    names = [module for modules in EXTRAS.values() for module in modules if module != "joblib"]  # scikit-learn's own
+    code = f"from importlib.util import find_spec; print([name for name in {names} if find_spec(name)])"
+    assert run(bare / "python", code) == "[]\n"
+
+
+@pytest.mark.slow
+def test_what_is_missing_is_told_by_name(bare: Path) -> None:
+    wanted = {
+        "from nbhelpers import show": "figures",
+        "from nbhelpers.show import sample_space": "figures",
+        "from nbhelpers import datasets": "data",
+        "from nbhelpers import record": "data",
+        "from nbhelpers import pgd": "data",
+        "from nbhelpers import Study": "data",
+    }
+    trying = "try:\n        exec(line)\n    except ImportError as error:\n        print(error)"
+    code = f"for line in {list(wanted)}:\n    {trying}"
+    for told, extra in zip(run(bare / "python", code).splitlines(), wanted.values(), strict=True):
+        assert f"'{extra}'" in told and f"pip install 'nbhelpers[{extra}]'" in told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [["nbhelpers"], ["python", "-m", "nbhelpers"]], ids=["script", "module"])
+def test_the_command_line_says_in_one_line_what_is_missing(bare: Path, command: list[str]) -> None:
+    done = subprocess.run([bare / command[0], *command[1:], "datasets"], capture_output=True, text=True, cwd=bare)
+    assert done.returncode == 2 and done.stdout == ""
+    assert re.fullmatch(r"nbhelpers: .*'data'.*pip install 'nbhelpers\[data\]'\n", done.stderr)
+
+
+# Tools
 
 
 @pytest.mark.parametrize("command", [["check"], ["format", "--check"]], ids=["lint", "format"])
