@@ -1,12 +1,13 @@
 """The COCO loader on small archives in the original layouts, whole and damaged."""
 
+import hashlib
 import io
 import json
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from archives import write_folder, write_zip
 from PIL import Image
 
 from nbhelpers import datasets
@@ -67,22 +68,8 @@ def original_layout() -> dict:
     return members
 
 
-def text(content) -> bytes:
-    return content if isinstance(content, bytes) else json.dumps(content).encode()
-
-
-def write_zip(path: Path, members: dict, top: str = "") -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in members.items():
-            archive.writestr(top + name, text(content))
-    return path
-
-
-def write_folder(path: Path, members: dict) -> Path:
-    for name, content in members.items():
-        (path / name).parent.mkdir(parents=True, exist_ok=True)
-        (path / name).write_bytes(text(content))
-    return path
+def texts(members: dict) -> dict[str, bytes]:
+    return {name: c if isinstance(c, bytes) else json.dumps(c).encode() for name, c in members.items()}
 
 
 def write_official(path: Path, members: dict) -> Path:
@@ -92,7 +79,8 @@ def write_official(path: Path, members: dict) -> Path:
         ("train2014", "train2014"),
         ("val2014", "val2014"),
     ):
-        write_zip(path / f"{archive}.zip", {name: c for name, c in members.items() if name.startswith(f"{top}/")})
+        below = {name: content for name, content in texts(members).items() if name.startswith(f"{top}/")}
+        write_zip(path / f"{archive}.zip", below)
     return path
 
 
@@ -106,7 +94,7 @@ def load(tmp_path, members):
     """Loads from a zip of ``members``, which a test may have changed before."""
 
     def load(split="train", categories=ASKED, **options):
-        path = write_zip(tmp_path / "coco2014.zip", members, "coco2014/")
+        path = write_zip(tmp_path / "coco2014.zip", texts(members), "coco2014/")
         return datasets.load("coco", split, root=path, categories=categories, **options)
 
     return load
@@ -142,7 +130,7 @@ def test_crowds_and_tiny_boxes_are_left_out(load, members):
     assert np.bincount(load().labels).tolist() == [6, 3]
     for entry in found:
         entry["bbox"][3] = min(entry["bbox"][3], 47.99)
-    with pytest.raises(ValueError, match="needs at least 2 usable images; 'train' has: cat 0, dog 0"):
+    with pytest.raises(ValueError, match=r"2.*'train'.*cat 0, dog 0"):
         load()
 
 
@@ -170,15 +158,15 @@ def test_the_choice_does_not_depend_on_the_order_of_the_file(load, members):
 
 def test_layouts_give_the_same(tmp_path, load, members):
     roots = [
-        write_folder(tmp_path / "folder", members),
-        write_folder(tmp_path / "above" / "coco2014", members).parent,
+        write_folder(tmp_path / "folder", texts(members)),
+        write_folder(tmp_path / "above" / "coco2014", texts(members)).parent,
         write_official(tmp_path / "official", members),
-        write_zip(tmp_path / "flat.zip", members),
+        write_zip(tmp_path / "flat.zip", texts(members)),
         tmp_path,  # holds the zip that ``load`` writes
     ]
     mixed = write_official(tmp_path / "mixed", members)
     (mixed / "annotations_trainval2014.zip").unlink()
-    write_folder(mixed, {name: content for name, content in members.items() if name.startswith("annotations")})
+    write_folder(mixed, {name: c for name, c in texts(members).items() if name.startswith("annotations")})
     for split in ("train", "held_out"):
         wanted = load(split).fingerprint
         for root in (*roots, mixed):
@@ -190,8 +178,7 @@ def test_one_split_needs_no_file_of_the_other(tmp_path, members):
     root = write_official(tmp_path / "official", members)
     (root / "val2014.zip").unlink()
     assert len(datasets.load("coco", "train", root=root, categories=ASKED)) == 8
-    message = "no COCO 2014 at .*: it does not hold them; root is a zip or a folder with annotations/ and val2014/"
-    with pytest.raises(OSError, match=message):
+    with pytest.raises(OSError, match=r"holds neither val2014 nor val2014.zip"):
         datasets.load("coco", "held_out", root=root, categories=ASKED)
 
 
@@ -201,7 +188,7 @@ def test_the_default_is_ten_categories(tmp_path, members):
             "categories": [{"id": n, "name": name} for n, name in enumerate(coco.CATEGORIES)],
             "annotations": [box(100 * n + i, 1, n) for n in range(10) for i in range(2)],
         }
-    images = datasets.load("coco", "train", root=write_folder(tmp_path / "ten", members))
+    images = datasets.load("coco", "train", root=write_folder(tmp_path / "ten", texts(members)))
     assert images.categories == coco.CATEGORIES and np.bincount(images.labels).tolist() == [2] * 10
 
 
@@ -211,12 +198,11 @@ def test_the_default_is_ten_categories(tmp_path, members):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"categories": ["bird"]}, "there is no category 'bird'; there are car, cat, dog, hot dog"),
-        ({"categories": ["car"]}, "every category needs at least 2 usable images; 'train' has: car 1"),
-        ({"per_category": 4}, r"per_category must lie in 1 ... 3 \(as 'dog' has\), got 4"),
-        ({"side": 4}, "side must be a whole number of at least 8, got 4"),
-        ({"split": "val"}, "split must be one of 'train', 'held_out', got 'val'"),
-        ({"download": True}, r"download=True fetches into the cache .*; leave root out"),
+        ({"categories": ["bird"]}, "'bird'.*car, cat, dog, hot dog"),
+        ({"categories": ["car"]}, "2.*'train'.*car 1"),
+        ({"per_category": 4}, "per_category.* 3 .*'dog'.*4"),
+        ({"side": 4}, "side.* 8.*4"),
+        ({"split": "val"}, "split.*'val'"),
     ],
 )
 def test_what_cannot_be_had_is_refused(load, options, message):
@@ -227,48 +213,44 @@ def test_what_cannot_be_had_is_refused(load, options, message):
 @pytest.mark.parametrize(
     ("bbox", "message"),
     [
-        ((250, 10, 60, 60), r"the box \[250, 10, 60, 60\] lies outside its image of 200x100 pixels"),
-        ((10, -70, 60, 60), r"the box \[10, -70, 60, 60\] lies outside its image of 200x100 pixels"),
-        ((10, 10, -60, 60), r"\[10, 10, -60, 60\] is no box of x, y, width and height"),
-        ((10, 10, 60, float("nan")), r"\[10, 10, 60, nan\] is no box of x, y, width and height"),
-        ((10, 10, 60), r"\[10, 10, 60\] is no box of x, y, width and height"),
-        ((10, 10, 60, "60"), r"\[10, 10, 60, '60'\] is no box of x, y, width and height"),
+        ((250, 10, 60, 60), r"\[250, 10, 60, 60\].*outside.*200x100"),
+        ((10, -70, 60, 60), r"\[10, -70, 60, 60\].*outside.*200x100"),
+        ((10, 10, -60, 60), r"\[10, 10, -60, 60\] is no box"),
+        ((10, 10, 60, float("nan")), r"\[10, 10, 60, nan\] is no box"),
+        ((10, 10, 60), r"\[10, 10, 60\] is no box"),
+        ((10, 10, 60, "60"), r"\[10, 10, 60, '60'\] is no box"),
     ],
 )
 def test_a_wrong_box_is_named(load, members, bbox, message):
     members["annotations/instances_train2014.json"]["annotations"][0]["bbox"] = list(bbox)
-    with pytest.raises(
-        OSError, match=rf"annotations/instances_train2014.json in .*coco2014.zip, annotation 107.*{message}"
-    ):
+    with pytest.raises(OSError, match=rf"instances_train2014.json in .*coco2014.zip.* 107.*{message}"):
         load()
     assert len(load(categories=["dog"])) == 3, "a category that has only good boxes is read"
 
 
 def test_an_image_that_is_not_listed_is_named(load, members):
     members["annotations/instances_train2014.json"]["annotations"][0]["image_id"] = 77
-    with pytest.raises(OSError, match="annotation 107: there is no image 77"):
+    with pytest.raises(OSError, match=r"107.*no image 77"):
         load()
 
 
 def test_an_image_of_another_size_is_named(load, members):
     members["train2014/COCO_train2014_000000000001.jpg"] = picture((1, 2, 3), (200, 90))
-    with pytest.raises(
-        OSError, match=r"000000000001.jpg is 200x90 pixels, but the box of \d+ was drawn in \(200, 100\)"
-    ):
+    with pytest.raises(OSError, match=r"000000000001.jpg.*200x90.*200x100.*\d{3}"):
         load()
 
 
 @pytest.mark.parametrize("packed", [True, False])
 def test_a_missing_annotation_file_is_named(tmp_path, members, packed):
     del members["annotations/instances_train2014.json"]
-    root = (write_zip if packed else write_folder)(tmp_path / "data", members)
-    with pytest.raises(OSError, match=r"holds no annotations/instances_train2014.json: the data set is not in its"):
+    root = (write_zip if packed else write_folder)(tmp_path / "data", texts(members))
+    with pytest.raises(OSError, match=r"no annotations/instances_train2014.json"):
         datasets.load("coco", "train", root=root)
 
 
 def test_a_missing_image_is_named(load, members):
     del members["train2014/COCO_train2014_000000000001.jpg"]
-    with pytest.raises(OSError, match=r"holds no train2014/COCO_train2014_000000000001.jpg"):
+    with pytest.raises(OSError, match=r"no train2014/COCO_train2014_000000000001.jpg"):
         load()
 
 
@@ -278,20 +260,20 @@ def test_a_missing_image_is_named(load, members):
         (b"hello", "Expecting value"),
         (b"\xff\xfe\xfd", "codec can't decode"),
         (b"[" * 100_000, "recursion"),
-        ([1, 2], "it has no list 'images'"),
-        ({"images": [], "annotations": [], "type": "captions"}, "it has no list 'categories'"),
-        ({"images": [1], "annotations": [], "categories": []}, r"images\[0\] has no int 'id'"),
+        ([1, 2], "'images'"),
+        ({"images": [], "annotations": [], "type": "captions"}, "'categories'"),
+        ({"images": [1], "annotations": [], "categories": []}, r"images\[0\].*int 'id'"),
         (
             {"images": [], "annotations": [{"id": 1, "image_id": 2, "caption": "a cat"}], "categories": []},
-            r"annotations\[0\] has no int 'category_id'",
+            r"annotations\[0\].*int 'category_id'",
         ),
-        ({"images": [], "annotations": [], "categories": [{"id": 1, "name": 5}]}, r"categories\[0\] has no str 'name'"),
+        ({"images": [], "annotations": [], "categories": [{"id": 1, "name": 5}]}, r"categories\[0\].*str 'name'"),
     ],
     ids=["text", "bytes", "deep", "list", "no categories", "number", "captions", "name"],
 )
 def test_what_is_not_coco_is_refused(load, members, content, reason):
     members["annotations/instances_train2014.json"] = content
-    with pytest.raises(OSError, match=rf"instances_train2014.json in .* is not COCO instances: .*{reason}"):
+    with pytest.raises(OSError, match=f"instances_train2014.json.*not COCO.*{reason}"):
         load()
 
 
@@ -299,22 +281,22 @@ def test_what_is_not_coco_is_refused(load, members, content, reason):
 def test_a_truncated_archive_is_refused(tmp_path, members, archive):
     path = write_official(tmp_path / "official", members) / archive
     path.write_bytes(path.read_bytes()[:-50])
-    with pytest.raises(OSError, match=rf"{archive} is not a whole zip file \(.*\); it may be cut short: download it"):
+    with pytest.raises(OSError, match=f"{archive}.*cut short"):
         datasets.load("coco", "train", root=path.parent, categories=ASKED)
 
 
 def test_an_image_that_lies_outside_is_refused(tmp_path, members):
     members["annotations/instances_train2014.json"]["images"][3]["file_name"] = "../../secret.jpg"
     (tmp_path / "secret.jpg").write_bytes(picture((1, 2, 3)))
-    root = write_folder(tmp_path / "data", members)
-    with pytest.raises(OSError, match=r"names a file outside its folder: 'train2014/../../secret.jpg'"):
+    root = write_folder(tmp_path / "data", texts(members))
+    with pytest.raises(OSError, match=r"outside.*'train2014/\.\./\.\./secret.jpg'"):
         datasets.load("coco", "train", root=root, categories=ASKED)
 
 
 @pytest.mark.parametrize("name", ["/etc/evil", "../evil", "train2014/../../evil"])
 def test_an_archive_whose_paths_lead_out_is_refused(tmp_path, members, name):
-    path = write_zip(tmp_path / "data.zip", members | {name: b"evil"})
-    with pytest.raises(OSError, match=r"data.zip names a file outside its folder: .*; do not trust it"):
+    path = write_zip(tmp_path / "data.zip", texts(members) | {name: b"evil"})
+    with pytest.raises(OSError, match=f"data.zip.*outside.*{name}"):
         datasets.load("coco", "train", root=path, categories=ASKED)
 
 
@@ -327,30 +309,18 @@ def test_without_root_the_cache_is_read(tmp_path, members, monkeypatch):
     assert len(datasets.load("coco", "train", categories=ASKED)) == 8
 
 
-@pytest.mark.parametrize("split", ["train", "held_out"])
-def test_the_message_tells_which_files_to_put_where(tmp_path, monkeypatch, split):
+def test_what_is_downloaded_is_checked(tmp_path, members, monkeypatch):
     monkeypatch.setenv("NBHELPERS_CACHE", str(tmp_path))
-    with pytest.raises(OSError, match="COCO 2014 is not in the cache; pass download=True") as failure:
-        datasets.load("coco", split)
-    lines = str(failure.value).splitlines()[1:]
-    size = {"train": "13,511 MB", "held_out": "6,645 MB"}[split]
-    for line, original, told in zip(lines, (coco.ANNOTATIONS, coco.IMAGES[split]), ("253 MB", size), strict=True):
-        assert line == f"  {tmp_path / original.filename} ({told} from {original.url}, sha256 {original.sha256})"
+    write_official(tmp_path, members)
 
+    def published(original):
+        content = (tmp_path / original.filename).read_bytes()
+        url = f"http://127.0.0.1:9/{original.filename}"
+        return original._replace(url=url, sha256=hashlib.sha256(content).hexdigest())
 
-def test_download_goes_through_the_checked_fetch(tmp_path, members, monkeypatch):
-    monkeypatch.setenv("NBHELPERS_CACHE", str(tmp_path))
-    asked = []
-
-    def fetch_all(originals):
-        asked.extend(originals)
-        write_official(tmp_path, members)
-
-    monkeypatch.setattr(coco, "fetch_all", fetch_all)
+    monkeypatch.setattr(coco, "ANNOTATIONS", published(coco.ANNOTATIONS))
+    monkeypatch.setitem(coco.IMAGES, "held_out", published(coco.IMAGES["held_out"]))
     assert len(datasets.load("coco", "held_out", categories=ASKED, download=True)) == 8
-    assert asked == [coco.ANNOTATIONS, coco.IMAGES["held_out"]]
-
-
-def test_a_root_that_is_not_there(tmp_path):
-    with pytest.raises(OSError, match=r"no COCO 2014 at .*nowhere: it does not exist; root is a zip or a folder"):
-        datasets.load("coco", "train", root=tmp_path / "nowhere")
+    (tmp_path / "val2014.zip").write_bytes(b"another")
+    with pytest.raises(OSError, match=r"could not download http://127.0.0.1:9/val2014.zip"):
+        datasets.load("coco", "held_out", categories=ASKED, download=True)

@@ -81,14 +81,13 @@ def test_what_sticks_out_of_a_box_is_cut_off():
 
 @pytest.mark.parametrize("box", [(100, 0, 50, 50), (-50, 0, 50, 50), (0, 80, 50, 50), (0, -60, 50, 50)])
 def test_a_box_outside_its_image_is_refused(box):
-    message = rf"box 7: the box \[{box[0]}, {box[1]}, 50, 50\] lies outside its image of 100x80 pixels"
-    with pytest.raises(OSError, match=message):
+    with pytest.raises(OSError, match=rf"box 7.*\[{box[0]}, {box[1]}, 50, 50\].*outside.*100x80"):
         clip(box, (100, 80), "box 7")
 
 
 @pytest.mark.parametrize("box", [(0, 0, -1, 5), (0, 0, 5, -1), (float("nan"), 0, 5, 5), (0, 0, float("inf"), 5)])
 def test_what_is_no_box_is_refused(box):
-    with pytest.raises(OSError, match=r"box 7: \[.*\] is no box of x, y, width and height \(its image is 100x80"):
+    with pytest.raises(OSError, match=rf"box 7.*\[{box[0]}.*\] is no box.*100x80"):
         clip(box, (100, 80), "box 7")
 
 
@@ -135,7 +134,7 @@ def test_a_photograph_is_turned_as_its_camera_says_unless_it_has_a_box():
 
 def test_a_box_of_another_image_is_refused():
     crop = Crop("x.png", 0, 5, (0, 0, 50, 50), (300, 200))
-    with pytest.raises(OSError, match=r"x.png is 60x70 pixels, but the box of 5 was drawn in \(300, 200\)"):
+    with pytest.raises(OSError, match=r"x.png.*60x70.*300x200.*5"):
         read_crops([crop], lambda _: encoded(numbered(60, 70)), ("a",), "train", 32)
 
 
@@ -149,23 +148,23 @@ def claims_to_be(width: int, height: int) -> bytes:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"no image", "cannot identify image file"),
+        (b"no image", "identify"),
         (encoded(numbered(60, 60), "JPEG")[:-40], "truncated"),
-        (encoded(numbered(60, 60), "GIF"), "cannot identify image file"),
-        (claims_to_be(9000, 6000), "it is 9000x6000 pixels, more than 50 million"),
-        (claims_to_be(60000, 60000), "decompression bomb"),
-        (encoded(np.zeros((9, 9), np.uint16)), "more than 8 bits"),
+        (encoded(numbered(60, 60), "GIF"), "identify"),
+        (claims_to_be(9000, 6000), "9000x6000.* 50 million"),
+        (claims_to_be(60000, 60000), "bomb"),
+        (encoded(np.zeros((9, 9), np.uint16)), " 8 bits"),
     ],
     ids=["text", "cut", "other format", "large", "bomb", "16 bits"],
 )
 def test_what_is_no_usable_image_is_named(content, reason):
-    with pytest.raises(OSError, match=rf"^x.png is not a usable image: .*{reason}"):
+    with pytest.raises(OSError, match=f"x.png.*{reason}"):
         read_crops([Crop("x.png", 0, 1)], lambda _: content, ("a",), "train", 32)
 
 
 def test_the_size_is_read_from_the_header():
     assert image_size(claims_to_be(9000, 4000), "x.png") == (9000, 4000)
-    with pytest.raises(OSError, match=r"x.png is not a usable image: it is 9000x6000 pixels"):
+    with pytest.raises(OSError, match=r"x.png.*9000x6000"):
         image_size(claims_to_be(9000, 6000), "x.png")
 
 
@@ -190,29 +189,29 @@ def test_without_a_number_there_is_a_limit():
 
 
 def test_too_few_are_refused():
-    with pytest.raises(ValueError, match=r"every category needs at least 2 usable images; 'train' has: cat 20, dog 1"):
+    with pytest.raises(ValueError, match=r"2.*'train'.*cat 20, dog 1"):
         choose(PETS[:21], ("cat", "dog"), "train", None)
-    with pytest.raises(ValueError, match=r"per_category must lie in 1 ... 18 \(as 'dog' has\), got 19"):
+    with pytest.raises(ValueError, match=r"per_category.* 18 .*'dog'.*19"):
         choose(PETS[:38], ("cat", "dog"), "train", 19)
     for wrong in (0, 2.5):
-        with pytest.raises(ValueError, match=rf"per_category must be a whole number of at least 1, got {wrong}"):
+        with pytest.raises(ValueError, match=f"per_category.*{wrong}"):
             choose(PETS, ("cat", "dog"), "train", wrong)
 
 
 def test_names_are_found_whatever_their_case():
-    known = {1: ("Cat", "001"), 2: ("cat",), 3: ("dog",)}
+    known = {1: ("001", "Cat"), 2: ("cat",), 3: ("dog",)}
     assert resolve([" DOG", "cat", "001"], known) == [3, 2, 1]
-    with pytest.raises(ValueError, match="'CAT' names several categories: Cat, cat"):
+    with pytest.raises(ValueError, match=r"'CAT'.*Cat, cat"):
         resolve(["CAT"], known)
 
 
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        (["bird"], "there is no category 'bird'; there are cat, dog"),
-        (["dog", "Dog"], "'Dog' is asked for twice"),
-        ([], r"categories must be a list of at least one name, got \[\]"),
-        ("dog", "categories must be a list of at least one name, got 'dog'"),
+        (["bird"], "'bird'.*cat, dog"),
+        (["dog", "Dog"], "'Dog'.*twice"),
+        ([], r"categories .*\[\]"),
+        ("dog", "categories .*'dog'"),
     ],
 )
 def test_unclear_names_are_refused(wanted, message):
@@ -221,8 +220,8 @@ def test_unclear_names_are_refused(wanted, message):
 
 
 def test_among_many_names_the_closest_are_told():
-    known = {number: (f"thing {number}",) for number in range(30)} | {99: ("Toaster",)}
-    with pytest.raises(ValueError, match="no category 'toster'; closest of the 31 are Toaster"):
+    known = {number: (f"thing {number}",) for number in range(30)} | {99: ("Toaster", "n99")}
+    with pytest.raises(ValueError, match=r"'toster'; closest of the 31 are Toaster \(n99\)$"):
         resolve(["toster"], known)
-    with pytest.raises(ValueError, match="no category 'qqq'; closest of the 31 are none"):
+    with pytest.raises(ValueError, match=r"'qqq'; first of the 31 are thing 0, thing 1, thing 2, thing 3, thing 4$"):
         resolve(["qqq"], known)

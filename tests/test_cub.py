@@ -1,13 +1,18 @@
 """The CUB-200-2011 loader on small archives in the original layout, whole, damaged and hostile."""
 
 import gzip
+import hashlib
 import io
 import os
+import signal
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from archives import write_folder
 from PIL import Image
 
 from nbhelpers import datasets
@@ -55,13 +60,6 @@ def tar(members: dict[str, bytes], top: str = "CUB_200_2011/", extra: list[tarfi
 
 def write_tgz(path: Path, members: dict[str, bytes], **options) -> Path:
     path.write_bytes(gzip.compress(tar(members, **options), mtime=0))
-    return path
-
-
-def write_folder(path: Path, members: dict[str, bytes]) -> Path:
-    for name, content in members.items():
-        (path / name).parent.mkdir(parents=True, exist_ok=True)
-        (path / name).write_bytes(content)
     return path
 
 
@@ -156,11 +154,12 @@ def test_only_what_is_needed_is_unpacked(cache, load, members):
     assert len(list(cache.iterdir())) == 1
 
 
-def test_an_archive_is_unpacked_once(cache, load, monkeypatch):
+def test_an_archive_is_unpacked_once(cache, load):
     wanted = load().fingerprint
-    monkeypatch.setattr(archive, "_extract", None)
+    written = {path: path.stat().st_ino for path in cache.rglob("*")}
     assert load().fingerprint == wanted
     load("held_out", ASKED[::-1])
+    assert {path: path.stat().st_ino for path in cache.rglob("*")} == written
 
 
 def test_another_archive_is_unpacked_elsewhere(cache, load, members):
@@ -176,21 +175,31 @@ def test_names_may_begin_with_a_dot(tmp_path, cache, load, members):
     assert found.fingerprint == load().fingerprint
 
 
-def test_a_process_killed_half_way_leaves_nothing_that_is_believed(cache, load, monkeypatch):
-    """The temporary folder of a killed process stays, with half a file in it; the next call does not look there."""
-    extract = archive._extract
+KILLED = """
+import os, resource, signal, sys
+from nbhelpers import datasets
+if sys.argv[2] == "writing":
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
+else:
+    count, replace = iter(range(int(sys.argv[3]))), os.replace
+    os.replace = lambda *paths: os.kill(os.getpid(), signal.SIGKILL) if next(count, None) is None else replace(*paths)
+datasets.load("cub", "train", root=sys.argv[1], categories=["001", "002"])
+"""
 
-    def killed(content, path, part, pieces):
-        write_folder(part / "CUB_200_2011", {"classes.txt": b"1 001.Bl"})
-        monkeypatch.setattr(archive.tempfile.TemporaryDirectory, "cleanup", lambda _: None)
-        raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched:
-        patched.setattr(archive, "_extract", killed)
-        with pytest.raises(KeyboardInterrupt):
-            load()
-    assert not list(cache.glob("*/CUB_200_2011"))
-    assert archive._extract is extract and len(load()) == 8
+@pytest.mark.slow
+@pytest.mark.parametrize(("moment", "after"), [("writing", 100), ("writing", 5000), ("placing", 0), ("placing", 3)])
+def test_a_process_killed_half_way_leaves_nothing_that_is_believed(tmp_path, cache, members, load, moment, after):
+    """In the middle of a table or of a picture, before the first or the fourth table is put in its place."""
+    members["images/002.Laysan_Albatross/bird_0007.jpg"] += bytes(10_000)
+    path = write_tgz(tmp_path / "CUB_200_2011.tgz", members)
+    run = subprocess.run([sys.executable, "-c", KILLED, str(path), moment, str(after)], capture_output=True)
+    assert run.returncode in (-signal.SIGXFSZ, -signal.SIGKILL), run.stderr
+    assert list(cache.glob("*/unpacking-*")), "the temporary folder stays"
+    for file in cache.glob("*/CUB_200_2011/*"):
+        assert file.read_bytes() == members[file.name], "what is in its place is whole"
+    assert len(load()) == 8
 
 
 def test_another_process_may_be_first(cache, load, monkeypatch):
@@ -202,7 +211,7 @@ def test_another_process_may_be_first(cache, load, monkeypatch):
             raced.append(write_folder(target, {f"bird_{n:04}.jpg": picture(10 * n) for n in range(7, 13)}))
         replace(source, target)
 
-    monkeypatch.setattr(archive.os, "replace", slow)
+    monkeypatch.setattr(os, "replace", slow)
     assert len(load()) == 8 and raced
 
 
@@ -217,13 +226,13 @@ DEVICE.type = tarfile.CHRTYPE
 @pytest.mark.parametrize(
     ("hostile", "message"),
     [
-        (LINK, "has a link or device where files should be: 'CUB_200_2011/images/link.jpg'; do not trust it"),
-        (HARD, "has a link or device where files should be: 'CUB_200_2011/hard.txt'"),
-        (DEVICE, "has a link or device where files should be: 'CUB_200_2011/device'"),
-        (tarfile.TarInfo("/etc/evil"), "names a file outside its folder: '/etc/evil'; do not trust it"),
-        (tarfile.TarInfo("CUB_200_2011/../../evil"), "names a file outside its folder: 'CUB_200_2011/../../evil'"),
-        (tarfile.TarInfo("C:/evil"), "names a file outside its folder: 'C:/evil'"),
-        (tarfile.TarInfo("CUB_200_2011/classes.txt"), "holds CUB_200_2011/classes.txt twice; do not trust it"),
+        (LINK, "link.*'CUB_200_2011/images/link.jpg'"),
+        (HARD, "link.*'CUB_200_2011/hard.txt'"),
+        (DEVICE, "device.*'CUB_200_2011/device'"),
+        (tarfile.TarInfo("/etc/evil"), "outside.*'/etc/evil'"),
+        (tarfile.TarInfo("CUB_200_2011/../../evil"), r"outside.*'CUB_200_2011/\.\./\.\./evil'"),
+        (tarfile.TarInfo("C:/evil"), "outside.*'C:/evil'"),
+        (tarfile.TarInfo("CUB_200_2011/classes.txt"), "CUB_200_2011/classes.txt twice"),
     ],
     ids=["link", "hard link", "device", "absolute", "climbing", "drive", "twice"],
 )
@@ -236,7 +245,7 @@ def test_a_hostile_member_is_refused_and_nothing_is_written(cache, load, hostile
 @pytest.mark.parametrize(("bound", "most"), [("MOST_MEMBERS", 20), ("MOST_BYTES", 20_000), ("MOST_MEMBER_BYTES", 500)])
 def test_an_archive_of_too_much_is_refused(cache, load, monkeypatch, bound, most):
     monkeypatch.setattr(archive, bound, most)
-    with pytest.raises(OSError, match="is larger than any such data set"):
+    with pytest.raises(OSError, match="larger than any"):
         load()
     assert unpacked(cache) == []
 
@@ -245,7 +254,7 @@ def test_what_follows_the_last_member_is_bounded(tmp_path, cache, members, monke
     monkeypatch.setattr(archive, "MOST_BYTES", 2**20)
     path = tmp_path / "long.tgz"
     path.write_bytes(gzip.compress(tar(members) + bytes(2**24)))
-    with pytest.raises(OSError, match="is larger than any such data set; do not trust it"):
+    with pytest.raises(OSError, match="larger than any"):
         datasets.load("cub", "train", root=path)
 
 
@@ -254,7 +263,7 @@ def test_a_header_does_not_fill_the_memory(tmp_path, cache, members):
     long = tarfile.TarInfo("a" * 2**23)
     path = tmp_path / "name.tgz"
     path.write_bytes(gzip.compress(tar(members, extra=[long])))
-    with pytest.raises(OSError, match="is larger than any such data set; do not trust it"):
+    with pytest.raises(OSError, match="larger than any"):
         datasets.load("cub", "train", root=path)
 
 
@@ -263,7 +272,7 @@ def test_a_truncated_archive_is_refused(tmp_path, cache, members, kept):
     path = write_tgz(tmp_path / "cut.tgz", members)
     content = path.read_bytes()
     path.write_bytes(content[: kept if kept < 0 else int(kept * len(content))])
-    with pytest.raises(OSError, match=r"cut.tgz is not a whole .tgz file \(.*\); it may be cut short: download it"):
+    with pytest.raises(OSError, match=r"cut.tgz.*cut short"):
         datasets.load("cub", "train", root=path)
     assert unpacked(cache) == []
 
@@ -271,7 +280,7 @@ def test_a_truncated_archive_is_refused(tmp_path, cache, members, kept):
 @pytest.mark.parametrize("content", [b"hello", gzip.compress(b"hello" * 1000)], ids=["text", "no tar"])
 def test_what_is_no_archive_is_refused(tmp_path, cache, content):
     (tmp_path / "bad.tgz").write_bytes(content)
-    with pytest.raises(OSError, match=r"bad.tgz is not a whole .tgz file"):
+    with pytest.raises(OSError, match=r"bad.tgz.*whole"):
         datasets.load("cub", "train", root=tmp_path / "bad.tgz")
 
 
@@ -282,14 +291,14 @@ def test_damage_is_noticed(tmp_path, cache, members):
     whole = gzip.compress(bytes(content), 0)  # stored, not packed
     place = whole.index(picture(70)) + 300
     path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
-    with pytest.raises(OSError, match=r"bit.tgz is not a whole .tgz file \(CRC check failed"):
+    with pytest.raises(OSError, match=r"bit.tgz.*CRC"):
         datasets.load("cub", "train", root=path)
     assert unpacked(cache) == []
 
 
 def test_a_class_whose_name_leads_out_is_refused(load, members):
     members["classes.txt"] = b"1 ../../../evil\n"
-    with pytest.raises(OSError, match=r"names a file outside its folder: 'CUB_200_2011/images/../../../evil'"):
+    with pytest.raises(OSError, match=r"outside.*'CUB_200_2011/images/\.\./\.\./\.\./evil'"):
         load(categories=["../../../evil"])
 
 
@@ -301,30 +310,20 @@ def test_a_class_whose_name_leads_out_is_refused(load, members):
 def test_a_missing_table_is_named(tmp_path, cache, members, packed, missing):
     del members[missing]
     root = write_tgz(tmp_path / "x.tgz", members) if packed else write_folder(tmp_path / "data", members)
-    message = rf"(holds no (CUB_200_2011/)?{missing}: the data set is not in its|is a folder without {missing})"
-    with pytest.raises(OSError, match=message):
+    with pytest.raises(OSError, match=rf"holds (no|neither) (CUB_200_2011/)?{missing}"):
         datasets.load("cub", "train", root=root, categories=ASKED)
 
 
 @pytest.mark.parametrize(
     ("table", "line", "message"),
     [
-        ("bounding_boxes.txt", "7 1 2 3", "bounding_boxes.txt in .* has a line without a number and 4 more: '7 1 2 3'"),
-        ("bounding_boxes.txt", "7 a b c d", r"bounding_boxes.txt in .* has no numbers for image 7: \['a', 'b', 'c'"),
-        (
-            "bounding_boxes.txt",
-            "7 130 9 60 50",
-            r"bounding_boxes.txt, image 7 \(images/002.*0007.jpg\): the box \[130.*"
-            r"lies outside its image of 120x80",
-        ),
-        (
-            "bounding_boxes.txt",
-            "7 10 10 -60 50",
-            r"image 7 \(.*\): \[10.0, 10.0, -60.0, 50.0\] is no box of x, y, width",
-        ),
-        ("images.txt", "7 ../../../secret.jpg", "names a file outside its folder: 'images/../../../secret.jpg'"),
-        ("images.txt", "7 002.Laysan_Albatross/none.jpg", "holds no images/002.Laysan_Albatross/none.jpg"),
-        ("train_test_split.txt", "", "train_test_split.txt in .* has no image 7"),
+        ("bounding_boxes.txt", "7 1 2 3", "bounding_boxes.txt.*4.*'7 1 2 3'"),
+        ("bounding_boxes.txt", "7 a b c d", r"bounding_boxes.txt.* 7: \['a', 'b', 'c'"),
+        ("bounding_boxes.txt", "7 130 9 60 50", r"bounding_boxes.txt.* 7 .*002.*0007.jpg.*\[130.*outside.*120x80"),
+        ("bounding_boxes.txt", "7 10 10 -60 50", r" 7 .*\[10.0, 10.0, -60.0, 50.0\] is no box"),
+        ("images.txt", "7 ../../../secret.jpg", r"outside.*'images/\.\./\.\./\.\./secret.jpg'"),
+        ("images.txt", "7 002.Laysan_Albatross/none.jpg", "no images/002.Laysan_Albatross/none.jpg"),
+        ("train_test_split.txt", "", "train_test_split.txt.*no image 7"),
     ],
 )
 def test_a_wrong_line_is_named(load, members, table, line, message):
@@ -337,18 +336,17 @@ def test_a_wrong_line_is_named(load, members, table, line, message):
 def test_a_damaged_image_is_named(load, members):
     name = "images/002.Laysan_Albatross/bird_0007.jpg"
     members[name] = members[name][:-300]
-    with pytest.raises(OSError, match=rf"{name} is not a usable image: .*[Tt]runcated"):
+    with pytest.raises(OSError, match=f"{name}.*[Tt]runcated"):
         load()
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"categories": ["Dodo"]}, "there is no category 'Dodo'; there are Black footed Albatross, Laysan"),
-        ({"per_category": 5}, r"per_category must lie in 1 ... 4 \(as 'Laysan Albatross' has\), got 5"),
-        ({"side": 0}, "side must be a whole number of at least 8, got 0"),
-        ({"split": "test"}, "split must be one of 'train', 'held_out', got 'test'"),
-        ({"download": True}, r"download=True fetches into the cache .*; leave root out"),
+        ({"categories": ["Dodo"]}, r"'Dodo'.*Black footed Albatross \(1\), Laysan"),
+        ({"per_category": 5}, r"per_category.* 4 .*'Laysan Albatross'.*5"),
+        ({"side": 0}, "side.*0"),
+        ({"split": "test"}, "split.*'test'"),
     ],
 )
 def test_what_cannot_be_had_is_refused(load, options, message):
@@ -358,7 +356,7 @@ def test_what_cannot_be_had_is_refused(load, options, message):
 
 def test_a_category_with_too_few_crops_tells_all_counts(load, members):
     members["train_test_split.txt"] = lines({n: int(n not in (1, 2, 4, 5, 6)) for n in range(1, 19)})
-    with pytest.raises(ValueError, match=r"at least 2 usable images; 'train' has: Laysan .* 6, Black footed .* 1$"):
+    with pytest.raises(ValueError, match=r"2.*'train'.*Laysan .* 6, Black footed .* 1$"):
         load()
 
 
@@ -366,30 +364,18 @@ def test_a_category_with_too_few_crops_tells_all_counts(load, members):
 
 
 def test_without_root_the_cache_is_read(cache, members):
-    with pytest.raises(OSError, match="CUB-200-2011 is not in the cache; pass download=True") as failure:
-        datasets.load("cub", "train")
-    told = f"{cache / 'CUB_200_2011.tgz'} (1,151 MB from {cub.ORIGINAL.url}, sha256 {cub.ORIGINAL.sha256})"
-    assert told in str(failure.value)
     cache.mkdir()
     write_tgz(cache / "CUB_200_2011.tgz", members)
     assert len(datasets.load("cub", "train", categories=ASKED)) == 8
 
 
-def test_download_goes_through_the_checked_fetch(cache, members, monkeypatch):
-    asked = []
-
-    def fetch_all(originals):
-        asked.extend(originals)
-        cache.mkdir()
-        write_tgz(cache / "CUB_200_2011.tgz", members)
-
-    monkeypatch.setattr(cub, "fetch_all", fetch_all)
+def test_what_is_downloaded_is_checked(cache, members, monkeypatch):
+    cache.mkdir()
+    path = write_tgz(cache / "CUB_200_2011.tgz", members)
+    original = cub.ORIGINAL._replace(url=f"http://127.0.0.1:9/{path.name}")
+    monkeypatch.setattr(cub, "ORIGINAL", original)
+    with pytest.raises(OSError, match=f"could not download {original.url}"):
+        datasets.load("cub", "train", download=True)
+    content = hashlib.sha256(path.read_bytes()).hexdigest()
+    monkeypatch.setattr(cub, "ORIGINAL", original._replace(sha256=content))
     assert len(datasets.load("cub", "train", categories=ASKED, download=True)) == 8
-    assert asked == [cub.ORIGINAL]
-
-
-def test_a_wrong_root_says_what_it_should_be(tmp_path):
-    with pytest.raises(OSError, match=r"no CUB-200-2011 at .*: it does not exist; root is CUB_200_2011.tgz, or the"):
-        datasets.load("cub", "train", root=tmp_path / "nowhere")
-    with pytest.raises(OSError, match=r"it is a folder without classes.txt"):
-        datasets.load("cub", "train", root=tmp_path)

@@ -136,10 +136,10 @@ def test_a_choice_is_always_the_same(pets):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"categories": ["bird"]}, "there is no category 'bird'; there are cat, dog"),
-        ({"per_category": 9}, r"per_category must lie in 1 ... 8 \(as 'cat' has\), got 9"),
-        ({"side": 7}, "side must be a whole number of at least 8, got 7"),
-        ({"split": "val"}, "split must be one of 'train', 'held_out', got 'val'"),
+        ({"categories": ["bird"]}, "'bird'.*cat, dog"),
+        ({"per_category": 9}, "per_category.* 8 .*'cat'.*9"),
+        ({"side": 7}, "side.* 8.*7"),
+        ({"split": "val"}, "split.*'val'"),
     ],
 )
 def test_what_cannot_be_had_is_refused(pets, options, message):
@@ -148,48 +148,44 @@ def test_what_cannot_be_had_is_refused(pets, options, message):
 
 
 def test_a_root_is_needed(tmp_path):
-    with pytest.raises(ValueError, match="root is needed: the path of a folder that holds a folder of images for each"):
+    with pytest.raises(ValueError, match="root is needed"):
         datasets.load("folder", "train")
-    with pytest.raises(OSError, match=r"there is no folder .*nowhere; root holds a folder of images"):
+    with pytest.raises(OSError, match=r"no folder .*nowhere"):
         load(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match="holds no folders; it should hold one of images for each category"):
+    with pytest.raises(ValueError, match=f"{tmp_path} holds no folders"):
         load(tmp_path)
-
-
-def test_a_bundled_set_still_takes_no_root(tmp_path):
-    with pytest.raises(ValueError, match="'scenes' is bundled and takes no root"):
-        datasets.load("scenes", "train", root=tmp_path)
 
 
 def test_a_category_without_images_is_refused(pets):
     (pets / "bird").mkdir()
-    with pytest.raises(ValueError, match=r"the category 'bird' has no images: no file in .*bird ends in \('.jpg'"):
+    with pytest.raises(ValueError, match=r"'bird' has no images.*bird.*'.jpg'"):
         load(pets)
     assert load(pets, categories=["cat", "dog"]).categories == ("cat", "dog")
 
 
 def test_a_category_of_one_image_cannot_be_divided(pets):
     write(pets / "bird" / "0.png")
-    with pytest.raises(ValueError, match="at least 1 usable images; 'train' has: bird 0, cat 9, dog 14"):
+    with pytest.raises(ValueError, match=r"1.*'train'.*bird 0, cat 9, dog 14"):
         load(pets)
 
 
 def test_a_category_that_is_missing_from_a_split_is_refused(divided):
     write(divided / "train" / "bird" / "0.png")
-    with pytest.raises(ValueError, match=r"the category 'bird' has no images: no file in .*val.bird ends in"):
+    with pytest.raises(ValueError, match=r"'bird' has no images.*val.bird"):
         load(divided, "held_out")
 
 
 def test_a_damaged_image_is_named(pets):
     for path in (pets / "dog").iterdir():
         path.write_bytes(path.read_bytes()[:-30])
-    with pytest.raises(OSError, match=rf"{pets / 'dog'}.\d\d.png is not a usable image: .*[Tt]runcated"):
+    with pytest.raises(OSError, match=rf"{pets / 'dog'}.\d\d.png.*[Tt]runcated"):
         load(pets)
 
 
-def test_a_huge_file_is_not_read(pets, monkeypatch):
-    monkeypatch.setattr("nbhelpers.datasets.folder._IMAGE_BYTES", 50)
-    with pytest.raises(OSError, match=r"cat.\d\d.png takes \d+ bytes, more than the 50 allowed"):
+def test_a_huge_file_is_not_read(pets):
+    for path in (pets / "cat").iterdir():
+        os.truncate(path, 2**28 + 1)  # it takes no room on the disk
+    with pytest.raises(OSError, match=rf"cat.\d\d.png.*{2**28 + 1}.*{2**28}"):
         load(pets)
 
 
@@ -198,7 +194,7 @@ def test_a_link_that_leads_out_is_refused(tmp_path, pets, place):
     secret = write(tmp_path / "outside" / "secret.png")
     target = {"secrets": secret.parent, "cat/dots.png": Path("../../outside/secret.png")}.get(place, secret)
     os.symlink(target, pets / place)
-    with pytest.raises(OSError, match=rf"{place} is a link that leads out of .*pets; copy what it leads to"):
+    with pytest.raises(OSError, match=f"{place} is a link.*out of .*pets"):
         load(pets)
 
 

@@ -1,12 +1,14 @@
 """The Tiny ImageNet loader on small archives in the original layout, whole and damaged."""
 
+import hashlib
 import io
+import re
 import zipfile
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
+from archives import write_folder, write_zip
 from PIL import Image
 
 from nbhelpers import datasets
@@ -55,20 +57,6 @@ def original_layout(per_category: int = 12) -> dict[str, bytes]:
     return members
 
 
-def write_zip(path: Path, members: dict[str, bytes], top: str = TOP) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in members.items():
-            archive.writestr(top + name, content)
-    return path
-
-
-def write_folder(path: Path, members: dict[str, bytes]) -> Path:
-    for name, content in members.items():
-        (path / name).parent.mkdir(parents=True, exist_ok=True)
-        (path / name).write_bytes(content)
-    return path
-
-
 @pytest.fixture
 def members():
     return original_layout()
@@ -79,7 +67,7 @@ def load(tmp_path, members):
     """Loads from a zip of ``members``, which a test may have changed before."""
 
     def load(split="train", categories=HERE, **options):
-        path = write_zip(tmp_path / "tiny-imagenet-200.zip", members)
+        path = write_zip(tmp_path / "tiny-imagenet-200.zip", members, TOP)
         return datasets.load("tiny-imagenet", split, root=path, categories=categories, **options)
 
     return load
@@ -137,7 +125,7 @@ def test_a_folder_gives_the_same_as_the_zip(tmp_path, load, members, root):
 def test_a_zip_may_lie_in_the_root_or_have_no_top_folder(tmp_path, load, members):
     wanted = load().fingerprint
     assert datasets.load("tiny-imagenet", "train", root=str(tmp_path), categories=HERE).fingerprint == wanted
-    flat = write_zip(tmp_path / "flat.zip", members, top="")
+    flat = write_zip(tmp_path / "flat.zip", members)
     assert datasets.load("tiny-imagenet", "train", root=flat, categories=HERE).fingerprint == wanted
 
 
@@ -164,13 +152,12 @@ def test_the_default_is_the_ten_categories_of_the_paper(tmp_path, members):
 
 
 def test_an_absent_category_lists_those_that_exist(load):
-    message = r"no category 'dog'; there are crane \(n00000002\), tabby \(n00000001\), crane \(n00000003\)$"
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=r"'dog'.*crane \(n00000002\), tabby \(n00000001\), crane \(n00000003\)$"):
         load(categories=["tabby", "dog"])
 
 
 def test_a_category_that_only_words_txt_knows_is_absent(load):
-    with pytest.raises(ValueError, match="no category 'somewhere else'; there are crane"):
+    with pytest.raises(ValueError, match=r"'somewhere else'.*crane"):
         load(categories=["somewhere else"])
 
 
@@ -178,19 +165,19 @@ def test_among_many_categories_the_closest_are_named(load, members):
     many = {f"n1{number:07}": f"thing number {number}" for number in range(40)}
     members["wnids.txt"] += "".join(f"\n{wnid}" for wnid in many).encode()
     members["words.txt"] += "".join(f"{wnid}\t{name}\n" for wnid, name in many.items()).encode()
-    with pytest.raises(ValueError, match="no category 'taby'; closest of the 43 are tabby"):
+    with pytest.raises(ValueError, match=r"'taby'.*43.*tabby"):
         load(categories=["taby"])
-    with pytest.raises(ValueError, match=r"no category 'qqqq'; closest of the 43 are none; wnids.txt"):
+    with pytest.raises(ValueError, match="'qqqq'; first of the 43 are crane"):
         load(categories=["qqqq"])
 
 
 @pytest.mark.parametrize(
     ("categories", "message"),
     [
-        (["crane"], "'crane' names several categories: give one of the ids n00000002, n00000003"),
-        (["tabby", "n00000001"], "'n00000001' is asked for twice"),
-        ([], r"categories must be a list of at least one name or WordNet id, got \[\]"),
-        ("tabby", "categories must be a list of at least one name or WordNet id, got 'tabby'"),
+        (["crane"], "'crane'.*n00000002, n00000003"),
+        (["tabby", "n00000001"], "'n00000001'.*twice"),
+        ([], r"categories .*\[\]"),
+        ("tabby", "categories .*'tabby'"),
     ],
 )
 def test_unclear_categories_are_refused(load, categories, message):
@@ -199,7 +186,7 @@ def test_unclear_categories_are_refused(load, categories, message):
 
 
 def test_a_wrong_split_is_refused(load):
-    with pytest.raises(ValueError, match="split must be one of 'train', 'held_out', got 'val'"):
+    with pytest.raises(ValueError, match=r"split.*'val'"):
         load("val")
 
 
@@ -207,30 +194,30 @@ def test_a_wrong_split_is_refused(load):
 
 
 def test_a_truncated_zip_is_refused(tmp_path, members):
-    path = write_zip(tmp_path / "cut.zip", members)
+    path = write_zip(tmp_path / "cut.zip", members, TOP)
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(OSError, match=r"cut.zip is not a whole zip file \(.*\); it may be cut short: download it"):
+    with pytest.raises(OSError, match=r"cut.zip.*cut short"):
         datasets.load("tiny-imagenet", "train", root=path)
 
 
 def test_a_damaged_member_is_named(tmp_path, members):
-    path = write_zip(tmp_path / "bad.zip", members)
+    path = write_zip(tmp_path / "bad.zip", members, TOP)
     name = "train/n00000001/images/n00000001_3.JPEG"
     content = bytearray(path.read_bytes())
     with zipfile.ZipFile(path) as archive:
         start = archive.getinfo(TOP + name).header_offset + 30 + len(TOP + name)
     content[start + 20 : start + 60] = bytes(40)
     path.write_bytes(content)
-    with pytest.raises(OSError, match=rf"cannot read {name} in .*bad.zip: "):
+    with pytest.raises(OSError, match=f"{name} in .*bad.zip"):
         datasets.load("tiny-imagenet", "train", root=path, categories=["tabby"])
 
 
 @pytest.mark.parametrize("name", ["../evil.txt", "/etc/evil", "train/../../evil", "C:/evil", "..\\evil", "a/.."])
 def test_a_path_that_climbs_out_is_refused(tmp_path, members, name):
-    path = write_zip(tmp_path / "climb.zip", {TOP + member: content for member, content in members.items()}, top="")
+    path = write_zip(tmp_path / "climb.zip", members, TOP)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(name, b"evil")
-    with pytest.raises(OSError, match=r"climb.zip names a file outside its folder: .*; do not trust it"):
+    with pytest.raises(OSError, match=f"climb.zip.*outside.*{re.escape(repr(name))}"):
         datasets.load("tiny-imagenet", "train", root=path, categories=["tabby"])
 
 
@@ -239,25 +226,26 @@ def test_an_annotation_that_climbs_out_is_refused(tmp_path, members, packed):
     members["val/val_annotations.txt"] = b"../../../secret.JPEG\tn00000001\t0\t0\t60\t60\n"
     (tmp_path / "secret.JPEG").write_bytes(picture((1, 2, 3)))
     root = (write_zip if packed else write_folder)(tmp_path / "data", members)
-    with pytest.raises(OSError, match=r"names a file outside its folder: 'val/images/../../../secret.JPEG'"):
+    with pytest.raises(OSError, match=r"outside.*'val/images/\.\./\.\./\.\./secret.JPEG'"):
         datasets.load("tiny-imagenet", "held_out", root=root, categories=["tabby"])
 
 
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"this is no image", "cannot identify image file"),
-        (picture((1, 2, 3))[:-50], "image file is truncated"),
-        (picture((1, 2, 3), kind="BMP")[:5000], "cannot identify image file"),
-        (picture((1, 2, 3), size=(32, 64)), "it is 32x64 pixels, not 64x64"),
-        (claims_to_be(9000, 9000), "it is 9000x9000 pixels, not 64x64"),
-        (claims_to_be(30000, 30000), "decompression bomb"),
+        (b"this is no image", "identify"),
+        (picture((1, 2, 3))[:-50], "truncated"),
+        (picture((1, 2, 3), kind="GIF"), "identify"),
+        (picture((1, 2, 3), size=(32, 64)), "32x64.*64x64"),
+        (claims_to_be(5000, 5000), "5000x5000.*64x64"),
+        (claims_to_be(9000, 9000), "9000x9000"),
+        (claims_to_be(30000, 30000), "bomb"),
     ],
-    ids=["text", "cut", "other format", "other size", "large", "bomb"],
+    ids=["text", "cut", "other format", "other size", "large", "larger", "bomb"],
 )
 def test_what_is_no_image_is_named(load, members, content, reason):
     members["train/n00000001/images/n00000001_5.JPEG"] = content
-    with pytest.raises(OSError, match=rf"n00000001_5.JPEG is not a usable image: .*{reason}"):
+    with pytest.raises(OSError, match=f"n00000001_5.JPEG.*{reason}"):
         load(categories=["tabby"])
 
 
@@ -265,7 +253,7 @@ def test_what_is_no_image_is_named(load, members, content, reason):
 def test_a_huge_member_is_not_read(tmp_path, members, packed):
     members["train/n00000001/images/n00000001_5.JPEG"] = bytes(2**20)
     root = (write_zip if packed else write_folder)(tmp_path / "data", members)
-    with pytest.raises(OSError, match=r"cannot read .*n00000001_5.JPEG in .*: it takes 1048576 bytes, more than"):
+    with pytest.raises(OSError, match=r"n00000001_5.JPEG.*1048576"):
         datasets.load("tiny-imagenet", "train", root=root, categories=["tabby"])
 
 
@@ -273,12 +261,12 @@ def test_a_member_that_hides_its_size_is_not_expanded(tmp_path, members):
     """The directory of the zip says 10 bytes; the content would expand to 5 MB."""
     name = "train/n00000001/images/n00000001_5.JPEG"
     members[name] = bytes(5_000_000)
-    path = write_zip(tmp_path / "lie.zip", members)
+    path = write_zip(tmp_path / "lie.zip", members, TOP)
     content = path.read_bytes()
     size = (5_000_000).to_bytes(4, "little")
     assert content.count(size) == 2  # local header and directory
     path.write_bytes(content.replace(size, (10).to_bytes(4, "little")))
-    with pytest.raises(OSError, match=r"cannot read .*n00000001_5.JPEG in .*lie.zip: Bad CRC-32"):
+    with pytest.raises(OSError, match=r"n00000001_5.JPEG in .*lie.zip.*CRC"):
         datasets.load("tiny-imagenet", "train", root=path, categories=["tabby"])
     assert zlib.crc32(bytes(10)) != zlib.crc32(bytes(5_000_000))
 
@@ -290,57 +278,42 @@ def test_a_member_that_hides_its_size_is_not_expanded(tmp_path, members):
 def test_a_missing_file_is_named(tmp_path, members, packed, missing, split):
     del members[missing]
     root = (write_zip if packed else write_folder)(tmp_path / "data", members)
-    with pytest.raises(OSError, match=rf"(holds no {missing}: the data set is not in its|without {missing};)"):
+    with pytest.raises(OSError, match=rf"holds (no|neither) {missing}"):
         datasets.load("tiny-imagenet", split, root=root, categories=["tabby"])
 
 
 def test_a_category_without_images_is_named(load, members):
     for name in [name for name in members if name.startswith("train/n00000003/images")]:
         del members[name]
-    with pytest.raises(OSError, match=r"holds no train/n00000003/images/\*.JPEG"):
+    with pytest.raises(OSError, match=r"no train/n00000003/images/\*.JPEG"):
         load()
     members["val/val_annotations.txt"] = b"val_0.JPEG\tn00000002\t0\t0\t60\t60\nonly one field\n"
-    with pytest.raises(OSError, match=r"val/val_annotations.txt in .* names no image of n00000001, n00000003"):
+    with pytest.raises(OSError, match=r"val_annotations.txt.*n00000001, n00000003"):
         load("held_out")
 
 
 def test_an_annotated_image_that_is_missing_is_named(load, members):
     del members["val/images/val_4.JPEG"]
-    with pytest.raises(OSError, match=r"holds no val/images/val_4.JPEG"):
+    with pytest.raises(OSError, match=r"no val/images/val_4.JPEG"):
         load("held_out")
 
 
 # Where it is ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_wrong_root_says_what_it_should_be(tmp_path):
-    with pytest.raises(OSError, match=r"it does not exist; root is tiny-imagenet-200.zip, or the folder"):
-        datasets.load("tiny-imagenet", "train", root=tmp_path / "nowhere")
-    with pytest.raises(OSError, match=r"no Tiny ImageNet at .*: it is a folder without wnids.txt"):
-        datasets.load("tiny-imagenet", "train", root=tmp_path)
-
-
 def test_without_root_the_cache_is_read(tmp_path, members, monkeypatch):
     monkeypatch.setenv("NBHELPERS_CACHE", str(tmp_path))
-    path = tmp_path / "tiny-imagenet-200.zip"
-    with pytest.raises(OSError, match=rf"not at {path}; pass download=True to fetch it \(248 MB\) from http.*root="):
-        datasets.load("tiny-imagenet", "train")
-    write_zip(path, members)
+    write_zip(tmp_path / "tiny-imagenet-200.zip", members)
     assert len(datasets.load("tiny-imagenet", "train", categories=["tabby"])) == 12
 
 
-def test_download_goes_through_the_checked_fetch(tmp_path, members, monkeypatch):
-    asked = []
-
-    def fetch(*arguments):
-        asked.append(arguments)
-        return write_zip(tmp_path / "fetched.zip", members)
-
-    monkeypatch.setattr(tiny_imagenet, "fetch", fetch)
+def test_what_is_downloaded_is_checked(tmp_path, members, monkeypatch):
+    monkeypatch.setenv("NBHELPERS_CACHE", str(tmp_path))
+    path = write_zip(tmp_path / "tiny-imagenet-200.zip", members)
+    original = tiny_imagenet.ORIGINAL._replace(url=f"http://127.0.0.1:9/{path.name}")
+    monkeypatch.setattr(tiny_imagenet, "ORIGINAL", original)
+    with pytest.raises(OSError, match=f"could not download {original.url}"):
+        datasets.load("tiny-imagenet", "train", download=True)
+    content = hashlib.sha256(path.read_bytes()).hexdigest()
+    monkeypatch.setattr(tiny_imagenet, "ORIGINAL", original._replace(sha256=content))
     assert len(datasets.load("tiny-imagenet", "train", categories=["tabby"], download=True)) == 12
-    assert asked == [(tiny_imagenet.URL, tiny_imagenet.SHA256, "tiny-imagenet-200.zip")]
-
-
-def test_download_into_a_given_root_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"download=True fetches into the cache .*; leave root out"):
-        datasets.load("tiny-imagenet", "train", root=tmp_path, download=True)

@@ -8,14 +8,13 @@ from __future__ import annotations
 import gzip
 import os
 import re
-import shutil
 import tarfile
 import tempfile
 import zipfile
 import zlib
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
@@ -30,11 +29,22 @@ CUB-200-2011 has 12,000 in 1.3 GB, the largest of 100 MB (a table of attributes 
 """
 
 
-class Files(ABC):
-    """The files below ``top``, named by their path from there, such as ``val/val_annotations.txt``."""
+@dataclass(frozen=True)
+class Files:
+    """The files of a folder, or of an open zip below its folder ``top``, named by their path from there."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    path: Path
+    archive: zipfile.ZipFile | None = None
+    top: str = ""
+
+    def names(self, folder: str) -> list[str]:
+        """The names of the files in a folder, without its path and in no order; none if there is no such folder."""
+        place = self.path / inside(folder, self.path)
+        if self.archive is None:
+            return [entry.name for entry in place.iterdir()] if place.is_dir() else []
+        prefix = f"{self.top}{folder}/"
+        below = (name[len(prefix) :] for name in self.archive.namelist() if name.startswith(prefix))
+        return [name for name in below if name and "/" not in name]
 
     def read(self, member: str, most: int) -> bytes:
         """The content of a file of at most ``most`` bytes.
@@ -44,62 +54,18 @@ class Files(ABC):
         OSError
             If the file is missing, damaged or larger, or its name leads out of the folder.
         """
-        member = inside(member, self.path)
+        place = self.path / inside(member, self.path)
         try:
-            size = self._size(member)
+            packed = self.archive and self.archive.getinfo(self.top + member)
+            size = packed.file_size if packed else place.stat().st_size
             if size > most:
                 raise OSError(f"it takes {size} bytes, more than the {most} allowed")
-            return self._content(member)
+            # Of a zip never more than file_size comes, and its CRC is checked.
+            return self.archive.read(packed) if packed else place.read_bytes()
         except (KeyError, FileNotFoundError):
             raise OSError(f"{self.path} holds no {member}: the data set is not in its original layout") from None
         except (OSError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise OSError(f"cannot read {member} in {self.path}: {error}") from None
-
-    @abstractmethod
-    def names(self, folder: str) -> list[str]:
-        """The names in a folder, without its path and in no order; none if there is no such folder."""
-
-    @abstractmethod
-    def _size(self, member: str) -> int: ...
-
-    @abstractmethod
-    def _content(self, member: str) -> bytes: ...
-
-
-class _Folder(Files):
-    def names(self, folder: str) -> list[str]:
-        path = self.path / inside(folder, self.path)
-        return [entry.name for entry in path.iterdir()] if path.is_dir() else []
-
-    def _size(self, member: str) -> int:
-        return (self.path / member).stat().st_size
-
-    def _content(self, member: str) -> bytes:
-        return (self.path / member).read_bytes()
-
-
-class _Zip(Files):
-    def __init__(self, path: Path, archive: zipfile.ZipFile, marker: str) -> None:
-        super().__init__(path)
-        self._archive = archive
-        members = {inside(info.filename, path): info for info in archive.infolist() if not info.is_dir()}
-        places = ((name, f"/{name}/".find(f"/{marker}/")) for name in members)
-        tops = [name[:place] for name, place in places if place >= 0]
-        if not tops:
-            raise OSError(f"{path} holds no {marker}: the data set is not in its original layout")
-        top = min(tops, key=len)
-        self._members = {name[len(top) :]: info for name, info in members.items() if name.startswith(top)}
-
-    def names(self, folder: str) -> list[str]:
-        prefix = inside(folder, self.path) + "/"
-        rests = (name[len(prefix) :] for name in self._members if name.startswith(prefix))
-        return [rest for rest in rests if "/" not in rest]
-
-    def _size(self, member: str) -> int:
-        return self._members[member].file_size
-
-    def _content(self, member: str) -> bytes:
-        return self._archive.read(self._members[member])  # never more than file_size, and the CRC is checked
 
 
 @contextmanager
@@ -112,14 +78,18 @@ def open_files(path: Path, marker: str) -> Iterator[Files]:
         If the zip is damaged, has no ``marker``, or names any file outside its folder.
     """
     if path.is_dir():
-        yield _Folder(path)
+        yield Files(path)
         return
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError, ValueError) as error:
         raise OSError(f"{path} is not a whole zip file ({error}); it may be cut short: download it again") from None
     with archive:
-        yield _Zip(path, archive, marker)
+        names = [inside(name, path) for name in archive.namelist()]
+        tops = [name[:place] for name in names if (place := f"/{name}/".find(f"/{marker}/")) >= 0]
+        if not tops:
+            raise OSError(f"{path} holds no {marker}: the data set is not in its original layout")
+        yield Files(path, archive, min(tops, key=len))
 
 
 def unpack(path: Path, folder: Path, pieces: Sequence[str]) -> None:
@@ -138,21 +108,25 @@ def unpack(path: Path, folder: Path, pieces: Sequence[str]) -> None:
     if not missing:
         return
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="unpacking-", dir=folder) as part:
+    with tempfile.TemporaryDirectory(prefix="unpacking-", dir=folder) as name:
+        part = Path(name)
         try:
             with _Expanding(path) as content:
-                _extract(content, path, Path(part), missing)
+                with tarfile.open(fileobj=content, mode="r:") as archive:
+                    archive.extractall(part, _harmless(archive, path, part, missing), filter="data")
+                while content.read(_CHUNK):  # to the end, where gzip keeps its checksum
+                    pass
         except (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError) as error:
             raise OSError(
                 f"{path} is not a whole .tgz file ({error}); it may be cut short: download it again"
             ) from None
         for piece in missing:
-            if not (Path(part) / piece).exists():
+            if not (part / piece).exists():
                 raise OSError(f"{path} holds no {piece}: the data set is not in its original layout")
         for piece in missing:
             (folder / piece).parent.mkdir(parents=True, exist_ok=True)
             try:
-                os.replace(Path(part) / piece, folder / piece)
+                os.replace(part / piece, folder / piece)
             except OSError:
                 if not (folder / piece).exists():  # else another process was first
                     raise
@@ -167,25 +141,20 @@ class _Expanding(gzip.GzipFile):
         return super().read(size)
 
 
-def _extract(content: _Expanding, path: Path, part: Path, pieces: Sequence[str]) -> None:
-    """Check every member, and write those that are a piece or lie in one."""
+def _harmless(archive: tarfile.TarFile, path: Path, part: Path, pieces: Sequence[str]) -> Iterator[tarfile.TarInfo]:
+    """Check every member, and give on those that are a piece or lie in one, to be written into ``part``."""
     total = 0
-    with tarfile.open(fileobj=content, mode="r:") as archive:
-        for number, member in enumerate(tqdm(archive, desc=f"unpacking {path.name}", unit=" files", delay=2)):
-            name = inside(member.name, path).removeprefix("./")
-            total += member.size
-            if not (member.isreg() or member.isdir()):
-                raise OSError(f"{path} has a link or device where files should be: {name!r}; do not trust it")
-            if not 0 <= member.size <= MOST_MEMBER_BYTES or total > MOST_BYTES or number >= MOST_MEMBERS:
-                raise OSError(f"{path} is larger than any such data set, at {name!r}; do not trust it")
-            if member.isreg() and any(name == piece or name.startswith(f"{piece}/") for piece in pieces):
-                if (part / name).exists():
-                    raise OSError(f"{path} holds {name} twice; do not trust it")
-                (part / name).parent.mkdir(parents=True, exist_ok=True)
-                with archive.extractfile(member) as source, (part / name).open("wb") as target:
-                    shutil.copyfileobj(source, target)
-    while content.read(_CHUNK):  # to the end, where gzip keeps its checksum
-        pass
+    for number, member in enumerate(tqdm(archive, desc=f"unpacking {path.name}", unit=" files", delay=2)):
+        name = inside(member.name, path).removeprefix("./")
+        total += member.size
+        if not (member.isreg() or member.isdir()):
+            raise OSError(f"{path} has a link or device where files should be: {name!r}; do not trust it")
+        if not 0 <= member.size <= MOST_MEMBER_BYTES or total > MOST_BYTES or number >= MOST_MEMBERS:
+            raise OSError(f"{path} is larger than any such data set, at {name!r}; do not trust it")
+        if member.isreg() and any(name == piece or name.startswith(f"{piece}/") for piece in pieces):
+            if (part / name).exists():
+                raise OSError(f"{path} holds {name} twice; do not trust it")
+            yield member
 
 
 def inside(member: str, path: Path) -> str:

@@ -11,9 +11,9 @@ from typing import Any
 from nbhelpers.datasets.about import About
 from nbhelpers.datasets.archive import Files, open_files
 from nbhelpers.datasets.crops import Crop, clip, is_tiny, read_crops
-from nbhelpers.datasets.download import Original, by_hand, fetch_all
+from nbhelpers.datasets.download import Original
+from nbhelpers.datasets.locate import locate
 from nbhelpers.datasets.selection import choose, resolve
-from nbhelpers.files import cache_dir
 from nbhelpers.images import ImageSet, check_split
 from nbhelpers.maths.arrays import check_whole
 
@@ -28,20 +28,22 @@ ANNOTATIONS = Original(
     "http://images.cocodataset.org/annotations/annotations_trainval2014.zip",
     "031296bbc80c45a1d1f76bf9a90ead27e94e99ec629208449507a4917a3bf009",
     252_872_794,
+    marker="annotations",
 )
 IMAGES = {
     "train": Original(
         "http://images.cocodataset.org/zips/train2014.zip",
         "ede4087e640bddba550e090eae701092534b554b42b05ac33f0300b984b31775",
         13_510_573_713,
+        marker="train2014",
     ),
     "held_out": Original(
         "http://images.cocodataset.org/zips/val2014.zip",
         "fe9be816052049c34717e077d9e34aa60814a55679f804cd043e3cbee3b9fde0",
         6_645_013_297,
+        marker="val2014",
     ),
 }
-FOLDER = "coco2014"
 CATEGORIES = ("dining table", "chair", "cup", "bowl", "car", "toilet", "tv", "cat", "pizza", "bus")
 _JSON_BYTES, _IMAGE_BYTES = 2**30, 2**24
 _KEYS = {  # what is used of each list of the annotations
@@ -100,71 +102,36 @@ def load(
     """
     check_split(split)
     check_whole(side, "side", 8)
-    folder = Path(IMAGES[split].filename).stem
-    annotations = f"annotations/instances_{folder}.json"
-    annotated, pictured = _locate(root, split, download)
-    with open_files(annotated, annotations) as files:
-        found = _read(annotations, files)
-        names = {entry["id"]: (entry["name"],) for entry in found["categories"]}
+    folder = IMAGES[split].marker
+    member = f"{ANNOTATIONS.marker}/instances_{folder}.json"
+    annotated, pictured = locate("COCO 2014", [ANNOTATIONS, IMAGES[split]], "coco2014", root, download)
+    with open_files(annotated, member) as files:
+        annotations = _read(member, files)
+        names = {entry["id"]: (entry["name"],) for entry in annotations["categories"]}
         keys = resolve(categories, names)
-        crops = _crops(found, keys, folder, f"{annotations} in {files.path}")
+        crops = _crops(annotations, keys, folder, f"{member} in {files.path}")
     shown = [names[key][0] for key in keys]
     chosen = choose(crops, shown, split, per_category)
     with open_files(pictured, folder) as files:
         return read_crops(chosen, partial(files.read, most=_IMAGE_BYTES), shown, split, side)
 
 
-def _locate(root: str | Path | None, split: str, download: bool) -> tuple[Path, Path]:
-    """The zips or folders that hold the annotations and the images."""
-    images = IMAGES[split]
-    if root is None:
-        if download:
-            fetch_all([ANNOTATIONS, images])
-        found = _find(cache_dir(), images)
-        if found is None:
-            raise OSError(
-                "COCO 2014 is not in the cache; pass download=True to fetch it, or root=... with the path of a folder "
-                f"that holds it, or put its files at\n{by_hand([ANNOTATIONS, images])}"
-            )
-        return found
-    if download:
-        raise ValueError("download=True fetches into the cache (NBHELPERS_CACHE moves it); leave root out")
-    root = Path(root).expanduser()
-    for path in (root, root / FOLDER, root / f"{FOLDER}.zip"):
-        found = (path, path) if path.is_file() else _find(path, images)
-        if found is not None:
-            return found
-    stem = Path(images.filename).stem
-    what = "does not hold them" if root.is_dir() else "does not exist"
-    raise OSError(
-        f"no COCO 2014 at {root}: it {what}; root is a zip or a folder with annotations/ and {stem}/, or a folder "
-        f"that holds {ANNOTATIONS.filename} and {images.filename}"
-    )
-
-
-def _find(folder: Path, images: Original) -> tuple[Path, Path] | None:
-    """Annotations and images in a folder, each unpacked or as its official zip."""
-    annotated = folder if (folder / "annotations").is_dir() else folder / ANNOTATIONS.filename
-    pictured = folder if (folder / Path(images.filename).stem).is_dir() else folder / images.filename
-    return (annotated, pictured) if annotated.exists() and pictured.exists() else None
-
-
 def _read(member: str, files: Files) -> dict[str, list[dict[str, Any]]]:
     """The annotations, of which every entry has the keys that are used here."""
     wrong = f"{member} in {files.path} is not COCO instances"
     try:
-        found = json.loads(files.read(member, _JSON_BYTES), object_hook=_without_outline)
+        annotations = json.loads(files.read(member, _JSON_BYTES), object_hook=_without_outline)
     except (ValueError, RecursionError) as error:
         raise OSError(f"{wrong}: {error}") from None
     for name, kinds in _KEYS.items():
-        entries = found.get(name) if isinstance(found, dict) else None
+        entries = annotations.get(name) if isinstance(annotations, dict) else None
         if not isinstance(entries, list):
             raise OSError(f"{wrong}: it has no list {name!r}")
         for place, entry in enumerate(entries):
             for key, kind in kinds.items():
                 if not isinstance(entry, dict) or not isinstance(entry.get(key), kind):
                     raise OSError(f"{wrong}: {name}[{place}] has no {kind.__name__} {key!r}")
-    return found
+    return annotations
 
 
 def _without_outline(entry: dict[str, Any]) -> dict[str, Any]:
@@ -173,12 +140,12 @@ def _without_outline(entry: dict[str, Any]) -> dict[str, Any]:
     return entry
 
 
-def _crops(found: dict[str, list], keys: Sequence[int | str], folder: str, where: str) -> list[Crop]:
+def _crops(annotations: dict[str, list], keys: Sequence[int | str], folder: str, where: str) -> list[Crop]:
     """The boxes of some categories that are neither tiny nor around a crowd."""
     labels = {key: label for label, key in enumerate(keys)}
-    images = {entry["id"]: entry for entry in found["images"]}
+    images = {entry["id"]: entry for entry in annotations["images"]}
     crops = []
-    for entry in found["annotations"]:
+    for entry in annotations["annotations"]:
         if entry["category_id"] not in labels or entry["iscrowd"]:
             continue
         what = f"{where}, annotation {entry['id']}"

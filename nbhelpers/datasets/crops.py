@@ -37,7 +37,7 @@ class Crop(NamedTuple):
     box : (left, top, right, bottom), optional
         Inside the image. Without one, the crop is the largest square in the middle.
     image_size : (width, height), optional
-        Of the image the box was drawn in.
+        What the image must have; the size that its box was drawn in.
     """
 
     file: str
@@ -106,6 +106,8 @@ def cut(pixels: np.ndarray, box: Box | None, side: int) -> np.ndarray:
     (np.uint8(255), [0, 255])
     """
     height, width = pixels.shape[:2]
+    if box is None and (height, width) == (side, side):
+        return pixels.transpose(2, 0, 1)
     if box is None:
         square = min(width, height)
         middle = (width / 2, height / 2)
@@ -137,20 +139,16 @@ def read_crops(
     Raises
     ------
     OSError
-        If an image is missing, damaged, too large, or of another size than its annotations say.
+        If an image is missing, damaged, too large, or of another size than its crops say.
     """
     images = np.empty((len(crops), 3, side, side), np.uint8)
     by_file: dict[str, list[int]] = {}
     for place, crop in enumerate(crops):
         by_file.setdefault(crop.file, []).append(place)
     for file, places in tqdm(by_file.items(), desc=f"{split} images", delay=2):
-        pixels = _decode(read(file), file, upright=crops[places[0]].box is None)
-        found = pixels.shape[1::-1]
+        pixels = _decode(read(file), file, [crops[place] for place in places])
         for place in places:
-            _, _, key, box, expected = crops[place]
-            if expected not in (None, found):
-                raise OSError(f"{file} is {found[0]}x{found[1]} pixels, but the box of {key} was drawn in {expected}")
-            images[place] = cut(pixels, box, side)
+            images[place] = cut(pixels, crops[place].box, side)
     return ImageSet(images, np.array([crop.label for crop in crops], np.int64), tuple(categories), split)
 
 
@@ -166,12 +164,18 @@ def image_size(content: bytes, file: str) -> tuple[int, int]:
         return image.size
 
 
-def _decode(content: bytes, file: str, upright: bool) -> np.ndarray:
-    """uint8 (H, W, 3). ``upright`` turns a photograph as its camera says; boxes are drawn on unturned ones."""
+def _decode(content: bytes, file: str, crops: Sequence[Crop]) -> np.ndarray:
+    """uint8 (H, W, 3), turned as its camera says unless there are boxes, which are drawn on unturned photographs."""
     with _opened(content, file) as image:
+        for crop in crops:
+            if crop.image_size not in (None, image.size):
+                right = "x".join(map(str, crop.image_size))
+                raise OSError(f"it is {image.width}x{image.height} pixels, not {right} (crop {crop.key})")
         if image.mode.startswith(("I", "F")):
             raise OSError("it has more than 8 bits a pixel and channel; save it with 8")
-        return np.asarray((ImageOps.exif_transpose(image) if upright else image).convert("RGB"))
+        if crops[0].box is None:
+            ImageOps.exif_transpose(image, in_place=True)
+        return np.asarray(image.convert("RGB"))
 
 
 @contextmanager

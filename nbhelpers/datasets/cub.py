@@ -11,7 +11,8 @@ import pooch
 from nbhelpers.datasets.about import About
 from nbhelpers.datasets.archive import Files, open_files, unpack
 from nbhelpers.datasets.crops import Crop, clip, image_size, is_tiny, read_crops
-from nbhelpers.datasets.download import Original, by_hand, fetch_all
+from nbhelpers.datasets.download import Original
+from nbhelpers.datasets.locate import locate
 from nbhelpers.datasets.selection import choose, resolve
 from nbhelpers.files import cache_dir
 from nbhelpers.images import ImageSet, check_split
@@ -28,6 +29,7 @@ ORIGINAL = Original(
     "https://data.caltech.edu/records/65de6-vp158/files/CUB_200_2011.tgz",
     "0c685df5597a8b24909f6a7c9db6d11e008733779a671760afef78feb49bf081",
     1_150_585_339,
+    marker="classes.txt",
 )
 FOLDER = "CUB_200_2011"
 CATEGORIES = (
@@ -91,12 +93,13 @@ def load(
     """
     check_split(split)
     check_whole(side, "side", 8)
-    path = _locate(root, download)
+    (path,) = locate("CUB-200-2011", [ORIGINAL], FOLDER, root, download)
     packed = path.is_file()
-    top = _cached(path) if packed else path
+    # Archives are told apart by their sha256, so that each has a folder of its own in the cache.
+    top = cache_dir() / f"{FOLDER}-{pooch.file_hash(str(path))[:20]}" / FOLDER if packed else path
     if packed:
         unpack(path, top.parent, [f"{FOLDER}/{table}" for table in _TABLES])
-    with open_files(top, _TABLES[0]) as files:
+    with open_files(top, ORIGINAL.marker) as files:
         names = {key: _names(text) for key, (text,) in _table("classes.txt", files, 1).items()}
         keys = resolve(categories, names)
         if packed:
@@ -110,35 +113,6 @@ def _names(folder: str) -> tuple[str, ...]:
     """``002.Laysan_Albatross``: as a reader would write it, as the folder is called, and its number."""
     number, _, name = folder.partition(".")
     return name.replace("_", " "), folder, number, number.lstrip("0")
-
-
-def _locate(root: str | Path | None, download: bool) -> Path:
-    """The archive, or the folder that holds ``classes.txt``."""
-    if root is None:
-        path = cache_dir() / ORIGINAL.filename
-        if download:
-            fetch_all([ORIGINAL])
-        elif not path.is_file():
-            raise OSError(
-                "CUB-200-2011 is not in the cache; pass download=True to fetch it, or root=... with the path of the "
-                f"archive or of the unpacked folder, or put it at\n{by_hand([ORIGINAL])}"
-            )
-        return path
-    if download:
-        raise ValueError("download=True fetches into the cache (NBHELPERS_CACHE moves it); leave root out")
-    root = Path(root).expanduser()
-    for path in (root, root / FOLDER, root / ORIGINAL.filename):
-        if path.is_file() or (path / _TABLES[0]).is_file():
-            return path
-    found = f"is a folder without {_TABLES[0]}" if root.is_dir() else "does not exist"
-    raise OSError(
-        f"no CUB-200-2011 at {root}: it {found}; root is {ORIGINAL.filename}, or the folder {FOLDER} made from it"
-    )
-
-
-def _cached(archive: Path) -> Path:
-    """Where in the cache the files of one archive, which is told by its sha256, are unpacked."""
-    return cache_dir() / f"{FOLDER}-{pooch.file_hash(str(archive))[:20]}" / FOLDER
 
 
 def _table(name: str, files: Files, columns: int) -> dict[int, list[str]]:

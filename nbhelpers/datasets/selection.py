@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from nbhelpers.datasets.crops import Crop
 from nbhelpers.maths.arrays import check_whole
 
 MOST = {"train": 500, "held_out": 50}
 """How many crops of each category are taken if there are as many, and ``per_category`` is not given."""
+Known = Mapping[int | str, Sequence[str]]
+"""Every category's key -> its names: first the one to be shown, last the one that no other category has."""
 
 
-def resolve(wanted: Sequence[str], known: Mapping[int | str, Sequence[str]]) -> list[int | str]:
-    """The keys of the categories asked for.
-
-    Parameters
-    ----------
-    wanted : sequence of str
-        Names; upper and lower case only matter where they tell two categories apart.
-    known : mapping
-        Every category's key -> its names, the one to be shown first.
+def resolve(wanted: Sequence[str], known: Known) -> list[int | str]:
+    """The keys of the categories asked for; upper and lower case only matter where they tell two categories apart.
 
     Raises
     ------
@@ -43,20 +38,25 @@ def resolve(wanted: Sequence[str], known: Mapping[int | str, Sequence[str]]) -> 
         if not matches:
             raise ValueError(f"there is no category {name!r}; {_alternatives(name, known)}")
         if len(matches) > 1:
-            raise ValueError(f"{name!r} names several categories: {', '.join(known[key][0] for key in matches)}")
+            exact = ", ".join(known[key][-1] for key in matches)
+            raise ValueError(f"{name!r} names several categories; give one of {exact}")
         if matches[0] in keys:
             raise ValueError(f"{name!r} is asked for twice: {list(wanted)}")
         keys += matches
     return keys
 
 
-def _alternatives(name: str, known: Mapping[int | str, Sequence[str]]) -> str:
-    shown = [names[0] for names in known.values()]
-    if len(shown) <= 20:
-        return f"there are {', '.join(shown)}"
-    lowered = {other.lower(): other for other in shown}
-    close = difflib.get_close_matches(name.lower(), lowered, n=5, cutoff=0.5)
-    return f"closest of the {len(shown)} are {', '.join(lowered[other] for other in close) or 'none'}"
+def _alternatives(name: str, known: Known) -> str:
+    """The categories of similar names; all where there are few of them, and the first where none is similar."""
+    if len(known) <= 20:
+        return f"there are {_listed(known, known)}"
+    keys = {other.lower(): key for key, names in known.items() for other in names}
+    close = dict.fromkeys(keys[other] for other in difflib.get_close_matches(name.lower(), keys, n=5, cutoff=0.5))
+    return f"{'closest' if close else 'first'} of the {len(known)} are {_listed(close or list(known)[:5], known)}"
+
+
+def _listed(keys: Iterable[int | str], known: Known) -> str:
+    return ", ".join(known[key][0] + (f" ({known[key][-1]})" if len(known[key]) > 1 else "") for key in keys)
 
 
 def choose(
@@ -76,8 +76,8 @@ def choose(
         by_label[crop.label].append(crop)
     counts = [len(group) for group in by_label]
     if min(counts) < fewest:
-        found = ", ".join(f"{name} {count}" for name, count in zip(categories, counts, strict=True))
-        raise ValueError(f"every category needs at least {fewest} usable images; {split!r} has: {found}")
+        each = ", ".join(f"{name} {count}" for name, count in zip(categories, counts, strict=True))
+        raise ValueError(f"every category needs at least {fewest} usable images; {split!r} has: {each}")
     if per_category is not None and check_whole(per_category, "per_category", 1) > min(counts):
         scarce = categories[counts.index(min(counts))]
         raise ValueError(f"per_category must lie in 1 ... {min(counts)} (as {scarce!r} has), got {per_category}")
