@@ -10,20 +10,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-_PACKAGE = Path(__file__).resolve().parent
-
 
 def data_dir() -> Path:
     """The bundled data: ``nbhelpers/_data`` in an installed package, ``data/`` in a checkout."""
-    installed = _PACKAGE / "_data"
-    return installed if installed.is_dir() else _PACKAGE.parent / "data"
+    package = Path(__file__).resolve().parent
+    installed = package / "_data"
+    return installed if installed.is_dir() else package.parent / "data"
 
 
 def cache_dir() -> Path:
     """The folder for downloads and computed results; the variable ``NBHELPERS_CACHE`` moves it."""
-    import pooch  # not needed for the rest of this file
+    if named := os.environ.get("NBHELPERS_CACHE"):
+        return Path(named)
+    import pooch  # the one thing here that needs more than the core
 
-    return Path(os.environ.get("NBHELPERS_CACHE") or pooch.os_cache("nbhelpers"))
+    return Path(pooch.os_cache("nbhelpers"))
 
 
 def registry() -> dict[str, dict]:
@@ -48,15 +49,11 @@ def bundled(name: str) -> Path:
         raise OSError(
             f"{name!r} is not a bundled file; {data_dir() / 'registry.json'} lists {', '.join(sorted(known))}"
         )
-    path = data_dir() / name
-    advice = "restore it (git checkout) or reinstall nbhelpers"
-    if not path.is_file():
-        raise OSError(f"the bundled file {path} is missing; {advice}")
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != known[name]["sha256"]:
-        raise OSError(
-            f"the bundled file {path} was changed: sha256 {found}, expected {known[name]['sha256']}; {advice}"
-        )
+    path, expected = data_dir() / name, known[name]["sha256"]
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+    if sha256 != expected:
+        state = f"was changed: sha256 {sha256}, expected {expected}" if sha256 else "is missing"
+        raise OSError(f"the bundled file {path} {state}; restore it (git checkout) or reinstall nbhelpers")
     return path
 
 

@@ -66,9 +66,9 @@ class ImageSet:
         check_same_length(images=self.images, labels=self.labels)
         object.__setattr__(self, "labels", check_labels(self.labels, len(self.categories)))
         object.__setattr__(self, "categories", tuple(self.categories))
-        wanted = (len(self.images), *self.images.shape[2:])
-        if self.masks is not None and (self.masks.shape != wanted or self.masks.dtype != np.int8):
-            raise ValueError(f"masks must be int8 {wanted}, got {self.masks.dtype} {self.masks.shape}")
+        shape = (len(self.images), *self.images.shape[2:])
+        if self.masks is not None and (self.masks.shape != shape or self.masks.dtype != np.int8):
+            raise ValueError(f"masks must be int8 {shape}, got {self.masks.dtype} {self.masks.shape}")
 
     def __len__(self) -> int:
         return len(self.images)
@@ -86,10 +86,8 @@ class ImageSet:
         return digest.hexdigest()
 
     def subset(self, indices: Sequence[int] | np.ndarray | None = None, *, per_category: int | None = None) -> ImageSet:
-        """Some of the images: those at ``indices``, or the first ``per_category`` of each category.
-
-        ``per_category`` keeps the order in which the images stand in the set (so categories stay mixed as they
-        were); ``indices`` gives the order itself, or is a mask of booleans.
+        """Some of the images: those at ``indices`` in that order (or where they are true), or the first
+        ``per_category`` of each category in the order in which they stand.
 
         Raises
         ------

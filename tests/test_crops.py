@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nbhelpers.datasets.crops import Crop, clip, cut, image_size, is_tiny, read_crops
+from nbhelpers.datasets.crops import Crop, clip, cut, image_size, read_crops
 from nbhelpers.datasets.selection import MOST, choose, resolve
 
 
@@ -76,7 +76,7 @@ def test_the_image_stays_untouched():
 
 def test_what_sticks_out_of_a_box_is_cut_off():
     assert clip((-10, -20, 60, 500), (100, 80), "box") == (0, 0, 50, 80)
-    assert clip((10.5, 20, 30, 40), (100, 80), "box") == (10.5, 20, 40.5, 60)
+    assert clip((10.5, 20, 50, 50), (100, 80), "box") == (10.5, 20, 60.5, 70)
 
 
 @pytest.mark.parametrize("box", [(100, 0, 50, 50), (-50, 0, 50, 50), (0, 80, 50, 50), (0, -60, 50, 50)])
@@ -91,10 +91,11 @@ def test_what_is_no_box_is_refused(box):
         clip(box, (100, 80), "box 7")
 
 
-def test_a_box_without_height_is_tiny():
-    assert is_tiny(clip((9.98, 18.5, 5.54, 0.0), (100, 80), "annotation 2206849 of COCO"))
-    assert is_tiny(clip((0, 70, 100, 60), (100, 80), "10 rows of 60 are inside"))
-    assert not is_tiny((0, 0, 48, 48))
+def test_tiny_boxes_are_none():
+    assert clip((9.98, 18.5, 5.54, 0.0), (100, 80), "annotation 2206849 of COCO") is None
+    assert clip((0, 70, 100, 60), (100, 80), "10 rows of 60 are inside") is None
+    assert clip((0, 0, 48, 48), (100, 80), "just large enough") == (0, 0, 48, 48)
+    assert clip((0, 0, 47.9, 300), (100, 80), "just too small") is None
 
 
 # Reading -------------------------------------------------------------------------------------------------------------

@@ -24,6 +24,12 @@ def held_out():
     return datasets.load("scenes", "held_out", size=400)
 
 
+def garments(split: str) -> np.ndarray:
+    """The bundled garments of a split by category: uint8 (10, n, 28, 28)."""
+    sheet = np.asarray(Image.open(paths.bundled(f"garments-{split}.png")))
+    return np.stack([np.stack(np.split(row, row.shape[1] // 28, axis=1)) for row in np.split(sheet, 10)])
+
+
 def object_pixels(images: ImageSet) -> np.ndarray:
     return images.masks == images.labels[:, None, None]
 
@@ -97,7 +103,7 @@ def test_fragments_are_two_to_four_from_other_categories(train):
 
 def test_the_object_is_the_garment_that_the_label_says(train):
     """Scaling the object's mask back to 28x28 finds its own garment's shape among all ten categories' garments."""
-    garments = scenes._read_garments("train")
+    sheet = garments("train")
     for index in range(20):
         mask = object_pixels(train)[index]
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
@@ -110,24 +116,32 @@ def test_the_object_is_the_garment_that_the_label_says(train):
             scaled = np.asarray(box.resize(shape.shape[::-1], Image.Resampling.NEAREST))
             return max(((scaled & s).sum() / (scaled | s).sum()) for s in (shape, shape[:, ::-1]))
 
-        scores = np.array([overlap(garments[category, index // 10]) for category in range(10)])
+        scores = np.array([overlap(sheet[category, index // 10]) for category in range(10)])
         assert scores.argmax() == train.labels[index] and scores.max() > 0.8
 
 
-def test_masks_cover_what_is_painted(monkeypatch, train):
-    """Against the same scenes with nothing painted: changed within the masks, the bare texture outside."""
-    paint = scenes._paint
-    monkeypatch.setattr(scenes, "_paint", lambda canvas, *others: paint(canvas.copy(), *others))
-    bare = datasets.load("scenes", "train", size=100)
-    assert np.array_equal(bare.masks, train.masks[:100])
+def test_masks_cover_what_is_painted(tmp_path, monkeypatch, train):
+    """Against the same scenes with clear garments: changed within the masks, the bare texture outside."""
+    known = paths.registry()
+    for name in known:
+        if name.startswith("textures/"):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_bytes(paths.bundled(name).read_bytes())
+    clear = tmp_path / "garments-train.png"
+    Image.fromarray(np.zeros((280, 28 * garments("train").shape[1]), np.uint8)).save(clear)
+    known[clear.name]["sha256"] = hashlib.sha256(clear.read_bytes()).hexdigest()
+    (tmp_path / "registry.json").write_text(json.dumps(known))
+    monkeypatch.setattr(paths, "data_dir", lambda: tmp_path)
+    bare, masks = datasets.load("scenes", "train", size=100), train.masks[:100]
+    assert (bare.masks == -1).all()
     changed = (bare.images != train.images[:100]).any(axis=1)
-    assert changed[bare.masks >= 0].mean() > 0.99
+    assert changed[masks >= 0].mean() > 0.99
     # Soft edges and the darkest cloth, below half opacity, are painted but count as background.
-    assert changed[bare.masks == -1].mean() < 0.05
+    assert changed[masks == -1].mean() < 0.05
 
 
 def test_training_and_held_out_garments_are_disjoint():
-    sheets = [scenes._read_garments(split).reshape(-1, 28 * 28) for split in ("train", "held_out")]
+    sheets = [garments(split).reshape(-1, 28 * 28) for split in ("train", "held_out")]
     assert [len(sheet) for sheet in sheets] == [6000, 1000]
     train, held_out = ({row.tobytes() for row in sheet} for sheet in sheets)
     assert not train & held_out
@@ -139,17 +153,17 @@ def test_train_and_held_out_scenes_differ(train, held_out):
 
 @pytest.mark.parametrize("size", [0, -3, 2.5, "many"])
 def test_a_wrong_size_is_refused(size):
-    with pytest.raises(ValueError, match="size must be a positive whole number of images, got"):
+    with pytest.raises(ValueError, match=rf"size.*1.*{size}"):
         datasets.load("scenes", "train", size=size)
 
 
 def test_a_wrong_split_is_refused():
-    with pytest.raises(ValueError, match="split must be one of 'train', 'held_out', got 'test'"):
+    with pytest.raises(ValueError, match=r"split.*'test'"):
         datasets.load("scenes", "test")
 
 
 def test_a_root_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="'scenes' is bundled and takes no root, got"):
+    with pytest.raises(ValueError, match=f"'scenes' is bundled.*{tmp_path}"):
         datasets.load("scenes", "train", root=tmp_path)
 
 
@@ -168,17 +182,17 @@ def copied_data(tmp_path, monkeypatch):
 def test_a_changed_bundled_file_is_refused(copied_data):
     file = copied_data / "garments-held_out.png"
     file.write_bytes(file.read_bytes()[:-1] + b"x")
-    with pytest.raises(OSError, match=r"garments-held_out.png was changed: sha256 .*, expected 31eee932.*reinstall"):
+    with pytest.raises(OSError, match=r"garments-held_out.png was changed.*31eee932"):
         datasets.load("scenes", "held_out", size=10)
 
 
 def test_a_missing_bundled_file_is_named(copied_data):
-    with pytest.raises(OSError, match=r"garments-train.png is missing; restore it"):
+    with pytest.raises(OSError, match=r"garments-train.png is missing"):
         datasets.load("scenes", "train", size=10)
 
 
 def test_an_unregistered_file_is_refused(copied_data):
-    with pytest.raises(OSError, match=r"'secret.png' is not a bundled file; .* lists garments-held_out.png"):
+    with pytest.raises(OSError, match=r"'secret.png'.*garments-held_out.png"):
         paths.bundled("secret.png")
 
 
@@ -199,7 +213,7 @@ def test_the_bundled_images_stay_small(files, most):
 
 
 def test_an_installed_package_finds_its_own_data(tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "_PACKAGE", tmp_path / "nbhelpers")
+    monkeypatch.setattr(paths, "__file__", str(tmp_path / "nbhelpers" / "files.py"))
     assert paths.data_dir() == tmp_path / "data"
     (tmp_path / "nbhelpers" / "_data").mkdir(parents=True)
     assert paths.data_dir() == tmp_path / "nbhelpers" / "_data"
@@ -223,7 +237,7 @@ def test_available_describes_every_data_set():
 
 
 def test_an_unknown_data_set_lists_the_known_ones():
-    with pytest.raises(ValueError, match="there is no data set 'mnist'; there are 'scenes', 'tiny-imagenet'"):
+    with pytest.raises(ValueError, match=r"'mnist'.*'scenes', 'tiny-imagenet'"):
         datasets.load("mnist", "train")
 
 
@@ -261,12 +275,12 @@ def test_a_subset_shares_no_memory(train):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({}, "give either indices or per_category"),
-        ({"indices": [0], "per_category": 1}, "give either indices or per_category"),
-        ({"per_category": 41}, r"per_category must lie in 1 ... 40 \(as 'T-shirt' has\), got 41"),
-        ({"per_category": 0}, "per_category must lie in 1 ... 40"),
-        ({"indices": [400]}, "indices do not fit 400 images: .*400"),
-        ({"indices": [True, False]}, "indices do not fit 400 images"),
+        ({}, "either indices or per_category"),
+        ({"indices": [0], "per_category": 1}, "either indices or per_category"),
+        ({"per_category": 41}, "per_category.* 40 .*'T-shirt'.*41"),
+        ({"per_category": 0}, "per_category.* 40 .*0"),
+        ({"indices": [400]}, "indices.* 400 images.*400"),
+        ({"indices": [True, False]}, "indices.* 400 images"),
     ],
 )
 def test_a_wrong_subset_is_refused(train, arguments, message):
@@ -285,17 +299,14 @@ def test_the_fingerprint_depends_on_images_and_labels(train):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (
-            {"images": np.zeros((4, 8, 8, 3), np.uint8)},
-            r"images must be uint8 \(N, 3, H, W\), got uint8 \(4, 8",
-        ),
-        ({"images": np.zeros((4, 3, 8, 8))}, "images must be uint8 .* got float64"),
+        ({"images": np.zeros((4, 8, 8, 3), np.uint8)}, r"uint8 \(N, 3, H, W\).* uint8 \(4, 8, 8, 3\)"),
+        ({"images": np.zeros((4, 3, 8, 8))}, r"images.* uint8 .*float64"),
         ({"labels": np.array([0, 1])}, "images has 4, labels has 2"),
-        ({"labels": np.array([0, 1, 2, 0])}, "labels must lie in 0 ... 1, found 0 ... 2"),
-        ({"labels": np.array([0.0, 1, 1, 0])}, "labels must be one whole number an image"),
-        ({"split": "test"}, "split must be one of"),
-        ({"masks": np.zeros((4, 8, 9), np.int8)}, r"masks must be int8 \(4, 8, 8\), got int8 \(4, 8, 9\)"),
-        ({"masks": np.zeros((4, 8, 8), np.int64)}, "masks must be int8 .* got int64"),
+        ({"labels": np.array([0, 1, 2, 0])}, r"labels.* 0 ... 1.* 0 ... 2"),
+        ({"labels": np.array([0.0, 1, 1, 0])}, "labels.*whole"),
+        ({"split": "test"}, "split.*'test'"),
+        ({"masks": np.zeros((4, 8, 9), np.int8)}, r"masks.*\(4, 8, 8\).*\(4, 8, 9\)"),
+        ({"masks": np.zeros((4, 8, 8), np.int64)}, "masks.*int64"),
     ],
 )
 def test_an_image_set_checks_what_it_is_given(change, message):

@@ -1,9 +1,8 @@
-"""Data sets behind one protocol: ``load(name, split)`` gives an :class:`ImageSet`."""
+"""Data sets behind one protocol: each module has ``ABOUT`` and a ``load`` that gives an :class:`ImageSet`."""
 
 from __future__ import annotations
 
 # ruff: noqa: E402
-from inspect import signature
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -45,17 +44,29 @@ def load(name: str, split: str, root: str | Path | None = None, **options: Any) 
         One of :func:`available`.
     split : {"train", "held_out"}
     root : path, optional
-        Where the data set's own files are, if it is not bundled; your own images for ``"folder"``.
+        The archive of a data set that is not bundled, its unpacked folder, or a folder that holds one of them; your
+        own images for ``"folder"``. If not given, the archive in the cache.
     **options
-        What the data set's own ``load`` takes, for example ``size`` for scenes, ``categories`` for Tiny ImageNet, or
-        ``side`` for COCO.
+        What the data set's own ``load`` takes: ``size`` and ``seed`` for scenes; for the others
+
+        - ``categories``, their names in the order of the labels; upper or lower case;
+        - ``side`` of the square images in pixels (not for Tiny ImageNet, which has 64);
+        - ``per_category``, how many images of each, chosen by lot but always the same; if not given, all, but at most
+          500 for training and 50 held out (Tiny ImageNet: always all);
+        - ``download=True`` to fetch into the cache what is not there (not for ``"folder"``).
+
+    Returns
+    -------
+    ImageSet
+        Category by category in the order asked for, each in the order of its numbers or names; scenes mix them.
 
     Raises
     ------
     ValueError
-        If the name or split is unknown, or ``root`` is given for a bundled data set or missing for ``"folder"``.
+        If the name or split is unknown, ``root`` is given for a bundled data set or missing for ``"folder"``, or a
+        category is unknown, ambiguous, asked for twice, or has too few images.
     OSError
-        If the files are missing or damaged.
+        If files are missing, damaged, too large, not what their annotations say, or lead out of their folder.
 
     Examples
     --------
@@ -65,7 +76,7 @@ def load(name: str, split: str, root: str | Path | None = None, **options: Any) 
     if name not in _MODULES:
         raise ValueError(f"there is no data set {name!r}; there are {', '.join(map(repr, _MODULES))}")
     if root is not None:
-        if "root" not in signature(_MODULES[name].load).parameters:
+        if _MODULES[name].ABOUT.origin == "bundled":
             raise ValueError(f"{name!r} is bundled and takes no root, got {str(root)!r}")
         options["root"] = root
     return _MODULES[name].load(split, **options)

@@ -120,9 +120,8 @@ def unpack(path: Path, folder: Path, pieces: Sequence[str]) -> None:
             raise OSError(
                 f"{path} is not a whole .tgz file ({error}); it may be cut short: download it again"
             ) from None
-        for piece in missing:
-            if not (part / piece).exists():
-                raise OSError(f"{path} holds no {piece}: the data set is not in its original layout")
+        if absent := [piece for piece in missing if not (part / piece).exists()]:
+            raise OSError(f"{path} holds no {absent[0]}: the data set is not in its original layout")
         for piece in missing:
             (folder / piece).parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -158,11 +157,7 @@ def _harmless(archive: tarfile.TarFile, path: Path, part: Path, pieces: Sequence
 
 
 def inside(member: str, path: Path) -> str:
-    """The member's name, unless it is absolute or climbs out of the folder.
-
-    >>> inside("val/images/val_0.JPEG", Path("tiny.zip"))
-    'val/images/val_0.JPEG'
-    """
+    """The member's name, unless it is absolute or climbs out of the folder."""
     if member.startswith("/") or re.search(r"(^|/)\.\.(/|$)|[\\:\0]", member):
         raise OSError(f"{path} names a file outside its folder: {member!r}; do not trust it")
     return member

@@ -10,7 +10,7 @@ from typing import Any
 
 from nbhelpers.datasets.about import About
 from nbhelpers.datasets.archive import Files, open_files
-from nbhelpers.datasets.crops import Crop, clip, is_tiny, read_crops
+from nbhelpers.datasets.crops import Crop, clip, read_crops
 from nbhelpers.datasets.download import Original
 from nbhelpers.datasets.locate import locate
 from nbhelpers.datasets.selection import choose, resolve
@@ -70,35 +70,9 @@ def load(
 
     Which ten categories the paper used is not known to us; the default are ten of those with many large boxes.
 
-    Parameters
-    ----------
-    split : {"train", "held_out"}
-    root : path, optional
-        A zip or a folder with ``annotations/``, ``train2014/`` and ``val2014/``, or a folder that holds the official
-        zips, which are read where they are. If not given, the zips in the cache, where ``download=True`` puts them.
-    categories : sequence of str
-        Names of COCO's 80 categories; upper or lower case.
-    side : int
-        Of the square crops in pixels; smaller boxes are enlarged.
-    per_category : int, optional
-        How many crops of each category, chosen by lot but always the same. If not given, all, but at most 500 for
-        training and 50 held out.
-    download : bool
-        Fetch the official zips of the split (253 MB, and 13.5 GB for training or 6.6 GB held out) into the cache if
-        they are not there.
-
-    Returns
-    -------
-    ImageSet
-        Category by category in the order asked for, each by the number of its annotation.
-
-    Raises
-    ------
-    ValueError
-        If the split or a category does not exist, a category is asked for twice, or has too few crops.
-    OSError
-        If the data set is not there, a file is missing, damaged or too large, the annotations are not COCO's, or a
-        box lies outside its image.
+    ``root`` may also be a folder that holds the official zips, which are read where they are; ``download`` fetches
+    those of the split: 253 MB, and 13.5 GB for training or 6.6 GB held out. All else is as in
+    :func:`nbhelpers.datasets.load`.
     """
     check_split(split)
     check_whole(side, "side", 8)
@@ -154,9 +128,7 @@ def _crops(annotations: dict[str, list], keys: Sequence[int | str], folder: str,
             raise OSError(f"{what}: there is no image {entry['image_id']}")
         if len(box) != 4 or not all(isinstance(number, int | float) for number in box):
             raise OSError(f"{what}: {box} is no box of x, y, width and height")
-        size = (image["width"], image["height"])
-        clipped = clip(box, size, f"{what} ({image['file_name']})")
-        if not is_tiny(clipped):
-            file = f"{folder}/{image['file_name']}"
-            crops.append(Crop(file, labels[entry["category_id"]], entry["id"], clipped, size))
+        file, size = image["file_name"], (image["width"], image["height"])
+        if clipped := clip(box, size, f"{what} ({file})"):
+            crops.append(Crop(f"{folder}/{file}", labels[entry["category_id"]], entry["id"], clipped, size))
     return crops

@@ -21,34 +21,26 @@ SHORTEST = 48
 MOST_PIXELS = 50_000_000
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF")
 
-Box = tuple[float, float, float, float]
+Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 class Crop(NamedTuple):
-    """One crop to be made.
-
-    Parameters
-    ----------
-    file : str
-        Where its image is read.
-    label : int
-    key : int or str
-        Tells it from the others of its category, orders them, and decides which are chosen.
-    box : (left, top, right, bottom), optional
-        Inside the image. Without one, the crop is the largest square in the middle.
-    image_size : (width, height), optional
-        What the image must have; the size that its box was drawn in.
-    """
+    """One crop to be made."""
 
     file: str
     label: int
     key: int | str
+    """Tells it from the others of its category, orders them, and decides which are chosen."""
     box: Box | None = None
+    """Inside the image. Without one, the crop is the largest square in the middle."""
     image_size: tuple[int, int] | None = None
+    """The width and height that the image must have, such as those in which the box was drawn."""
 
 
-def clip(box: Sequence[float], image_size: tuple[int, int], what: str) -> Box:
-    """A box of x, y, width and height as left, top, right and bottom, without what sticks out of the image.
+def clip(box: Sequence[float], image_size: tuple[int, int], what: str) -> Box | None:
+    """A box of x, y, width and height without what sticks out of the image; none if it then is tiny.
+
+    COCO has a few boxes without any height; they are tiny, too.
 
     Raises
     ------
@@ -57,8 +49,8 @@ def clip(box: Sequence[float], image_size: tuple[int, int], what: str) -> Box:
 
     Examples
     --------
-    >>> clip((-5, 10, 50, 20), (100, 25), "box 7")
-    (0, 10, 45, 25)
+    >>> clip((-5, 10, 60, 80), (100, 60), "box 7"), clip((-5, 10, 60, 80), (100, 57), "box 8")
+    ((0, 10, 55, 60), None)
     """
     (x, y, width, height), (right, bottom) = box, image_size
     if not all(map(math.isfinite, box)) or width < 0 or height < 0:
@@ -67,18 +59,7 @@ def clip(box: Sequence[float], image_size: tuple[int, int], what: str) -> Box:
     for seen, whole in ((clipped[2] - clipped[0], width), (clipped[3] - clipped[1], height)):
         if seen < 0 or seen == 0 < whole:
             raise OSError(f"{what}: the box {list(box)} lies outside its image of {right}x{bottom} pixels")
-    return clipped
-
-
-def is_tiny(box: Box) -> bool:
-    """Whether the shorter side of a clipped box falls below :data:`SHORTEST`.
-
-    COCO has a few boxes without any height; they are tiny, too.
-
-    >>> is_tiny((0, 0, 47.9, 300)), is_tiny((0, 0, 48, 300))
-    (True, False)
-    """
-    return min(box[2] - box[0], box[3] - box[1]) < SHORTEST
+    return clipped if min(clipped[2] - clipped[0], clipped[3] - clipped[1]) >= SHORTEST else None
 
 
 def cut(pixels: np.ndarray, box: Box | None, side: int) -> np.ndarray:
@@ -109,8 +90,7 @@ def cut(pixels: np.ndarray, box: Box | None, side: int) -> np.ndarray:
     if box is None and (height, width) == (side, side):
         return pixels.transpose(2, 0, 1)
     if box is None:
-        square = min(width, height)
-        middle = (width / 2, height / 2)
+        square, middle = min(width, height), (width / 2, height / 2)
     else:
         left, top, right, bottom = box
         square = max(1, round(CONTEXT * max(right - left, bottom - top)))
@@ -128,11 +108,7 @@ def _places(middle: float, count: int, length: int) -> np.ndarray:
 
 
 def read_crops(
-    crops: Sequence[Crop],
-    read: Callable[[str], bytes],
-    categories: Sequence[str],
-    split: str,
-    side: int,
+    crops: Sequence[Crop], read: Callable[[str], bytes], categories: Sequence[str], split: str, side: int
 ) -> ImageSet:
     """Cut every crop, in the order given, from the content that ``read`` gives for its file.
 
@@ -153,13 +129,7 @@ def read_crops(
 
 
 def image_size(content: bytes, file: str) -> tuple[int, int]:
-    """Width and height from an image's header; nothing is decoded.
-
-    Raises
-    ------
-    OSError
-        If it is no image, or one of more than :data:`MOST_PIXELS`.
-    """
+    """Width and height from an image's header; nothing is decoded."""
     with _opened(content, file) as image:
         return image.size
 

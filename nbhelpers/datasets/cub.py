@@ -10,7 +10,7 @@ import pooch
 
 from nbhelpers.datasets.about import About
 from nbhelpers.datasets.archive import Files, open_files, unpack
-from nbhelpers.datasets.crops import Crop, clip, image_size, is_tiny, read_crops
+from nbhelpers.datasets.crops import Crop, clip, image_size, read_crops
 from nbhelpers.datasets.download import Original
 from nbhelpers.datasets.locate import locate
 from nbhelpers.datasets.selection import choose, resolve
@@ -62,34 +62,9 @@ def load(
     Boxes are clipped to their image; those whose shorter side then takes fewer than 48 pixels are left out. A crop is
     the square around the middle of the box with 1.1 times its longer side (see :func:`nbhelpers.datasets.crops.cut`).
 
-    Parameters
-    ----------
-    split : {"train", "held_out"}
-    root : path, optional
-        The original ``CUB_200_2011.tgz``, the unpacked folder, or a folder that holds one of them. If not given, the
-        archive in the cache, where ``download=True`` puts it. What is needed of an archive is unpacked into the cache.
-    categories : sequence of str
-        Names such as ``"Laysan Albatross"``, ``"002.Laysan_Albatross"`` or ``"002"``; upper or lower case.
-    side : int
-        Of the square crops in pixels; smaller boxes are enlarged.
-    per_category : int, optional
-        How many crops of each category, chosen by lot but always the same. If not given, all, but at most 500 for
-        training and 50 held out.
-    download : bool
-        Fetch the archive (1.15 GB) into the cache if it is not there.
-
-    Returns
-    -------
-    ImageSet
-        Category by category in the order asked for, each by the number of its image.
-
-    Raises
-    ------
-    ValueError
-        If the split or a category does not exist, a category is asked for twice, or has too few crops.
-    OSError
-        If the data set is not there, a file is missing, damaged or too large, a box lies outside its image, or the
-        archive has members that no such archive should have.
+    What is needed of an archive is unpacked into the cache; ``download`` fetches it (1.15 GB). A category has names
+    such as ``"Laysan Albatross"``, ``"002.Laysan_Albatross"`` and ``"002"``. All else is as in
+    :func:`nbhelpers.datasets.load`.
     """
     check_split(split)
     check_whole(side, "side", 8)
@@ -143,8 +118,7 @@ def _crops(keys: Sequence[int | str], split: str, files: Files) -> list[Crop]:
             continue
         file = f"images/{paths[number][0]}"
         shape = image_size(files.read(file, _IMAGE_BYTES), file)
-        box = clip(_floats(boxes[number], number, files), shape, f"bounding_boxes.txt, image {number} ({file})")
-        if not is_tiny(box):
+        if box := clip(_floats(boxes[number], number, files), shape, f"bounding_boxes.txt, image {number} ({file})"):
             crops.append(Crop(file, labels[category], number, box, shape))
     return crops
 

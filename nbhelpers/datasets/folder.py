@@ -36,30 +36,9 @@ def load(
     there are no folders of both splits, a fifth of the smallest category is held out and as many images of every
     other, chosen by lot but always the same.
 
-    Parameters
-    ----------
-    split : {"train", "held_out"}
-    root : path
-        Hidden files, and files that end in none of ``jpg jpeg png bmp webp tif tiff``, are passed over.
-    categories : sequence of str, optional
-        Names of folders, in the order of the labels; all, in the order of the alphabet, if not given.
-    side : int
-        Of the square images in pixels.
-    per_category : int, optional
-        How many images of each category, chosen by lot but always the same. If not given, all, but at most 500 for
-        training and 50 held out.
-
-    Returns
-    -------
-    ImageSet
-        Category by category, each by the name of its files.
-
-    Raises
-    ------
-    ValueError
-        If there is no root, the split or a category does not exist, or a category has too few images.
-    OSError
-        If the root or a split's folder is missing, an image is damaged or too large, or a link leads out of the root.
+    Hidden files, and files that end in none of ``jpg jpeg png bmp webp tif tiff``, are passed over, and links may not
+    lead out of the root. The categories are all folders in the order of the alphabet, if not given. All else is as in
+    :func:`nbhelpers.datasets.load`.
 
     Examples
     --------
@@ -79,7 +58,8 @@ def load(
     root = Path(root).expanduser()
     if not root.is_dir():
         raise OSError(f"there is no folder {root}; root holds a folder of images for each category")
-    training, held_out = _split_folders(root)
+    divided = [root / name for name in _HELD_OUT_FOLDERS if (root / name).is_dir()]
+    training, held_out = (root / "train", divided[0]) if divided and (root / "train").is_dir() else (root, root)
     here = {path.name: (path.name,) for path in _entries(training, root) if path.is_dir()}
     if not here:
         raise ValueError(f"{training} holds no folders; it should hold one of images for each category")
@@ -98,12 +78,6 @@ def load(
     return read_crops(chosen, _content, names, split, side)
 
 
-def _split_folders(root: Path) -> tuple[Path, Path]:
-    """Where the categories for training are, and those held out; both are the root if it has no folders of splits."""
-    held_out = [root / name for name in _HELD_OUT_FOLDERS if (root / name).is_dir()]
-    return (root / "train", held_out[0]) if held_out and (root / "train").is_dir() else (root, root)
-
-
 def _entries(folder: Path, root: Path) -> list[Path]:
     """What is in a folder by name, without hidden files; links may not lead out of the root."""
     entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
@@ -114,9 +88,8 @@ def _entries(folder: Path, root: Path) -> list[Path]:
 
 
 def _crops(folder: Path, label: int, root: Path) -> list[Crop]:
-    if not folder.is_dir():
-        return []
-    images = [path for path in _entries(folder, root) if path.suffix.lower() in SUFFIXES and path.is_file()]
+    paths = _entries(folder, root) if folder.is_dir() else ()
+    images = (path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file())
     return [Crop(str(path), label, path.name) for path in images]
 
 

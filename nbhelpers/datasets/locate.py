@@ -12,19 +12,10 @@ from nbhelpers.files import cache_dir
 def locate(
     title: str, originals: Sequence[Original], folder: str, root: str | Path | None, download: bool
 ) -> list[Path]:
-    """Each original file, or the folder that holds its content.
+    """Each original file of the data set called ``title``, or the folder that holds its content unpacked.
 
-    Parameters
-    ----------
-    title : str
-        The data set's name in messages.
-    originals : sequence of Original
-    folder : str
-        The name under which all of the data set may lie in the root, as a folder or a zip.
-    root : path, optional
-        A file that has it all, or a folder; the cache if not given.
-    download : bool
-        Fetch into the cache what is not there.
+    They are looked for in ``root`` (the cache if none is given) and in its ``folder``; a zip of that name, or a file
+    that is given as ``root``, has them all. ``download`` fetches into the cache what is not there.
 
     Raises
     ------

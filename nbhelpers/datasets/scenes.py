@@ -14,19 +14,9 @@ from tqdm import tqdm
 from nbhelpers.datasets.about import About
 from nbhelpers.files import bundled
 from nbhelpers.images import SPLITS, ImageSet, check_split
+from nbhelpers.maths.arrays import check_whole
 
-CATEGORIES = (
-    "T-shirt",
-    "trouser",
-    "pullover",
-    "dress",
-    "coat",
-    "sandal",
-    "shirt",
-    "sneaker",
-    "bag",
-    "ankle boot",
-)
+CATEGORIES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 ABOUT = About(
     "real garments on real textures among fragments of other garments, with masks (64x64, composed here)",
     "MIT (Fashion-MNIST garments), CC0 (textures)",
@@ -75,9 +65,7 @@ def load(split: str, *, size: int | None = None, seed: int = 0) -> ImageSet:
     ((20, 3, 64, 64), 'dress')
     """
     check_split(split)
-    size = _SIZES[split] if size is None else size
-    if not isinstance(size, int | np.integer) or size < 1:
-        raise ValueError(f"size must be a positive whole number of images, got {size!r}")
+    size = _SIZES[split] if size is None else check_whole(size, "size", 1)
     garments = _read_garments(split)
     textures = np.stack([_read_texture(name) for name in ("brick", "grass", "gravel")])
     generator = np.random.Generator(np.random.PCG64([seed, SPLITS.index(split)]))
@@ -91,15 +79,13 @@ def load(split: str, *, size: int | None = None, seed: int = 0) -> ImageSet:
 
 def _read_garments(split: str) -> np.ndarray:
     """The bundled garments of a split, a row of the sheet for each category: uint8 (10, n, 28, 28)."""
-    with Image.open(bundled(f"garments-{split}.png")) as sheet:
-        grey = np.asarray(sheet)
-    return grey.reshape(len(CATEGORIES), _GARMENT, -1, _GARMENT).transpose(0, 2, 1, 3)
+    sheet = np.asarray(Image.open(bundled(f"garments-{split}.png")))
+    return sheet.reshape(len(CATEGORIES), _GARMENT, -1, _GARMENT).transpose(0, 2, 1, 3)
 
 
 def _read_texture(name: str) -> np.ndarray:
     """A texture at half its resolution, centred: float32 (256, 256) with whole-number sums of four grey values."""
-    with Image.open(bundled(f"textures/{name}.png")) as image:
-        grey = np.asarray(image.convert("L")).astype(np.int64)
+    grey = np.asarray(Image.open(bundled(f"textures/{name}.png")).convert("L")).astype(np.int64)
     fourfold = grey[::2, ::2] + grey[1::2, ::2] + grey[::2, 1::2] + grey[1::2, 1::2]
     return ((fourfold - fourfold.sum() // fourfold.size) / 4).astype(np.float32)
 
@@ -155,8 +141,7 @@ def _alpha(grey: np.ndarray) -> np.ndarray:
 
 def _placed(garments: np.ndarray, draws: _Draws) -> np.ndarray:
     """Each garment at a random scale, side and place, wholly inside: float32 (N, 64, 64)."""
-    size = draws.whole(28, 44)
-    flipped = _flip(garments, draws)
+    size, flipped = draws.whole(28, 44), _flip(garments, draws)
     return _resample(flipped, size, draws.whole(0, SIDE - size), draws.whole(0, SIDE - size))
 
 
@@ -175,13 +160,12 @@ def _resample(garments: np.ndarray, size: np.ndarray, top: np.ndarray, left: np.
         low = np.floor(at).astype(np.int64)
         return low, (at - low).astype(np.float32)
 
-    row, down = neighbours(top)
-    column, right = neighbours(left)
-    down, right, column = down[:, :, None], right[:, None, :], column[:, None, :]
-    image, line = np.arange(len(garments)), np.arange(SIDE)
-    rows = padded[image[:, None], row] * (1 - down) + padded[image[:, None], row + 1] * down
-    image, line = image[:, None, None], line[:, None]
-    return rows[image, line, column] * (1 - right) + rows[image, line, column + 1] * right
+    (row, down), (column, right) = neighbours(top), neighbours(left)
+    row, down, column, right = row[:, :, None], down[:, :, None], column[:, None], right[:, None]
+    above, below = (np.take_along_axis(padded, row + step, 1) for step in (0, 1))
+    rows = above * (1 - down) + below * down
+    west, east = (np.take_along_axis(rows, column + step, 2) for step in (0, 1))
+    return west * (1 - right) + east * right
 
 
 def _fragment(garments: np.ndarray, taken: np.ndarray, draws: _Draws) -> np.ndarray:
@@ -195,12 +179,13 @@ def _fragment(garments: np.ndarray, taken: np.ndarray, draws: _Draws) -> np.ndar
     whole = _resample(_flip(garments, draws), size, corner, corner)
     cut_top, cut_left = _window(_alpha(whole) >= 0.5, side, size - side, 2 * side**2 // 3, draws)
     top, left = _window(taken, side, SIDE - side, corner, draws)
-    steps = np.arange(SIDE)
-    row, column = steps - top[:, None], steps - left[:, None]
-    inside_rows, inside_columns = (row >= 0) & (row < side[:, None]), (column >= 0) & (column < side[:, None])
-    row, column = np.clip(row + cut_top[:, None], 0, SIDE - 1), np.clip(column + cut_left[:, None], 0, SIDE - 1)
-    patch = whole[np.arange(len(whole))[:, None, None], row[:, :, None], column[:, None, :]]
-    return patch * (inside_rows[:, :, None] & inside_columns[:, None, :])
+    patch = whole
+    for axis, start, cut in ((1, top, cut_top), (2, left, cut_left)):
+        at = np.arange(SIDE) - start[:, None]
+        within = np.expand_dims((at >= 0) & (at < side[:, None]), 3 - axis)
+        at = np.expand_dims(np.clip(at + cut[:, None], 0, SIDE - 1), 3 - axis)
+        patch = np.take_along_axis(patch, at, axis) * within
+    return patch
 
 
 def _window(

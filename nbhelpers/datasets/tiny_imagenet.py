@@ -52,28 +52,8 @@ def load(
 ) -> ImageSet:
     """Read the training images, or as held-out ones the original validation images.
 
-    Parameters
-    ----------
-    split : {"train", "held_out"}
-    root : path, optional
-        The original zip, the unpacked folder, or a folder that holds one of them; the cache if not given.
-    categories : sequence of str
-        WordNet ids, or names as in ``words.txt`` (any of a category's names; upper or lower case).
-    download : bool
-        Fetch the zip (248 MB) into the cache if it is not there.
-
-    Returns
-    -------
-    ImageSet
-        64x64 images (grayscale ones as RGB), category by category in the order asked for, each by its number.
-
-    Raises
-    ------
-    ValueError
-        If the split or a category does not exist, or a category is ambiguous or asked for twice.
-    OSError
-        If the data set is not there, a file is missing, damaged, too large or no 64x64 image, or a path in it
-        leads out of the folder.
+    Categories are WordNet ids, or names as in ``words.txt``; grayscale images become RGB; ``download`` fetches the zip
+    (248 MB). All else is as in :func:`nbhelpers.datasets.load`.
     """
     check_split(split)
     (path,) = locate("Tiny ImageNet", [ORIGINAL], "tiny-imagenet-200", root, download)
