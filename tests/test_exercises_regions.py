@@ -33,7 +33,7 @@ def sharpened(p, labels, threshold):
     [
         (lambda p, y, t: points(p, y, t, np.greater_equal), "equal to it is not enough"),
         (lambda p, y, t: (points(p, y, t)[0], p.argmax(axis=2) == y[:, None]), "can't be a reliable one"),
-        (lambda p, y, t: (points(p, y, t)[0], (p > t)[np.arange(3), :, y]), "likeliest category is true"),
+        (lambda p, y, t: (points(p, y, t)[0], (p > t)[np.arange(3), :, y]), "the likeliest one is true"),
         (lambda p, y, t: (points(p, y, t)[0], points(p, y, t)[0] & (p.argmax(axis=2) == y)), r"labels\[:, None\]"),
         (lambda p, y, t: (points(p, y, t)[0], points(p, 0 * y, t)[0] & False), "is the label of its image"),
         (lambda p, y, t: (p > t, p > t), r"expected shape \(2, 3, 3\), got \(2, 3, 3, 3\)"),

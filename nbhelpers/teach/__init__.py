@@ -1,4 +1,9 @@
-"""Checks of the book's exercises: each takes the reader's own function and says what should have been true."""
+"""Checks of the book's exercises: each takes the reader's own function and says what should have been true.
+
+A check calls the function on copies of numbers that it knows the answer for, and returns ``"Right."``, or raises an
+AssertionError that explains the first thing that does not hold; where the answer is that of a mistake which people
+really make, it explains the mistake.
+"""
 
 from __future__ import annotations
 
@@ -12,34 +17,25 @@ PASSED = "Right."
 
 
 def expect(holds: Any, explanation: str) -> None:
-    """Say what should have been true unless it is, everywhere.
-
-    Raises
-    ------
-    AssertionError
-        With the explanation.
-    """
+    """Say what should have been true unless it is, everywhere."""
     if not np.all(holds):
         raise AssertionError(explanation)
 
 
-def ask(function: Callable[..., Any], *given: Any, shape: tuple[int, ...], what: str) -> np.ndarray:
-    """The numbers that a reader's function returns for copies of what is given, which it must not change.
+def ask(
+    function: Callable[..., Any], *arguments: Any, shape: tuple[int, ...] = (), what: str = "one number for all images"
+) -> np.ndarray:
+    """The numbers that a reader's function returns for copies of the arguments, which it must not change.
 
-    Raises
-    ------
-    AssertionError
-        If it changes them, or returns nothing, no numbers, or another shape than ``what`` needs.
+    Changed arguments, nothing, no numbers, and another shape than ``what`` needs are refused.
 
-    Examples
-    --------
     >>> ask(np.cumsum, np.array([1, 2]), shape=(2,), what="a sum for each number")
     array([1, 3])
     """
-    handed = copy.deepcopy(given)
+    handed = copy.deepcopy(arguments)
     answer = function(*handed)
     expect(
-        all(np.array_equal(mine, original) for mine, original in zip(handed, given, strict=True)),
+        all(np.array_equal(mine, original) for mine, original in zip(handed, arguments, strict=True)),
         "the function must not change the arrays that it is given: work with new ones, such as x + 1 and not x += 1",
     )
     expect(answer is not None, f"the function returns nothing: end it with `return`, and {what}")
@@ -50,3 +46,18 @@ def ask(function: Callable[..., Any], *given: Any, shape: tuple[int, ...], what:
     expect(got.dtype.kind in "biuf", f"{what}: expected numbers, got {type(answer).__name__}")
     expect(got.shape == shape, f"{what}: expected shape {shape}, got {got.shape}")
     return got
+
+
+def compare(got: Any, right: Any, explanation: str, *mistakes: tuple[Any, str], **tolerance: float) -> None:
+    """Accept what is near ``right``; else explain the mistake that it comes of, or what is right.
+
+    A mistake is what comes of it and its explanation; ``tolerance`` is that of :func:`numpy.allclose`.
+
+    >>> compare(6, 3, "expected the mean, 3", (6, "this is the sum"))
+    Traceback (most recent call last):
+    AssertionError: this is the sum
+    """
+    if not np.allclose(got, right, **tolerance):
+        for wrong, why in mistakes:
+            expect(not np.allclose(got, wrong, **tolerance), why)
+        raise AssertionError(explanation)

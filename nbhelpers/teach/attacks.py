@@ -6,21 +6,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nbhelpers.teach import PASSED, ask, expect
+from nbhelpers.teach import PASSED, ask, compare, expect
 
 
-def check_pgd_step(function: Callable[[np.ndarray, np.ndarray, np.ndarray, float, float], np.ndarray]) -> str:
+def check_pgd_step(function: Callable[..., np.ndarray]) -> str:
     """Check ``function(x, start, slope, eps, step) -> next iterate``, arrays (N, 3, H, W): a step up the slope.
 
     x + step * sign(slope), within eps of the start and in [0, 1].
 
-    Raises
-    ------
-    AssertionError
-        Says what should hold.
-
-    Examples
-    --------
     >>> def pgd_step(x, start, slope, eps, step):
     ...     return np.clip(x + step * np.sign(slope), start - eps, start + eps).clip(0, 1)
     >>> check_pgd_step(pgd_step)
@@ -37,27 +30,24 @@ def check_pgd_step(function: Callable[[np.ndarray, np.ndarray, np.ndarray, float
     def inside(moved: np.ndarray) -> np.ndarray:
         return np.clip(moved, start - eps, start + eps).clip(0, 1)
 
+    away = np.abs(got - start).max()
     expect(
-        np.abs(got - start) <= eps + 1e-6,
-        f"a pixel is {np.abs(got - start).max():.3f} away from start, more than eps = {eps}: the ball stands "
-        "around the clean image, start, not around x",
+        away <= eps + 1e-6,
+        f"a pixel is {away:.3f} away from start, more than eps = {eps}: the ball stands around the clean image, start, "
+        "not around x",
     )
     expect((got >= -1e-6) & (got <= 1 + 1e-6), f"pixels lie in [0, 1], found {got.min():.3f} ... {got.max():.3f}: clip")
-    expect(
-        not np.allclose(got, inside(x - step * np.sign(slope)), atol=1e-6),
-        "the sign is turned: an attack moves up the slope of the loss, away from the true category",
-    )
-    expect(
-        not np.allclose(got, inside(x + step * slope), atol=1e-6),
-        "take the sign of the slope: every pixel moves by a whole step, however steep the loss is there",
-    )
     flat = slope == 0
     expect(np.isclose(got[flat], x[flat], atol=1e-6), "where the slope is 0 a pixel stays, because the sign of 0 is 0")
     right = inside(x + step * np.sign(slope))
-    expect(
-        np.allclose(got, right, atol=1e-6),
+    compare(
+        got,
+        right,
         "expected x + step * sign(slope), clipped to within eps of start and to [0, 1]; a pixel is "
         f"{np.abs(got - right).max():.3f} away from that",
+        (inside(x - step * np.sign(slope)), "the sign is turned: an attack moves up the slope of the loss"),
+        (inside(x + step * slope), "take the sign of the slope: every pixel moves by a whole step, steep or not"),
+        atol=1e-6,
     )
     return PASSED
 
@@ -65,13 +55,6 @@ def check_pgd_step(function: Callable[[np.ndarray, np.ndarray, np.ndarray, float
 def check_success_rate(function: Callable[[np.ndarray, np.ndarray, np.ndarray], float]) -> str:
     """Check ``function(before, after, labels) -> rate``, categories (N,): the share of right names that became wrong.
 
-    Raises
-    ------
-    AssertionError
-        Says what should hold.
-
-    Examples
-    --------
     >>> def rate(before, after, labels):
     ...     return (after != labels)[before == labels].mean()
     >>> check_success_rate(rate)
@@ -80,28 +63,20 @@ def check_success_rate(function: Callable[[np.ndarray, np.ndarray, np.ndarray], 
     labels = np.array([0, 0, 0, 1, 1, 1, 2, 2, 2, 0, 1, 2, 0])
     before = np.array([0, 0, 0, 1, 1, 1, 2, 2, 1, 2, 0, 0, 1])  # 8 right, 5 wrong
     after = np.array([0, 1, 0, 2, 1, 1, 2, 0, 2, 1, 2, 0, 1])  # 3 of the 8 wrong, 1 of the 5 right
-    got = float(ask(function, before, after, labels, shape=(), what="one number for all images"))
-    right, wrong = before == labels, after != labels
-    fooled = right & wrong
-    wanted = fooled.sum() / right.sum()
-    expect(
-        not np.isclose(got, fooled.mean()),
-        f"{got:.3f} is 3 of all the 13 images; 5 of them were wrong before, so that no attack can fool them: leave "
-        "them out of both counts",
-    )
-    expect(
-        not any(np.isclose(got, count) for count in (wrong.mean(), wrong.sum() / right.sum())),
-        f"{got:.3f} counts images that were wrong before the attack: only one that was right can be fooled",
-    )
-    changed = before != after
-    expect(
-        not any(np.isclose(got, count) for count in (changed.mean(), changed.sum() / right.sum())),
-        f"{got:.3f} counts every change of the name, also from one wrong name to another or to the right one",
-    )
-    expect(not np.isclose(got, 1 - wanted), f"{got:.3f} is the share of images that withstand the attack")
-    expect(
-        np.isclose(got, wanted, atol=1e-6),
-        f"8 images were named rightly before, 3 of them wrongly after: expected 3 / 8 = {wanted:.3f}, got {got:.3f}",
+    got = ask(function, before, after, labels)
+    right, wrong, changed = before == labels, after != labels, before != after
+    never = f"{got:.3f} counts images that were wrong before the attack: only one that was right can be fooled"
+    every = f"{got:.3f} counts every change of the name, also from one wrong name to another or to the right one"
+    compare(
+        got,
+        3 / 8,
+        f"8 images were named rightly before, 3 of them wrongly after: expected 3 / 8 = 0.375, got {got:.3f}",
+        (3 / 13, "this is 3 of all the 13 images: leave out the 5 that were wrong before, no attack can fool them"),
+        (wrong.mean(), never),
+        (wrong.sum() / right.sum(), never),
+        (changed.mean(), every),
+        (changed.sum() / right.sum(), every),
+        (5 / 8, f"{got:.3f} is the share of images that withstand the attack"),
     )
     return PASSED
 
@@ -112,13 +87,6 @@ def check_damaged(function: Callable[[np.ndarray, np.ndarray, np.ndarray], np.nd
     Important at the start (cosine with mu_ori above 0.9, strength above 1), not turned (p_new, at the end, at most
     0.5), and of a strength below 1 at the end.
 
-    Raises
-    ------
-    AssertionError
-        Says what should hold.
-
-    Examples
-    --------
     >>> def damaged(h, mu_ori, p_new):
     ...     strength = np.linalg.norm(h, axis=2)
     ...     important = (h[0] @ mu_ori > 0.9 * strength[0]) & (strength[0] > 1)
@@ -130,38 +98,30 @@ def check_damaged(function: Callable[[np.ndarray, np.ndarray, np.ndarray], np.nd
     cases = [  # cosine at the start, strength at the start, halfway and at the end, p_new, whether damaged, why
         (0.95, 1.5, 1.0, 0.5, 0.1, True, "it spoke for the original category, and its strength fell from 1.5 to 0.5"),
         (0.95, 1.5, 0.5, 1.4, 0.1, False, "it was weak on the way, but has 1.4 at the end: the last iterate counts"),
-        (
-            0.00,
-            1.5,
-            1.0,
-            0.5,
-            0.1,
-            False,
-            "it pointed elsewhere from the start: the cosine with mu_ori must exceed 0.9",
-        ),
+        (0.00, 1.5, 1.0, 0.5, 0.1, False, "it pointed elsewhere at the start: the cosine with mu_ori must exceed 0.9"),
         (0.95, 1.5, 1.0, 0.5, 0.9, False, "it turned: p_new is 0.9, so it speaks for the new category"),
         (0.80, 1.5, 1.0, 0.5, 0.1, False, "its cosine was 0.8: divide the product h mu_ori of 1.2 by the strength"),
         (0.95, 0.8, 0.6, 0.5, 0.1, False, "it was no strong region at the start: 0.8, not above 1"),
         (0.95, 1.5, 1.4, 1.2, 0.1, False, "it lost strength, but 1.2 are left: damaged is below 1"),
         (0.95, 1.5, 1.0, 0.5, 0.5, True, "p_new is 0.5 exactly, and turned means above 0.5"),
     ]
-    cosine, start, halfway, end, p_new, right = (np.array(column) for column in list(zip(*cases, strict=True))[:6])
+    cosine, start, halfway, end, p_new, right, reasons = map(np.array, zip(*cases, strict=True))
     first = start[:, None] * (cosine[:, None] * mu + np.sqrt(1 - cosine[:, None] ** 2) * other)
     h = np.stack([first, halfway[:, None] * mu, end[:, None] * other])
     what = "one True or False a region"
     got = ask(function, h, mu, p_new, shape=right.shape, what=what)
     expect(got.dtype == bool, f"{what}: expected booleans, got {got.dtype}")
-    for region, (mine, wanted, case) in enumerate(zip(got, right, cases, strict=True)):
-        expect(mine == wanted, f"region {region} is {'' if wanted else 'not '}damaged: {case[-1]}")
+    for region in np.flatnonzero(got != right):
+        raise AssertionError(f"region {region} is {'' if right[region] else 'not '}damaged: {reasons[region]}")
     rng = np.random.default_rng(10)
     h, p_new = rng.normal(size=(4, 500, 3)) + 2 * mu * np.array([1, 0.5, 0.2, 0])[:, None, None], rng.random(500)
     strength = np.linalg.norm(h, axis=2)
     right = (h[0] @ mu > 0.9 * strength[0]) & (strength[0] > 1) & (p_new <= 0.5) & (strength[-1] < 1)
-    got = ask(function, h, mu, p_new, shape=right.shape, what=what)
+    differ = (ask(function, h, mu, p_new, shape=right.shape, what=what) != right).sum()
     expect(
-        np.array_equal(got, right),
-        f"of 500 drawn regions {right.sum()} are damaged, and {(got != right).sum()} are sorted otherwise: all four "
-        "conditions must hold together",
+        differ == 0,
+        f"of 500 drawn regions {right.sum()} are damaged, and {differ} are sorted otherwise: all four conditions must "
+        "hold together",
     )
     return PASSED
 
@@ -172,13 +132,6 @@ def check_fragment_chance(function: Callable[[np.ndarray, np.ndarray, np.ndarray
     ``shows`` tells which categories the fragments of each image have. Chance is the mean over the images i of the
     share of images j with i's original category, i among them, whose new category i shows: no draw is needed.
 
-    Raises
-    ------
-    AssertionError
-        Says what should hold.
-
-    Examples
-    --------
     >>> def chance(new, original, shows):
     ...     alike = original[:, None] == original
     ...     return (shows[:, new] * alike / alike.sum(axis=1)).sum(axis=1).mean()
@@ -190,35 +143,26 @@ def check_fragment_chance(function: Callable[[np.ndarray, np.ndarray, np.ndarray
     new = (original + rng.choice([1, 2, 3], len(original), p=[0.6, 0.3, 0.1])) % 4
     shows = rng.random((len(original), 4)) < 0.4
     shows[np.arange(len(original)), new] |= rng.random(len(original)) < 0.5
-    got = float(ask(function, new, original, shows, shape=(), what="one number for all images"))
+    got = ask(function, new, original, shows)
     named = shows[:, new]  # whether image i shows the new name of image j
     alike = original[:, None] == original
     others = alike & ~np.eye(len(original), dtype=bool)
     each = (named & alike).sum(axis=1) / alike.sum(axis=1)
-    right = each.mean()
-    expect(
-        not np.isclose(got, named.diagonal().mean()),
-        f"{got:.3f} is how often it happened; chance gives image i the new names of all images of its category in turn",
-    )
-    expect(
-        not np.isclose(got, named.mean()),
-        "draw j from the images with the same original category as i: which categories are near depends on it",
-    )
-    expect(
-        not any(np.isclose(got, share) for share in (1 / 4, shows.mean())),
-        f"{got:.3f} holds if all new categories were equally frequent, but attacks prefer some: use the new names",
-    )
-    expect(not np.isclose(got, ((named & others).sum(axis=1) / others.sum(axis=1)).mean()), "i itself is among the j")
-    expect(
-        not any(
-            np.isclose(got, share)
-            for share in (named[alike].mean(), np.mean([each[original == category].mean() for category in range(4)]))
-        ),
-        f"{got:.3f} does not weigh all images alike: take the share over j for each image i, then the mean over the i",
-    )
-    expect(
-        np.isclose(got, right, atol=1e-6),
-        f"expected {right:.4f}, got {got:.4f}: the mean over all i of the share of the j, with original[j] == "
+    by_category = np.mean([each[original == category].mean() for category in range(4)])
+    equal = "this holds if all new categories were equally frequent, but attacks prefer some: use the new names"
+    unequal = "this does not weigh all images alike: take the share over j for each image i, then the mean over the i"
+    compare(
+        got,
+        each.mean(),
+        f"expected {each.mean():.4f}, got {got:.4f}: the mean over all i of the share of the j, with original[j] == "
         "original[i], for which shows[i, new[j]]; count all j, do not draw some",
+        (named.diagonal().mean(), "this is how often it happened; chance gives i the new names of its whole category"),
+        (named.mean(), "draw j from the images with the same original category as i: what is near depends on it"),
+        (1 / 4, equal),
+        (shows.mean(), equal),
+        (((named & others).sum(axis=1) / others.sum(axis=1)).mean(), "i itself is among the j"),
+        (named[alike].mean(), unequal),
+        (by_category, unequal),
+        atol=1e-6,
     )
     return PASSED

@@ -9,43 +9,33 @@ from scipy.linalg import orthogonal_procrustes
 from scipy.special import log_softmax
 from scipy.stats import norm, t
 
-from nbhelpers.teach import PASSED, ask, expect
+from nbhelpers.teach import PASSED, ask, compare, expect
 
 
 def check_mimicry_loss(function: Callable[[np.ndarray, np.ndarray], float]) -> str:
     """Check ``function(student, teacher) -> loss``, features of one shape: mean((s - t)^2) / mean(t^2).
 
-    Raises
-    ------
-    AssertionError
-        Says what should hold.
-
-    Examples
-    --------
     >>> check_mimicry_loss(lambda student, teacher: ((student - teacher) ** 2).mean() / (teacher**2).mean())
     'Right.'
     """
     rng = np.random.default_rng(12)
     teacher = np.maximum(rng.normal(size=(4, 3, 2, 2)), 0) * np.array([0.5, 1, 2, 3])[:, None, None, None]
     student = np.maximum(0.7 * teacher + 0.5 * rng.normal(size=teacher.shape), 0)
-    got = float(ask(function, student, teacher, shape=(), what="one number for all features"))
+    got = ask(function, student, teacher, what="one number for all features")
     square, energy = (student - teacher) ** 2, teacher**2
     right = square.mean() / energy.mean()
-    expect(
-        not any(np.isclose(got, raw) for raw in (square.mean(), square.sum())),
-        "divide by the mean square of the teacher's features, or the loss depends on the layer's scale",
-    )
-    expect(
-        not np.isclose(got, square.mean() / (student**2).mean()),
-        "divide by the teacher's mean square: a student could lower its own ratio by growing",
-    )
-    expect(not np.isclose(got, np.sqrt(right)), "there is no root: squares over squares")
     each = square.mean(axis=(1, 2, 3)) / energy.mean(axis=(1, 2, 3))
-    expect(not np.isclose(got, each.mean()), "take both means over all numbers at once, not a ratio for each image")
-    expect(
-        np.isclose(got, right),
+    raw = "divide by the mean square of the teacher's features, or the loss depends on the layer's scale"
+    compare(
+        got,
+        right,
         f"expected mean((s - t)^2) / mean(t^2) = {right:.4f}, got {got:.4f}: nothing is subtracted before the squares "
         "but the teacher's features from the student's",
+        (square.mean(), raw),
+        (square.sum(), raw),
+        (square.mean() / (student**2).mean(), "a student could lower its own ratio by growing: take the teacher's"),
+        (np.sqrt(right), "there is no root: squares over squares"),
+        (each.mean(), "take both means over all numbers at once, not a ratio for each image"),
     )
     return PASSED
 
@@ -55,13 +45,6 @@ def check_turn(function: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> str:
 
     The same orthogonal matrix turns all rows: a reflection is allowed, no stretching and no shift.
 
-    Raises
-    ------
-    AssertionError
-        Says what should hold.
-
-    Examples
-    --------
     >>> def turn(source, target):
     ...     u, _, v = np.linalg.svd(source.T @ target)
     ...     return source @ u @ v
@@ -76,34 +59,23 @@ def check_turn(function: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> str:
         target = 1.5 * source @ matrix + [0.3, -0.4, 0] + 0.2 * rng.normal(size=source.shape)
         got = ask(function, source, target, shape=source.shape, what="one turned row for each row of source")
         best = orthogonal_procrustes(source, target)[0]
-        expect(
-            not np.allclose(got, source @ np.linalg.lstsq(source, target, rcond=None)[0]),
-            "the least squares map stretches as well as it turns; of the SVD of source^T target keep U V^T alone",
-        )
         centred = source - source.mean(axis=0)
-        shifted = centred @ orthogonal_procrustes(centred, target - target.mean(axis=0))[0]
-        expect(
-            not np.allclose(got - got.mean(axis=0), shifted),
-            "subtract no mean: the origin, where strength is 0, stays where it is",
-        )
-        expect(
-            not np.allclose(got, source @ best.T),
-            "the turn goes the wrong way: this is the transpose. Rows are turned by source @ matrix",
-        )
+        shifted = centred @ orthogonal_procrustes(centred, target - target.mean(axis=0))[0] + got.mean(axis=0)
+        stretched = source @ np.linalg.lstsq(source, target, rcond=None)[0]
+        for wrong, why in (
+            (stretched, "the least squares map stretches as well; of the SVD of source^T target keep U V^T alone"),
+            (shifted, "subtract no mean: the origin, where strength is 0, stays where it is"),
+            (source @ best.T, "the turn goes the wrong way, this is the transpose: rows are turned by source @ matrix"),
+        ):
+            expect(not np.allclose(got, wrong), why)
         lengths = np.linalg.norm(got, axis=1) / np.linalg.norm(source, axis=1)
-        expect(
-            np.isclose(lengths, 1),
-            f"a turn leaves every length as it is, but rows are {lengths.min():.3f} ... {lengths.max():.3f} times as "
-            "long as before",
-        )
-        expect(
-            np.allclose(got @ got.T, source @ source.T, atol=1e-5), "a turn leaves all angles between rows as they are"
-        )
+        times = f"{lengths.min():.3f} ... {lengths.max():.3f} times as long as before"
+        compare(lengths, 1, f"a turn leaves every length as it is, but rows are {times}")
+        compare(got @ got.T, source @ source.T, "a turn leaves all angles between rows as they are", atol=1e-5)
         far, near = np.linalg.norm(got - target), np.linalg.norm(source @ best - target)
         hint = "" if matrix is rotation else ". Here that is a reflection, which is allowed"
-        expect(
-            np.isclose(far, near),
-            f"{far:.3f} away from target, but the best orthogonal matrix comes as near as {near:.3f}{hint}",
+        compare(
+            far, near, f"{far:.3f} away from target, but the best orthogonal matrix comes as near as {near:.3f}{hint}"
         )
     return PASSED
 
@@ -111,13 +83,6 @@ def check_turn(function: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> str:
 def check_interval(function: Callable[[np.ndarray], tuple[float, float]]) -> str:
     """Check ``function(values (n,)) -> (mean, half)``: the 95 % t-interval of the mean over n seeds is mean ± half.
 
-    Raises
-    ------
-    AssertionError
-        Says what should hold.
-
-    Examples
-    --------
     >>> def interval(values):
     ...     n = len(values)
     ...     return values.mean(), t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)
@@ -129,14 +94,15 @@ def check_interval(function: Callable[[np.ndarray], tuple[float, float]]) -> str
         n, s = len(values), values.std(ddof=1)
         error = s / np.sqrt(n)
         right = t.ppf(0.975, n - 1) * error
-        expect(
-            not np.allclose([mean, half], [values.mean() - right, values.mean() + right]),
-            "return the mean and the half width, not the two ends",
-        )
-        expect(np.isclose(mean, values.mean()), f"expected the mean {values.mean():.4f} first, got {mean:.4f}")
+        ends = [values.mean() - right, values.mean() + right]
+        expect(not np.allclose([mean, half], ends), "return the mean and the half width, not the two ends")
+        compare(mean, values.mean(), f"expected the mean {values.mean():.4f} first, got {mean:.4f}")
         normal = norm.ppf(0.975)
         shrunk = np.sqrt((n - 1) / n)  # what ddof = 0 makes of a standard deviation
-        for wrong, why in (
+        compare(
+            half,
+            right,
+            f"expected t_(n-1, 0.975) s / sqrt(n) = {right:.4f}, got {half:.4f}",
             (shrunk * right, "divide the squares by n - 1, not by n: ddof=1, because the mean was fitted to them"),
             (normal * error, f"1.96 is for many seeds; with {n} it is {t.ppf(0.975, n - 1):.3f}, the t-quantile"),
             (shrunk * normal * error, f"neither ddof=0 nor 1.96 is for {n} seeds: take ddof=1 and the t-quantile"),
@@ -146,9 +112,8 @@ def check_interval(function: Callable[[np.ndarray], tuple[float, float]]) -> str
             (t.ppf(0.95, n - 1) * error, "2.5 % lie on either side of a 95 % interval: take the quantile at 0.975"),
             (t.ppf(0.975, n) * error, f"{n} seeds have {n - 1} degrees of freedom"),
             (2 * right, "this is the whole width: give the half"),
-        ):
-            expect(not np.isclose(half, wrong, rtol=1e-3), why)
-        expect(np.isclose(half, right, rtol=1e-3), f"expected t_(n-1, 0.975) s / sqrt(n) = {right:.4f}, got {half:.4f}")
+            rtol=1e-3,
+        )
     return PASSED
 
 
@@ -157,13 +122,6 @@ def check_soft_label_loss(function: Callable[[np.ndarray, np.ndarray, float], fl
 
     The mean over images of KL(teacher || student), both softened by the temperature T, times T^2.
 
-    Raises
-    ------
-    AssertionError
-        Says what should hold.
-
-    Examples
-    --------
     >>> def loss(student, teacher, temperature):
     ...     s, t = (log_softmax(z / temperature, axis=1) for z in (student, teacher))
     ...     return temperature**2 * (np.exp(t) * (t - s)).sum(axis=1).mean()
@@ -172,33 +130,32 @@ def check_soft_label_loss(function: Callable[[np.ndarray, np.ndarray, float], fl
     """
     rng = np.random.default_rng(14)
     student, teacher = 3 * rng.normal(size=(2, 5, 3))
-    what = "one number for all images"
-    got = float(ask(function, student, teacher, 4.0, shape=(), what=what))
+    got = ask(function, student, teacher, 4.0)
     right = 16 * _divergence(teacher / 4, student / 4)
-    entropy = -16 * (np.exp(log_softmax(teacher / 4, axis=1)) * log_softmax(teacher / 4, axis=1)).sum(axis=1).mean()
-    for wrong, why in (
+    log_p = log_softmax(teacher / 4, axis=1)
+    entropy = -16 * (np.exp(log_p) * log_p).sum(axis=1).mean()
+    undivided = "divide the logits of both by T before the softmax"
+    compare(
+        got,
+        right,
+        f"expected T^2 mean KL(teacher || student) = {right:.4f} nats, got {got:.4f}",
         (right / 16, "T^2 is missing: without it the gradient shrinks as T grows"),
         (right / 4, "times T squared, not times T"),
         (16 * _divergence(student / 4, teacher / 4), "this is KL(student || teacher): weigh by the teacher's p"),
-        (_divergence(teacher, student), "divide the logits of both by T before the softmax"),
-        (16 * _divergence(teacher, student), "divide the logits of both by T before the softmax"),
+        (_divergence(teacher, student), undivided),
+        (16 * _divergence(teacher, student), undivided),
         (right * 5, "take the mean over the images, not their sum"),
         (right / 3, "sum over the categories; the mean is over the images alone"),
         (right + entropy, "this is the cross-entropy: subtract the teacher's entropy, so that a perfect student has 0"),
         (right / np.log(2), "in nats: the natural logarithm, not the one to base 2"),
-    ):
-        expect(not np.isclose(got, wrong), why)
-    expect(np.isclose(got, right), f"expected T^2 mean KL(teacher || student) = {right:.4f} nats, got {got:.4f}")
+    )
     student, teacher = rng.uniform(-1000, 1000, (2, 5, 3))
     with np.errstate(all="ignore"):
-        got = float(ask(function, student, teacher, 1.0, shape=(), what=what))
+        got = ask(function, student, teacher, 1.0)
     expect(np.isfinite(got), f"with logits up to 1000 the loss is {got}: work with log_softmax, not with log(softmax)")
     right = _divergence(teacher, student)
-    expect(
-        np.isclose(got, right),
-        f"with logits up to 1000 expected {right:.2f}, got {got:.2f}: work with log_softmax; a small number inside the "
-        "logarithm cuts it off",
-    )
+    small = "work with log_softmax; a small number inside the logarithm cuts it off"
+    compare(got, right, f"with logits up to 1000 expected {right:.2f}, got {got:.2f}: {small}")
     return PASSED
 
 

@@ -12,7 +12,7 @@ from scipy.special import log_softmax, softmax
 
 from nbhelpers.method.importance import project_to_simplex
 from nbhelpers.probes.metrics import per_image_pearson
-from nbhelpers.teach import PASSED, ask, expect
+from nbhelpers.teach import PASSED, ask, compare, expect
 
 Payoff = Callable[[Iterable[int]], float]
 
@@ -20,13 +20,6 @@ Payoff = Callable[[Iterable[int]], float]
 def check_image_likelihood(function: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> str:
     """Check ``function(scores (R, n), w (R,)) -> Q (n,)``, the softmax over partner images j of sum_r w_r s_r(j).
 
-    Raises
-    ------
-    AssertionError
-        Says what should hold.
-
-    Examples
-    --------
     >>> check_image_likelihood(lambda scores, w: softmax(w @ scores))
     'Right.'
     """
@@ -35,25 +28,19 @@ def check_image_likelihood(function: Callable[[np.ndarray, np.ndarray], np.ndarr
     what = "one probability a partner image"
     got = ask(function, scores, w, shape=(6,), what=what)
     expect(np.isclose(got.sum(), 1), f"the probabilities of the partners must sum to 1, got {got.sum():.4g}")
-    expect(
-        not any(np.allclose(got, softmax(alike)) for alike in (scores.mean(axis=0), scores.sum(axis=0))),
-        "the importance w is missing: regions count by it",
+    forgotten = "the importance w is missing: regions count by it"
+    compare(
+        got,
+        softmax(w @ scores),
+        "expected Q(j) proportional to exp(sum_r w_r s_r(j))",
+        (softmax(scores.mean(axis=0)), forgotten),
+        (softmax(scores.sum(axis=0)), forgotten),
+        (w @ softmax(scores, axis=1), "weigh scores, not probabilities: likelihoods are raised to the power w"),
+        (softmax(w @ log_softmax(scores, axis=0)), "normalise over the partner images, not over the regions"),
     )
-    expect(
-        not np.allclose(got, w @ softmax(scores, axis=1)),
-        "weigh the regions' scores, not their probabilities: the likelihoods are raised to the power w and multiplied",
-    )
-    expect(
-        not np.allclose(got, softmax(w @ log_softmax(scores, axis=0))),
-        "normalise over the partner images, not over the regions",
-    )
-    expect(np.allclose(got, softmax(w @ scores)), "expected Q(j) proportional to exp(sum_r w_r s_r(j))")
     large = ask(function, 2000 * scores, w, shape=(6,), what=what)
-    expect(
-        np.isfinite(large),
-        "exp overflows, or every one becomes 0, at large scores: subtract the largest exponent first",
-    )
-    expect(np.allclose(large, softmax(w @ (2000 * scores))), "at large scores Q should go to the best partner alone")
+    expect(np.isfinite(large), "exp overflows or vanishes at large scores: subtract the largest exponent first")
+    compare(large, softmax(w @ (2000 * scores)), "at large scores Q should go to the best partner alone")
     return PASSED
 
 
@@ -62,13 +49,6 @@ def check_shapley(function: Callable[[Payoff, int], np.ndarray]) -> str:
 
     ``payoff`` takes a coalition, any collection of different player numbers, and returns a number.
 
-    Raises
-    ------
-    AssertionError
-        Says what should hold.
-
-    Examples
-    --------
     >>> def shapley(payoff, players):
     ...     values = np.zeros(players)
     ...     for order in itertools.permutations(range(players)):
@@ -93,7 +73,7 @@ def check_shapley(function: Callable[[Payoff, int], np.ndarray]) -> str:
 
     got = play(lambda s: sum((1.0, 4.0, 0.0)[i] for i in s), 3)
     expect(np.isclose(got[2], 0), "a player who adds nothing to any coalition gets nothing")
-    expect(np.allclose(got, [1, 4, 0]), f"where each player adds a number of its own it gets that: 1, 4, 0; got {got}")
+    compare(got, [1, 4, 0], f"where each player adds a number of its own it gets that: 1, 4, 0; got {got}")
 
     got = play(lambda s: float(0 in s and len(s) > 1), 3)  # a left glove and two right ones; a pair is worth 1
     expect(
@@ -107,15 +87,11 @@ def check_shapley(function: Callable[[Payoff, int], np.ndarray]) -> str:
     )
     expect(np.isclose(got.sum(), 1), f"the values share out what all earn together, 1; they sum to {got.sum():.4g}")
     expect(np.isclose(got[1], got[2]), "the two right gloves are worth the same to everyone, so they get the same")
-    expect(
-        np.allclose(got, [2 / 3, 1 / 6, 1 / 6]),
-        f"one left glove and two right ones: exactly 2/3, 1/6, 1/6, got {got.round(4)}",
-    )
+    gloves = f"one left glove and two right ones: exactly 2/3, 1/6, 1/6, got {got.round(4)}"
+    compare(got, [2 / 3, 1 / 6, 1 / 6], gloves)
 
     got = play(lambda s: 10.0 + len(s) ** 2, 4)
-    expect(
-        np.allclose(got, 4), "what nobody at all earns (here 10) is not anyone's merit: v(all) - v(nobody) is shared"
-    )
+    compare(got, 4, "what nobody at all earns (here 10) is not anyone's merit: v(all) - v(nobody) is shared")
 
     coalitions = itertools.chain.from_iterable(itertools.combinations(range(6), size) for size in range(7))
     random = np.random.default_rng(6)
@@ -125,21 +101,14 @@ def check_shapley(function: Callable[[Payoff, int], np.ndarray]) -> str:
     for s in by_members:
         for i in set(range(6)) - s:
             right[i] += (by_members[s | {i}] - by_members[s]) / (6 * math.comb(5, len(s)))
-    expect(np.allclose(got, right), f"a game of six: expected {right.round(3)}, got {got.round(3)}")
-    expect(np.allclose(play(lambda s: 7.0 * len(s), 1), 7), "a single player gets all")
+    compare(got, right, f"a game of six: expected {right.round(3)}, got {got.round(3)}")
+    compare(play(lambda s: 7.0 * len(s), 1), 7, "a single player gets all")
     return PASSED
 
 
 def check_per_image_pearson(function: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> str:
     """Check ``function(a (N, R), b (N, R)) -> r (N,)``: Pearson's correlation over the regions of each image.
 
-    Raises
-    ------
-    AssertionError
-        Says what should hold.
-
-    Examples
-    --------
     >>> def pearson(a, b):
     ...     a, b = (x - x.mean(axis=1, keepdims=True) for x in (a, b))
     ...     with np.errstate(invalid="ignore"):
@@ -157,10 +126,8 @@ def check_per_image_pearson(function: Callable[[np.ndarray, np.ndarray], np.ndar
     expect(not np.allclose(got, cosine), "subtract each image's own mean first: without that it is a cosine")
     expect(np.isclose(got[0], 1), f"the first image has b = 3 a + 2, a straight line: r is 1, got {got[0]:.4g}")
     right = per_image_pearson(a, b)
-    expect(
-        np.allclose(got, right),
-        f"expected {right.round(3)}, got {got.round(3)}: means and standard deviations are those of each row",
-    )
+    rows = f"expected {right.round(3)}, got {got.round(3)}: means and standard deviations are those of each row"
+    compare(got, right, rows)
     a[1], b[2] = 2.0, 0.0
     got = ask(function, a, b, shape=(6,), what=what)
     expect(np.isnan(got[1:3]), "nothing correlates with a constant row: its r is undefined, NaN")
@@ -171,13 +138,6 @@ def check_per_image_pearson(function: Callable[[np.ndarray, np.ndarray], np.ndar
 def check_simplex(function: Callable[[np.ndarray], np.ndarray]) -> str:
     """Check ``function(x (R,)) -> w (R,)``, the nearest point to x with entries of 0 or more that sum to 1.
 
-    Raises
-    ------
-    AssertionError
-        Says what should hold.
-
-    Examples
-    --------
     >>> def project(x):
     ...     falling = np.sort(x)[::-1]
     ...     level = (np.cumsum(falling) - 1) / np.arange(1, len(x) + 1)
@@ -188,7 +148,7 @@ def check_simplex(function: Callable[[np.ndarray], np.ndarray]) -> str:
     inside = np.array([0.5, 0.3, 0.2])
     what = "as many entries as were given"
     got = ask(function, inside, shape=(3,), what=what)
-    expect(np.allclose(got, inside), f"a point of the simplex is its own nearest point: {inside}, got {got.round(4)}")
+    compare(got, inside, f"a point of the simplex is its own nearest point: {inside}, got {got.round(4)}")
     rng = np.random.default_rng(8)
     for x in (np.array([0.6, 0.6, -1.0]), np.array([2.0, 0.5, 0.4]), np.array([-3.0, -4.0]), rng.normal(size=40)):
         got = ask(function, x, shape=x.shape, what=what)
@@ -197,9 +157,11 @@ def check_simplex(function: Callable[[np.ndarray], np.ndarray]) -> str:
         expect(np.isclose(got.sum(), 1), f"{shown}the entries must sum to 1, they sum to {got.sum():.4g}")
         right = project_to_simplex(torch.from_numpy(x)[None])[0].numpy()
         far, near = np.linalg.norm(got - x), np.linalg.norm(right - x)
-        expect(
-            np.allclose(got, right, atol=1e-6),
+        compare(
+            got,
+            right,
             f"{shown}{far:.4f} away, but the nearest point is {near:.4f} away. Lower all entries by one number and cut "
             "off at 0; that number is the one that makes the sum 1",
+            atol=1e-6,
         )
     return PASSED

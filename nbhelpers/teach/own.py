@@ -9,50 +9,37 @@ import numpy as np
 import torch
 from torch import nn
 
-from nbhelpers.teach import PASSED, ask, expect
+from nbhelpers.teach import PASSED, ask, compare, expect
 
 
 def check_bytes(function: Callable[[int, Sequence[tuple[int, int, int]]], int]) -> str:
-    """Check ``function(images, shapes) -> bytes`` of recorded regional features in float32.
+    """Check ``function(images, shapes) -> bytes`` of regional features in float32; a layer's shape is (K, H, W).
 
-    ``shapes`` are the (K, H, W) of the layers.
-
-    Raises
-    ------
-    AssertionError
-        Says what should hold.
-
-    Examples
-    --------
     >>> check_bytes(lambda images, shapes: 4 * images * sum(k * h * w for k, h, w in shapes))
     'Right.'
     """
     for images, shapes in ((5, [(3, 4, 2)]), (7, [(24, 16, 16), (48, 8, 8)])):
-        got = float(ask(function, images, shapes, shape=(), what="one number of bytes for all layers together"))
+        got = ask(function, images, shapes, what="one number of bytes for all layers together")
         numbers = sum(k * h * w for k, h, w in shapes)
-        for wrong, why in (
+        right = 4 * images * numbers
+        compare(
+            got,
+            right,
+            f"expected 4 N (sum of K H W) = {right}, got {got:g}",
             (images * numbers, "this is how many numbers there are: each takes 4 bytes"),
             (8 * images * numbers, "a number of float32 takes 4 bytes; 8 are those of float64"),
             (4 * numbers, "this is for one image"),
             (4 * images * sum(k for k, _, _ in shapes), "every region has K channels: times H and W"),
             (4 * images * sum(h * w for _, h, w in shapes), "every region has K numbers, not one"),
             (4 * images * np.prod([np.prod(s) for s in shapes]), "layers lie side by side: add them up"),
-        ):
-            expect(got != wrong or wrong == 4 * images * numbers, why)
-        expect(got == 4 * images * numbers, f"expected 4 N (sum of K H W) = {4 * images * numbers}, got {got:g}")
+            rtol=0,
+        )
     return PASSED
 
 
 def check_scaling(function: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]) -> str:
     """Check ``function(images) -> (mean, std)`` of each colour in [0, 1], from uint8 images (N, 3, H, W).
 
-    Raises
-    ------
-    AssertionError
-        Says what should hold.
-
-    Examples
-    --------
     >>> def scaling(images):
     ...     x = images / 255
     ...     return x.mean(axis=(0, 2, 3)), x.std(axis=(0, 2, 3))
@@ -62,37 +49,34 @@ def check_scaling(function: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]
     rng = np.random.default_rng(61)
     bright = rng.integers(60, 190, (6, 1, 1, 1)) + np.array([-50, 0, 60])[:, None, None]
     images = np.clip(bright + rng.normal(0, [[[20]], [[30]], [[10]]], (6, 3, 9, 5)), 0, 255).astype(np.uint8)
-    mean, std = ask(
-        function, images, shape=(2, 3), what="a mean and a standard deviation for each of the three colours"
-    )
+    what = "a mean and a standard deviation for each of the three colours"
+    mean, std = ask(function, images, shape=(2, 3), what=what)
     x = images.astype(float) / 255
     right = x.mean(axis=(0, 2, 3)), x.std(axis=(0, 2, 3))
     expect(np.max(mean) <= 1, "the network sees images in [0, 1]: divide by 255")
-    expect(
-        not np.allclose(mean, x.mean()), "each colour has a mean of its own: average over images, rows and columns only"
+    compare(
+        mean,
+        right[0],
+        f"expected means {right[0].round(4)}, got {mean.round(4)}",
+        (x.mean(), "each colour has a mean of its own: average over images, rows and columns only"),
+        atol=1e-4,
     )
-    expect(np.allclose(mean, right[0], atol=1e-4), f"expected means {right[0].round(4)}, got {mean.round(4)}")
-    for wrong, why in (
+    compare(
+        std,
+        right[1],
+        f"expected deviations {right[1].round(4)}, got {std.round(4)}",
         (x.std(axis=(2, 3)).mean(axis=0), "this is the spread within an image; images also differ in brightness"),
         (x.mean(axis=(2, 3)).std(axis=0), "this is the spread of the images' means; their pixels also differ"),
         (right[1] ** 2, "this is the variance: take the root"),
         (right[1] * 255, "divide the standard deviation by 255, too"),
-    ):
-        expect(not np.allclose(std, wrong, rtol=1e-3), why)
-    expect(np.allclose(std, right[1], rtol=2e-3), f"expected deviations {right[1].round(4)}, got {std.round(4)}")
+        rtol=2e-3,
+    )
     return PASSED
 
 
 def check_grid(function: Callable[[int, Sequence[tuple[int, int, int]]], int]) -> str:
     """Check ``function(side, steps) -> side`` of the grid after convolutions and poolings (kernel, stride, padding).
 
-    Raises
-    ------
-    AssertionError
-        Says what should hold.
-
-    Examples
-    --------
     >>> def grid(side, steps):
     ...     for kernel, stride, padding in steps:
     ...         side = (side + 2 * padding - kernel) // stride + 1
@@ -100,18 +84,15 @@ def check_grid(function: Callable[[int, Sequence[tuple[int, int, int]]], int]) -
     >>> check_grid(grid)
     'Right.'
     """
-    for side, steps, told in (
-        (64, [(4, 4, 0), (2, 2, 0)], "64 pixels, patches of 4, then halved"),
-        (32, [(3, 1, 1)], "32 pixels, one 3 x 3 convolution with padding 1"),
-        (32, [(5, 1, 0)], "32 pixels, one 5 x 5 convolution without padding"),
-        (224, [(7, 2, 3), (3, 2, 1)], "224 pixels, the stem of a ResNet"),
-        (35, [(3, 2, 0), (2, 2, 0)], "35 pixels, 3 x 3 with stride 2, then a pooling"),
-        (30, [(4, 4, 0)], "30 pixels in patches of 4"),
+    for side, steps, right, told in (
+        (64, [(4, 4, 0), (2, 2, 0)], 8, "64 pixels, patches of 4, then halved"),
+        (32, [(3, 1, 1)], 32, "32 pixels, one 3 x 3 convolution with padding 1"),
+        (32, [(5, 1, 0)], 28, "32 pixels, one 5 x 5 convolution without padding"),
+        (224, [(7, 2, 3), (3, 2, 1)], 56, "224 pixels, the stem of a ResNet"),
+        (35, [(3, 2, 0), (2, 2, 0)], 8, "35 pixels, 3 x 3 with stride 2, then a pooling"),
+        (30, [(4, 4, 0)], 7, "30 pixels in patches of 4"),
     ):
-        right = side
-        for kernel, stride, padding in steps:
-            right = (right + 2 * padding - kernel) // stride + 1
-        got = float(ask(function, side, steps, shape=(), what="one number of regions a side"))
+        got = ask(function, side, steps, what="one number of regions a side")
         expect(got == int(got), f"{told}: a grid has a whole number of regions, got {got:g}: round down at every step")
         expect(
             got == right,
@@ -124,13 +105,6 @@ def check_grid(function: Callable[[int, Sequence[tuple[int, int, int]]], int]) -
 def check_linear_head(function: Callable[[nn.Conv2d], nn.Linear]) -> str:
     """Check ``function(conv) -> linear``: a 1 x 1 convolution before average pooling as a Linear layer after it.
 
-    Raises
-    ------
-    AssertionError
-        Says what should hold.
-
-    Examples
-    --------
     >>> def linear_head(conv):
     ...     head = nn.Linear(conv.in_channels, conv.out_channels, bias=conv.bias is not None)
     ...     head.weight.data = conv.weight.data.flatten(1).clone()
@@ -149,21 +123,14 @@ def check_linear_head(function: Callable[[nn.Conv2d], nn.Linear]) -> str:
         head = function(conv)
         expect(head is not None, "the function returns nothing: end it with `return`, and a Linear layer")
         expect(isinstance(head, nn.Linear), f"expected an nn.Linear, got {type(head).__name__}")
-        now = conv.state_dict()
+        expect(_same(conv.state_dict(), before), "the convolution must stay as it was: copy its weights")
+        shape = head.in_features, head.out_features
+        expect(shape == (6, 4), f"6 channels to 4 categories: expected Linear(6, 4), got Linear{shape}")
         expect(
-            now.keys() == before.keys() and all(torch.equal(now[k], v) for k, v in before.items()),
-            "the convolution must stay as it was: copy its weights",
-        )
-        expect(
-            (head.in_features, head.out_features) == (6, 4),
-            f"6 channels to 4 categories: expected Linear(6, 4), got Linear({head.in_features}, {head.out_features})",
-        )
-        expect(
-            head.weight.shape == (4, 6) and torch.allclose(head.weight.detach(), conv.weight.detach()[:, :, 0, 0]),
+            head.weight.shape == (4, 6) and torch.allclose(head.weight, conv.weight[:, :, 0, 0]),
             "the weights must be the convolution's, (4, 6, 1, 1) without its last two axes",
         )
-        with torch.no_grad():
-            got, right = head(features.mean(dim=(2, 3))), conv(features).mean(dim=(2, 3))
+        got, right = head(features.mean(dim=(2, 3))), conv(features).mean(dim=(2, 3))
         hint = "is the bias the convolution's?" if biased else "a convolution without a bias needs a head without one"
         expect(torch.allclose(got, right, atol=1e-5), f"the logits differ from the convolution's: {hint}")
     return PASSED
@@ -172,13 +139,8 @@ def check_linear_head(function: Callable[[nn.Conv2d], nn.Linear]) -> str:
 class Forked(nn.Module):
     """A small network whose early features take two ways: through ``late``, and around it.
 
-    Attributes
-    ----------
-    early, late, around, head : Module
-        ``head(relu(late(early(x)) + around(early(x))), averaged over regions)``.
+    Its logits are ``head(relu(late(early(x)) + around(early(x))), averaged over regions)``.
 
-    Examples
-    --------
     >>> Forked()(torch.zeros(2, 3, 16, 16)).shape
     torch.Size([2, 3])
     """
@@ -202,13 +164,6 @@ def check_tail(function: Callable[[Forked, torch.Tensor], nn.Module]) -> str:
 
     ``early`` has shape (1, 6, H, W); the tail is a Module from ``late``'s features (B, 8, H, W) to logits (B, 3).
 
-    Raises
-    ------
-    AssertionError
-        Says what should hold.
-
-    Examples
-    --------
     >>> class Tail(nn.Module):
     ...     def __init__(self, body, early):
     ...         super().__init__()
@@ -221,45 +176,39 @@ def check_tail(function: Callable[[Forked, torch.Tensor], nn.Module]) -> str:
     body = Forked(seed=63)
     before = copy.deepcopy(body.state_dict())
     image = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(64))
+
+    def head(regions: torch.Tensor) -> torch.Tensor:
+        return body.head(regions.mean(dim=(2, 3)))
+
     with torch.no_grad():
         early = body.early(image)
         handed = early.clone()
         tail = function(body, handed)
         expect(isinstance(tail, nn.Module), f"expected an nn.Module, got {type(tail).__name__}")
-        late = body.late(early)
+        late, around = body.late(early), body.around(early)
         coalitions = torch.cat([late, 0 * late, late * (torch.arange(16).view(4, 4) % 2)])
         given = coalitions.clone()
         got = tail(given)
-        around = body.around(early)
-        right = body.head(torch.relu(coalitions + around).mean(dim=(2, 3)))
         expect(
             torch.equal(handed, early) and torch.equal(given, coalitions),
             "the tail must not change the features that it is given: no x += ..., no inplace ReLU on them",
         )
-        expect(
-            isinstance(got, torch.Tensor) and got.shape == (3, 3),
-            f"three coalitions of one image, three categories: expected logits (3, 3), got {_shape(got)}",
+        shape = tuple(got.shape) if isinstance(got, torch.Tensor) else type(got).__name__
+        expect(shape == (3, 3), f"three coalitions of one image, three categories: expected logits (3, 3), got {shape}")
+        absent = "where regions of late are absent, what goes around it stays: the logits of coalitions differ"
+        whole = np.allclose(got[:1], body(image), atol=1e-5)
+        compare(
+            got,
+            head(torch.relu(coalitions + around)),
+            absent if whole else "with all regions present, the logits are the network's",
+            (head(coalitions), "what goes around the layer is missing: add around(early)"),
+            (head(coalitions + around), "the relu after the sum is missing"),
+            (head(torch.relu(late + around)), "the tail must start from the features it is given, not run late again"),
+            atol=1e-5,
         )
-        for wrong, why in (
-            (body.head(coalitions.mean(dim=(2, 3))), "what goes around the layer is missing: add around(early)"),
-            (body.head((coalitions + around).mean(dim=(2, 3))), "the relu after the sum is missing"),
-            (
-                body.head(torch.relu(body.around(early) + body.late(early)).mean(dim=(2, 3))).expand(3, 3),
-                "the tail must start from the features it is given, not run late again",
-            ),
-        ):
-            expect(not torch.allclose(got, wrong, atol=1e-5), why)
-        expect(
-            torch.allclose(got[:1], body(image), atol=1e-5), "with all regions present, the logits are the network's"
-        )
-        expect(
-            torch.allclose(got, right, atol=1e-5),
-            "where regions of late are absent, what goes around it stays: the logits of coalitions differ",
-        )
-    now = body.state_dict()
-    expect(all(torch.equal(now[k], v) for k, v in before.items()), "the network's weights must stay as they were")
+    expect(_same(body.state_dict(), before), "the network's weights must stay as they were")
     return PASSED
 
 
-def _shape(x: object) -> object:
-    return tuple(x.shape) if isinstance(x, torch.Tensor) else type(x).__name__
+def _same(now: dict[str, torch.Tensor], before: dict[str, torch.Tensor]) -> bool:
+    return now.keys() == before.keys() and all(torch.equal(now[name], tensor) for name, tensor in before.items())
