@@ -51,6 +51,7 @@ def stranger(tmp_path: Path) -> Path:
     return python
 
 
+@pytest.mark.slow
 def test_a_notebook_alone_runs_from_its_first_cell_to_its_last(stranger: Path, tmp_path: Path) -> None:
     files = subprocess.check_output(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT)
     archive = tmp_path / "published.zip"

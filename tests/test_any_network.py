@@ -17,6 +17,8 @@ from nbhelpers.experiments.rows import students as reproduce_students
 from nbhelpers.experiments.study import Study
 from nbhelpers.networks.training import Recipe
 
+pytestmark = pytest.mark.slow
+
 CHAPTERS = sorted((Path(__file__).resolve().parents[1] / "book" / "chapters").glob("0[1-5]*.ipynb"))
 
 

@@ -38,6 +38,7 @@ def test_drpr_loss_and_gradient_are_those_of_the_printed_equations():
     np.testing.assert_allclose(gradient.numpy().ravel(), slopes, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_drpr_descends_to_the_entropy_of_separable_labels():
     """The cross-entropy cannot fall below the mean entropy of P, and four separate groups allow it to come close."""
     rng = np.random.default_rng(0)

@@ -18,6 +18,8 @@ from nbhelpers.experiments.reproduce import plan, sweep
 from nbhelpers.experiments.stages import in_parallel
 from nbhelpers.experiments.study import Study
 
+pytestmark = [pytest.mark.slow, pytest.mark.network]
+
 CHOSEN = ("samples", "regions")
 SEEDS = (0, 1)
 

@@ -134,6 +134,7 @@ def wise(tmp_path_factory):
     return network.eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lesson", ["conv_53", "fc", "soft"])
 def test_students_come_near_their_teacher(tmp_path, wise, lesson):
     student, fresh = vgg(width=0.125, seed=1), tiny_set(32, seed=9)

@@ -143,6 +143,7 @@ def test_width_and_brightness_of_a_network_do_not_matter(data):
     np.testing.assert_allclose(RegionImportance().fit(wide, logits).weights_, weights, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", ["uniform", "shared", "fitted"])
 def test_result_does_not_depend_on_the_batches(data, channels):
     regions, logits, *_ = data

@@ -16,6 +16,8 @@ from nbhelpers.images import ImageSet
 from nbhelpers.method.trajectories import Trail
 from nbhelpers.networks.recording import record
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):

@@ -18,6 +18,8 @@ from nbhelpers.networks.tails import tail_of
 from nbhelpers.probes.shapley import region_shapley
 from nbhelpers.probes.truth import region_truth
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):

@@ -73,6 +73,7 @@ def test_training_learns_an_easy_task_and_leaves_the_images_alone(tmp_path):
     np.testing.assert_array_equal(images.images, before)
 
 
+@pytest.mark.slow
 def test_killed_run_ends_with_the_same_weights(tmp_path):
     """SIGKILL in the middle of an epoch, then start again: bit-equal to a run that was never stopped."""
     script = textwrap.dedent(
