@@ -47,7 +47,7 @@ def test_a_frame_needs_the_same_images():
     one = portray(network(), grid=4)
     other = network()
     swapped = Activations(other.logits, other.features, other.labels[::-1], CATEGORIES, other.regions)
-    with pytest.raises(ValueError, match="the same images in the same order"):
+    with pytest.raises(ValueError, match="same images"):
         portray(swapped, one, grid=4)
 
 
@@ -64,7 +64,7 @@ def test_turn_finds_a_turn_but_neither_stretches_nor_shifts():
 
 def test_turn_refuses_other_shapes_and_nan():
     h = np.ones((2, 4, 3))
-    with pytest.raises(ValueError, match="one shape"):
+    with pytest.raises(ValueError, match=r"h and target.* in N"):
         turn(h, h[:1])
-    with pytest.raises(ValueError, match="target holds 1 NaN"):
+    with pytest.raises(ValueError, match=r"target.*NaN"):
         turn(h, np.where(np.arange(24).reshape(h.shape) == 5, np.nan, h))

@@ -113,7 +113,7 @@ def test_loss_curve_is_the_brute_force_objective_and_falls(data):
 
 
 def test_too_few_steps_are_told(data):
-    with pytest.warns(ConvergenceWarning, match="the last of 1 steps still lowered the loss"):
+    with pytest.warns(ConvergenceWarning, match="last of 1 steps"):
         RegionImportance(steps=1, kappa_regions=5).fit(*data[:2])
 
 
@@ -192,15 +192,15 @@ def test_bad_images_are_refused(regions, logits, message):
 @pytest.mark.parametrize(
     "parameter, value, message",
     [
-        ("target", "softmax", "target must be one of 'logits', 'probabilities', got 'softmax'"),
-        ("channels", "free", "channels must be one of 'uniform', 'shared', 'fitted', got 'free'"),
-        ("temperature", 0, "temperature must be a finite number above 0, got 0"),
-        ("kappa_target", -1.0, "kappa_target must be a finite number above 0"),
-        ("kappa_regions", np.inf, "kappa_regions must be a finite number above 0, got inf"),
-        ("ridge", -0.1, "ridge must be"),
-        ("partners", 2, "partners must be a whole number of at least 3, got 2"),
-        ("steps", 0, "steps must be a whole number of at least 1, got 0"),
-        ("memory", 0, "memory must be a finite number above 0"),
+        ("target", "softmax", "target.*got 'softmax'"),
+        ("channels", "free", "channels.*got 'free'"),
+        ("temperature", 0, "temperature.*got 0"),
+        ("kappa_target", -1.0, "kappa_target.*above 0"),
+        ("kappa_regions", np.inf, "kappa_regions.*got inf"),
+        ("ridge", -0.1, "ridge.*-0.1"),
+        ("partners", 2, "partners.*got 2"),
+        ("steps", 0, "steps.*got 0"),
+        ("memory", 0, "memory.*above 0"),
     ],
 )
 def test_bad_parameters_are_refused(data, parameter, value, message):
@@ -273,7 +273,7 @@ def test_pooled_regions_are_means_of_blocks(data):
     np.testing.assert_array_equal(pool_regions(regions, 4), regions)
     assert pool_regions(torch.from_numpy(regions).half(), 2).dtype == torch.float32
     for grid in (5, (4, 8), 0):
-        with pytest.raises(ValueError, match="grid of 4x4: they cannot be averaged to"):
+        with pytest.raises(ValueError, match=r"4x4.*averaged to"):
             pool_regions(regions, grid)
 
 

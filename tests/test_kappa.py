@@ -164,17 +164,17 @@ def test_curve_runs_on_the_meta_device(dim):
 
 def test_bad_curves_and_strengths_are_refused():
     for bad in (0.0, -1.0, np.nan, np.inf, "10"):
-        with pytest.raises(ValueError, match=f"kappa_max must be a finite number above 0, got {bad!r}"):
+        with pytest.raises(ValueError, match=f"kappa_max.*got {bad!r}"):
             KappaCurve(bad)
-    with pytest.raises(ValueError, match="whole number of at least 2, got 1"):
+    with pytest.raises(ValueError, match="at least 2, got 1"):
         KappaCurve(10.0, dim=1)
-    with pytest.raises(ValueError, match=r"strength must be 0 or more, found -2 \.\.\. 1"):
+    with pytest.raises(ValueError, match=r"strength.*-2 \.\.\. 1"):
         KappaCurve(10.0)(np.array([1.0, -2.0]))
-    with pytest.raises(ValueError, match="strength holds 1 NaN or infinite values of 1"):
+    with pytest.raises(ValueError, match=r"strength.*NaN"):
         KappaCurve(10.0)(torch.tensor([np.nan]))
-    with pytest.raises(ValueError, match="strength must be 0 or more"):
+    with pytest.raises(ValueError, match=r"strength.*0 or more"):
         projected_normal_resultant_length(-1.0, 3)
-    with pytest.raises(ValueError, match="whole number of at least 2"):
+    with pytest.raises(ValueError, match=r"dim.*at least 2"):
         projected_normal_resultant_length(1.0, 1)
 
 
@@ -224,14 +224,14 @@ def test_measured_kappa_counts_every_vector_once_in_order_of_strength():
 
 def test_bad_measurements_are_refused():
     mu = np.tile([0.0, 1.0], (3, 1))
-    with pytest.raises(ValueError, match=r"vectors have shape \(2, 2\) and directions \(3, 2\)"):
+    with pytest.raises(ValueError, match=r"vectors and directions.* in N.* 2 and 3"):
         measured_kappa(mu[:2], mu)
-    with pytest.raises(ValueError, match="rows of directions must be unit vectors, but their lengths run from 2 to 2"):
+    with pytest.raises(ValueError, match=r"directions.*from 2 to 2"):
         measured_kappa(mu, 2 * mu)
-    with pytest.raises(ValueError, match="1 of 3 vectors have length 0"):
+    with pytest.raises(ValueError, match=r"1 of 3 .*length 0"):
         measured_kappa(mu * [[0], [1], [1]], mu, bins=1)
     for bins in (0, 4, 1.5):
-        with pytest.raises(ValueError, match=f"from 1 to the number of vectors, 3, got {bins}"):
+        with pytest.raises(ValueError, match=f"bins.*got {bins}"):
             measured_kappa(mu, mu, bins=bins)
-    with pytest.raises(ValueError, match="vectors holds 1 NaN"):
+    with pytest.raises(ValueError, match=r"vectors.*NaN"):
         measured_kappa(np.array([[np.nan, 1.0]]), mu[:1])

@@ -16,7 +16,7 @@ THIRDS = np.full(3, 1 / 3)
 def test_counts_known_by_hand():
     zero = np.zeros(3)
     h = np.array([[5 * AXES[0], 5 * AXES[1], zero, 5 * AXES[0]], [zero, zero, zero, zero], [5 * AXES[2]] * 4])
-    points = knowledge_points(h, AXES, THIRDS, [0, 1, 2])
+    points = knowledge_points(h, AXES, THIRDS, [0, 1, 2], 1000.0)
     assert points.total.tolist() == [3, 0, 4]
     assert points.reliable.tolist() == [2, 0, 4]
     assert points.ratio == 6 / 7
@@ -44,12 +44,12 @@ def test_probabilities_are_those_of_brute_force():
 
 
 def test_a_category_without_weight_is_never_named():
-    points = knowledge_points(np.full((1, 1, 3), 1.0), AXES, [0.5, 0.5, 0.0], [2])
+    points = knowledge_points(np.full((1, 1, 3), 1.0), AXES, [0.5, 0.5, 0.0], [2], 1000.0)
     assert points.category[0, 0] in (0, 1) and points.reliable.tolist() == [0]
 
 
 def test_no_points_have_no_ratio():
-    assert np.isnan(knowledge_points(np.zeros((2, 3, 3)), AXES, THIRDS, [0, 1]).ratio)
+    assert np.isnan(knowledge_points(np.zeros((2, 3, 3)), AXES, THIRDS, [0, 1], 1000.0).ratio)
 
 
 def test_strong_features_do_not_overflow():
@@ -73,8 +73,8 @@ def test_fewer_points_above_a_higher_threshold(seed, threshold, kappa):
 def test_tensors_are_read_and_left_alone():
     h = torch.randn(2, 3, 3, generator=torch.Generator().manual_seed(0))
     before = h.clone()
-    points = knowledge_points(h, torch.eye(3), torch.full((3,), 1 / 3), torch.tensor([0, 1]))
-    expected = knowledge_points(h.numpy(), AXES, THIRDS, [0, 1])
+    points = knowledge_points(h, torch.eye(3), torch.full((3,), 1 / 3), torch.tensor([0, 1]), 1000.0)
+    expected = knowledge_points(h.numpy(), AXES, THIRDS, [0, 1], 1000.0)
     np.testing.assert_array_equal(points.masks, expected.masks)
     assert torch.equal(h, before) and isinstance(points.masks, np.ndarray)
 
@@ -82,21 +82,28 @@ def test_tensors_are_read_and_left_alone():
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"h": np.ones((2, 3))}, "h must have 3 axes"),
-        ({"h": np.full((2, 4, 3), np.nan)}, "h holds 24 NaN"),
-        ({"h": np.ones((2, 4, 2))}, "h has 2 coordinates, but directions has 3"),
-        ({"weights": [0.5, 0.5]}, "directions has 3, weights has 2"),
-        ({"weights": [0.5, 0.7, -0.2]}, "weights must be 0 or more and sum to 1"),
-        ({"weights": [0.5, 0.5, 0.5]}, "weights must be 0 or more and sum to 1"),
-        ({"labels": [0]}, "h has 2, labels has 1"),
-        ({"labels": [0, 3]}, r"labels must lie in 0 \.\.\. 2"),
-        ({"threshold": 1.0}, "threshold is a probability between 0 and 1, got 1.0"),
-        ({"kappa": 0.0}, "kappa must be a finite number above 0"),
-        ({"kappa": KappaCurve(10.0, dim=4)}, "kappa is a curve for 4 coordinates, but h has 3"),
+        ({"h": np.ones((2, 3))}, "h .*3 axes"),
+        ({"h": np.full((2, 4, 3), np.nan)}, "h .*24 NaN"),
+        ({"h": np.ones((2, 4, 2))}, "h and directions.* in d.* 2 and 3"),
+        ({"weights": [0.5, 0.5]}, "directions and weights.* in C.* 3 and 2"),
+        ({"weights": [0.5, 0.7, -0.2]}, "weights.*sum to 1"),
+        ({"weights": [0.5, 0.5, 0.5]}, "weights.*sum to 1"),
+        ({"labels": [0]}, "h and labels.* in N.* 2 and 1"),
+        ({"labels": [0, 3]}, r"labels.* 0 \.\.\. 2, found.* 3"),
+        ({"threshold": 1.0}, "threshold.*got 1.0"),
+        ({"kappa": 0.0}, "kappa.*above 0"),
+        ({"kappa": KappaCurve(10.0, dim=4)}, "kappa.* 4 .*h has 3"),
     ],
 )
 def test_bad_input_is_refused(change, message):
-    arguments = {"h": np.ones((2, 4, 3)), "directions": AXES, "weights": THIRDS, "labels": [0, 1], **change}
+    arguments = {
+        "h": np.ones((2, 4, 3)),
+        "directions": AXES,
+        "weights": THIRDS,
+        "labels": [0, 1],
+        "kappa": 1000.0,
+        **change,
+    }
     with pytest.raises(ValueError, match=message):
         knowledge_points(**arguments)
 
@@ -121,47 +128,49 @@ def test_what_regions_say_has_any_shape_and_equals_brute_force(shape):
 def test_knowledge_points_are_where_one_category_is_likely():
     rng = np.random.default_rng(1)
     h = rng.normal(size=(5, 6, 3))
-    p = category_probabilities(h, AXES, THIRDS)
-    points = knowledge_points(h, AXES, THIRDS, [0, 1, 2, 0, 1], threshold=0.7)
+    p = category_probabilities(h, AXES, THIRDS, 1000.0)
+    points = knowledge_points(h, AXES, THIRDS, [0, 1, 2, 0, 1], 1000.0, threshold=0.7)
     np.testing.assert_array_equal(points.category, p.argmax(axis=2))
     np.testing.assert_array_equal(points.masks, p.max(axis=2) > 0.7)
 
 
 def test_weak_regions_say_the_weights_and_strong_ones_their_direction():
     pi = np.array([0.7, 0.2, 0.1])
-    p = category_probabilities(np.stack([0 * AXES[1], 1e6 * AXES[1]]), AXES, pi)
+    p = category_probabilities(np.stack([0 * AXES[1], 1e6 * AXES[1]]), AXES, pi, 1000.0)
     np.testing.assert_allclose(p, [pi, [0, 1, 0]], atol=1e-12)
-    without = category_probabilities(np.ones((1, 3), np.float32), AXES, [0.5, 0.5, 0.0])
+    without = category_probabilities(np.ones((1, 3), np.float32), AXES, [0.5, 0.5, 0.0], 1000.0)
     np.testing.assert_allclose(without, [[0.5, 0.5, 0.0]])
-    undirected = category_probabilities(AXES[:1], 0 * AXES, pi)
+    undirected = category_probabilities(AXES[:1], 0 * AXES, pi, 1000.0)
     np.testing.assert_allclose(undirected, [pi])
 
 
 def test_what_is_given_comes_back_as_its_kind():
     h = torch.randn(2, 3, generator=torch.Generator().manual_seed(0))
     before = h.clone()
-    p = category_probabilities(h, torch.eye(3), torch.full((3,), 1 / 3))
-    assert isinstance(p, torch.Tensor) and p.dtype == torch.float64 and torch.equal(h, before)
-    np.testing.assert_allclose(category_probabilities(h.numpy(), AXES, THIRDS), p, rtol=1e-6)
+    p = category_probabilities(h, torch.eye(3), torch.full((3,), 1 / 3), 1000.0)
+    assert isinstance(p, torch.Tensor) and p.dtype == torch.float32 and torch.equal(h, before)
+    np.testing.assert_array_equal(category_probabilities(h.numpy(), AXES, THIRDS, 1000.0), p.numpy())
 
 
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"h": np.full((4, 3), np.nan)}, "h holds 12 NaN"),
-        ({"h": np.ones((0, 3))}, "h is empty"),
-        ({"h": np.ones((4, 2))}, "h has 2 coordinates, but directions has 3"),
-        ({"directions": np.ones(3)}, "directions must have 2 axes"),
-        ({"weights": np.ones((1, 3)) / 3}, "weights must have 1 axes"),
-        ({"weights": [0.5, 0.5]}, "directions has 3, weights has 2"),
-        ({"weights": [0.5, 0.7, -0.2]}, "weights must be 0 or more and sum to 1"),
-        ({"kappa": -1.0}, "kappa must be a finite number above 0"),
-        ({"kappa": KappaCurve(10.0, dim=4)}, "kappa is a curve for 4 coordinates, but h has 3"),
+        ({"h": np.full((4, 3), np.nan)}, "h .*12 NaN"),
+        ({"h": np.ones((0, 3))}, "h .*empty"),
+        ({"h": np.ones((4, 2))}, "h and directions.* in d.* 2 and 3"),
+        ({"directions": np.ones(3)}, "directions.*2 axes"),
+        ({"weights": np.ones((1, 3)) / 3}, "weights.*1 axes"),
+        ({"weights": [0.5, 0.5]}, "directions and weights.* in C.* 3 and 2"),
+        ({"weights": [0.5, 0.7, -0.2]}, "weights.*sum to 1"),
+        ({"kappa": -1.0}, "kappa.*above 0"),
+        ({"kappa": KappaCurve(10.0, dim=4)}, "kappa.* 4 .*h has 3"),
     ],
 )
 def test_what_says_nothing_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
-        category_probabilities(**{"h": np.ones((4, 3)), "directions": AXES, "weights": THIRDS, **change})
+        category_probabilities(
+            **{"h": np.ones((4, 3)), "directions": AXES, "weights": THIRDS, "kappa": 1000.0, **change}
+        )
 
 
 def test_both_normalisations_keep_directions_and_set_the_mean_strength():
@@ -181,10 +190,10 @@ def test_both_normalisations_keep_directions_and_set_the_mean_strength():
 @pytest.mark.parametrize(
     "layers, to, message",
     [
-        ({"a": np.ones((1, 2, 3))}, "first", "to must be one of 'last', 'own', got 'first'"),
-        ({}, "last", "layers is empty"),
-        ({"conv_11": np.zeros((1, 2, 3)), "b": np.ones((1, 2, 3))}, "own", "features of conv_11 are zero"),
-        ({"a": np.ones((2, 3))}, "own", "a must have 3 axes"),
+        ({"a": np.ones((1, 2, 3))}, "first", "to .*got 'first'"),
+        ({}, "last", "layers.*empty"),
+        ({"conv_11": np.zeros((1, 2, 3)), "b": np.ones((1, 2, 3))}, "own", "conv_11.*zero"),
+        ({"a": np.ones((2, 3))}, "own", "a .*3 axes"),
     ],
 )
 def test_bad_layers_are_refused(layers, to, message):

@@ -179,7 +179,7 @@ def test_one_step_runs_on_the_meta_device(tied):
 
 
 def test_stopping_early_warns_and_says_what_to_try():
-    with pytest.warns(ConvergenceWarning, match=r"within max_iter=2 steps.*raise max_iter or tol, or try fewer comp"):
+    with pytest.warns(ConvergenceWarning, match=r"max_iter=2.*raise max_iter"):
         VonMisesFisherMixture(3, max_iter=2).fit(HOUSEHOLD)
 
 
@@ -212,46 +212,46 @@ def test_enough_steps_do_not_warn():
 @pytest.mark.parametrize("name", ["n_components", "n_init", "max_iter"])
 @pytest.mark.parametrize("value", [0, -1, 1.5, True, None])
 def test_bad_counts_are_refused(name, value):
-    with pytest.raises(ValueError, match=f"{name} must be a whole number of at least 1, got {value}"):
+    with pytest.raises(ValueError, match=f"{name}.*at least 1, got {value}"):
         VonMisesFisherMixture(**{name: value}).fit(HOUSEHOLD)
 
 
 def test_bad_tolerance_is_refused():
-    with pytest.raises(ValueError, match="tol must be a finite number above 0, got 0"):
+    with pytest.raises(ValueError, match=r"tol.*got 0"):
         VonMisesFisherMixture(tol=0).fit(HOUSEHOLD)
 
 
 def test_bad_vectors_are_refused():
-    with pytest.raises(ValueError, match=r"rows of X must be unit vectors, but their lengths run from 3 to 3; divide"):
+    with pytest.raises(ValueError, match=r"of X .*from 3 to 3.*divide"):
         VonMisesFisherMixture().fit(3 * HOUSEHOLD)
-    with pytest.raises(ValueError, match="X holds 1 NaN or infinite values of 3"):
+    with pytest.raises(ValueError, match=r"X .*NaN.*of 3"):
         VonMisesFisherMixture().fit(np.array([[np.nan, 0, 1]]))
-    with pytest.raises(ValueError, match=r"X must have 2 axes, got shape \(3,\)"):
+    with pytest.raises(ValueError, match=r"X .*2 axes.*\(3,\)"):
         VonMisesFisherMixture().fit(HOUSEHOLD[0])
-    with pytest.raises(ValueError, match="X is empty"):
+    with pytest.raises(ValueError, match=r"X .*empty"):
         VonMisesFisherMixture().fit(np.empty((0, 3)))
-    with pytest.raises(ValueError, match="2 vectors cannot determine n_components=5"):
+    with pytest.raises(ValueError, match=r"2 vectors.*n_components=5"):
         VonMisesFisherMixture(5).fit(HOUSEHOLD[:2])
-    with pytest.raises(ValueError, match="whole number of at least 2, got 1"):
+    with pytest.raises(ValueError, match="at least 2, got 1"):
         VonMisesFisherMixture().fit(np.ones((4, 1)))
 
 
 def test_bad_responsibilities_are_refused():
     fit = VonMisesFisherMixture(2).fit
-    with pytest.raises(ValueError, match=r"\(40, 2\), got \(40, 3\)"):
+    with pytest.raises(ValueError, match=r"2 columns.*\(40, 3\)"):
         fit(HOUSEHOLD, responsibilities=np.full((40, 3), 1 / 3))
-    with pytest.raises(ValueError, match=r"sum to 1, but values start at 0\.6 and sums run from 1\.2 to 1\.2"):
+    with pytest.raises(ValueError, match=r"sum.* 1\.2 to 1\.2"):
         fit(HOUSEHOLD, responsibilities=np.full((40, 2), 0.6))
-    with pytest.raises(ValueError, match=r"values start at -1 and sums run from 1 to 1"):
+    with pytest.raises(ValueError, match=r"start at -1"):
         fit(HOUSEHOLD, responsibilities=np.tile([2.0, -1.0], (40, 1)))
-    with pytest.raises(ValueError, match=r"give no vector to components \[1\]"):
+    with pytest.raises(ValueError, match=r"no vector.*\[1\]"):
         fit(HOUSEHOLD, responsibilities=np.tile([1.0, 0.0], (40, 1)))
-    with pytest.raises(ValueError, match="responsibilities holds 80 NaN"):
+    with pytest.raises(ValueError, match=r"responsibilities.*80 NaN"):
         fit(HOUSEHOLD, responsibilities=np.full((40, 2), np.nan))
 
 
 def test_a_mixture_must_be_fitted_and_asked_in_its_own_dimension():
     with pytest.raises(NotFittedError, match="not fitted yet"):
         VonMisesFisherMixture().predict_proba(HOUSEHOLD)
-    with pytest.raises(ValueError, match="X has 2 coordinates, but the mixture was fitted to 3"):
+    with pytest.raises(ValueError, match=r"2 coordinates.*fitted to 3"):
         VonMisesFisherMixture().fit(HOUSEHOLD).score(np.eye(2))

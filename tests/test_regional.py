@@ -58,7 +58,8 @@ def test_the_deep_layer_knows_its_objects_and_the_noise_does_not(found):
     reliable = {}
     for layer, view in views.items():
         scaled = view.h * views["conv_53"].strength.mean() / view.strength.mean()
-        reliable[layer] = knowledge_points(scaled, samples.directions_, samples.weights_, a.labels).reliable_masks
+        points = knowledge_points(scaled, samples.directions_, samples.weights_, a.labels, view.kappa)
+        reliable[layer] = points.reliable_masks
     assert reliable["conv_53"][mask].mean() > 0.98
     assert reliable["conv_12"][mask].mean() < 0.4  # one of four categories by chance
     strength = views["conv_53"].strength
@@ -104,18 +105,18 @@ def test_pooling_while_recording_is_pooling_afterwards():
     pooled = record(network, images, ("conv_43", "conv_53"), grid=4, batch_size=3)
     for layer, regions in whole.regions.items():
         np.testing.assert_allclose(pooled.regions[layer], pool_regions(regions, 4), atol=1e-5)
-    with pytest.raises(ValueError, match="grid of 8x8: they cannot be averaged to 9x9"):
+    with pytest.raises(ValueError, match=r"8x8.*9x9"):
         record(network, images, ("conv_53",), grid=9)
 
 
 def test_missing_or_unequal_parts_are_told(found):
     a, _, samples, _ = found
     bare = Activations(a.logits, a.features, a.labels, a.categories)
-    with pytest.raises(ValueError, match="no regional features recorded; name layers"):
+    with pytest.raises(ValueError, match="no regional features"):
         regional_features(bare, samples)
-    with pytest.raises(ValueError, match="cannot be averaged to 8x8"):
+    with pytest.raises(ValueError, match="averaged to 8x8"):
         regional_features(a, samples)
-    with pytest.raises(ValueError, match="every checkpoint needs its sample projection: got 2 and 1"):
+    with pytest.raises(ValueError, match="got 2 and 1"):
         regional_along([a, a], [samples])
 
 
@@ -142,7 +143,7 @@ def test_truth_of_regions_is_that_of_brute_force():
 
 def test_images_without_masks_have_no_truth():
     bare = ImageSet(np.zeros((2, 3, 8, 8), np.uint8), np.array([0, 1]), ("a", "b"), "train")
-    with pytest.raises(ValueError, match="has no masks"):
+    with pytest.raises(ValueError, match="no masks"):
         region_truth(bare, 2)
 
 
@@ -179,5 +180,5 @@ def test_scores_of_other_regions_are_refused():
         per_image_pearson([[1, 2]], [[1, 2, 3]])
     with pytest.raises(ValueError, match=r"shapes \(1, 2\) and \(1, 3\)"):
         per_image_auroc([[1, 2]], [[1, 0, 1]])
-    with pytest.raises(ValueError, match="a holds 1 NaN"):
+    with pytest.raises(ValueError, match=r"a .*NaN"):
         per_image_pearson([[np.nan, 2]], [[1, 2]])

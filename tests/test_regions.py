@@ -242,7 +242,7 @@ def test_arrays_come_back_as_they_were_given(data, fitted):
 
 
 def test_too_few_iterations_are_told(data):
-    with pytest.warns(ConvergenceWarning, match="after 10 iterations the loss still fell"):
+    with pytest.warns(ConvergenceWarning, match=r"after 10 iterations.*raise max_iter"):
         RegionProjection(max_iter=10, tol=1e-9).fit(*data[0])
 
 
@@ -287,17 +287,14 @@ def test_bad_images_are_refused(regions, logits, message):
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({2: lambda w: -w}, "importance must not be negative, found -"),
-        ({2: lambda w: 2 * w}, "each row of importance must sum to 1, but the sums run from 2 to 2"),
-        (
-            {2: lambda w: w[:, :9]},
-            r"importance has shape \(60, 9\), but 60 images need \(60, 16\): a grid of 4x4 has 16",
-        ),
-        ({2: lambda w: w * np.nan}, "importance holds 960 NaN"),
-        ({2: lambda w: w[:5]}, r"importance has shape \(5, 16\)"),
-        ({3: lambda g: g[:, :2]}, "embedding has 2 coordinates, but n_components is 3"),
-        ({3: lambda g: g[:5]}, "embedding has 5"),
-        ({3: lambda g: np.where(np.arange(3) == 0, np.inf, g)}, "embedding holds 60 NaN or infinite"),
+        ({2: lambda w: -w}, "importance.*negative"),
+        ({2: lambda w: 2 * w}, "importance.*sum to 1.*2 to 2"),
+        ({2: lambda w: w[:, :9]}, r"importance.*16 weights.*\(60, 9\)"),
+        ({2: lambda w: w * np.nan}, "importance.*960 NaN"),
+        ({2: lambda w: w[:5]}, r"regions and importance.* 60 and 5"),
+        ({3: lambda g: g[:, :2]}, "2 coordinates.*n_components is 3"),
+        ({3: lambda g: g[:5]}, "regions and embedding.* 60 and 5"),
+        ({3: lambda g: np.where(np.arange(3) == 0, np.inf, g)}, "embedding.*60 NaN"),
     ],
 )
 def test_bad_arrays_are_refused(data, change, message):
@@ -306,7 +303,9 @@ def test_bad_arrays_are_refused(data, change, message):
         RegionProjection().fit(*arrays)
 
 
-@pytest.mark.parametrize("weights, message", [(np.ones((60, 3)), r"regions have 24"), (-np.ones((60, 24)), "negative")])
+@pytest.mark.parametrize(
+    "weights, message", [(np.ones((60, 3)), "channel_weights.* 24 and 3"), (-np.ones((60, 24)), "negative")]
+)
 def test_bad_channel_weights_are_refused(data, weights, message):
     with pytest.raises(ValueError, match=message):
         RegionProjection().fit(*data[0], weights)
@@ -315,12 +314,12 @@ def test_bad_channel_weights_are_refused(data, weights, message):
 @pytest.mark.parametrize(
     "parameter, value, message",
     [
-        ("weight_decay", -1.0, "weight_decay must be a finite number above 0"),
-        ("n_components", 1, "n_components must be a whole number of at least 2, got 1"),
+        ("weight_decay", -1.0, "weight_decay"),
+        ("n_components", 1, "n_components.*got 1"),
         ("alpha", -1, "alpha must be"),
         ("kappa_align", 0, "kappa_align must be"),
         ("kappa_max", 0, "kappa_max must be"),
-        ("match", "h", "match must be one of 'feature', 'projection', got 'h'"),
+        ("match", "h", "match.*got 'h'"),
         ("target", "labels", "target must be one of"),
         ("temperature", -4.0, "temperature must be"),
         ("kappa_target", 0, "kappa_target must be"),
@@ -337,13 +336,13 @@ def test_bad_parameters_are_refused(data, parameter, value, message):
 
 def test_a_projection_that_does_not_fit_is_refused(data, fitted):
     regions, *rest = data[0]
-    with pytest.raises(ValueError, match="init maps 24 channels to 3 coordinates, but here it is 12 to 3"):
+    with pytest.raises(ValueError, match=r"init.* 24 .* 12"):
         RegionProjection().fit(regions[:, :12], *rest, init=fitted)
     with pytest.raises(NotFittedError):
         RegionProjection().fit(regions, *rest, init=RegionProjection())
     with pytest.raises(NotFittedError):
         RegionProjection().transform(regions)
-    with pytest.raises(ValueError, match="regions have 12 channels, but the fit saw 24"):
+    with pytest.raises(ValueError, match=r"12 channels.*24"):
         fitted.transform(regions[:, :12])
 
 

@@ -387,14 +387,14 @@ def test_start_from_a_fitted_projection_keeps_its_axes_and_is_short(data, fitted
 
 
 def test_fit_along_refuses_none_and_strangers(data):
-    with pytest.raises(ValueError, match=r"no checkpoint to fit; give one \(features, logits\) each"):
+    with pytest.raises(ValueError, match=r"no checkpoint"):
         fit_along([])
-    with pytest.raises(ValueError, match=r"same images alike, but their shapes are .*\(200, 64\).*\(199, 64\)"):
+    with pytest.raises(ValueError, match=r"\(200, 64\).*\(199, 64\)"):
         fit_along([data, (data[0][1:], data[1][1:])])
 
 
 def test_stopping_early_warns_what_to_try(data):
-    with pytest.warns(ConvergenceWarning, match=r"max_iter=5 .* raise max_iter or weight_decay"):
+    with pytest.warns(ConvergenceWarning, match=r"max_iter=5.*raise max_iter"):
         fitted = SampleProjection(max_iter=5).fit(*data)
     assert fitted.n_iter_ == 5
 
@@ -402,17 +402,17 @@ def test_stopping_early_warns_what_to_try(data):
 @pytest.mark.parametrize(
     "settings, message",
     [
-        ({"n_components": 1}, "n_components must be a whole number of at least 2, got 1"),
-        ({"n_components": 2.5}, "n_components must be a whole number of at least 2, got 2.5"),
-        ({"n_components": 300}, "200 images cannot determine n_components=300"),
-        ({"n_components": 100}, "64 features cannot be projected to n_components=100"),
-        ({"max_iter": 0}, "max_iter must be a whole number of at least 1, got 0"),
-        ({"temperature": 0.0}, "temperature must be a finite number above 0, got 0.0"),
-        ({"temperature": np.nan}, "temperature must be a finite number above 0, got nan"),
-        ({"kappa_max": -1}, "kappa_max must be a finite number above 0, got -1"),
-        ({"weight_decay": 0}, "weight_decay must be a finite number above 0, got 0"),
-        ({"tol": -1e-3}, "tol must be a finite number above 0, got -0.001"),
-        ({"mixture": "soft"}, "mixture must be one of 'teacher', 'posterior', got 'soft'"),
+        ({"n_components": 1}, "n_components.*at least 2, got 1"),
+        ({"n_components": 2.5}, "n_components.*at least 2, got 2.5"),
+        ({"n_components": 300}, "200 images.*n_components=300"),
+        ({"n_components": 100}, "64 features.*n_components=100"),
+        ({"max_iter": 0}, "max_iter.*at least 1, got 0"),
+        ({"temperature": 0.0}, "temperature.*above 0, got 0.0"),
+        ({"temperature": np.nan}, "temperature.*above 0, got nan"),
+        ({"kappa_max": -1}, "kappa_max.*got -1"),
+        ({"weight_decay": 0}, "weight_decay.*got 0"),
+        ({"tol": -1e-3}, "tol.*got -0.001"),
+        ({"mixture": "soft"}, "mixture.*'posterior', got 'soft'"),
     ],
 )
 def test_bad_settings_are_refused(data, settings, message):
@@ -429,16 +429,16 @@ def broken(array, value):
 @pytest.mark.parametrize(
     "change, message",
     [
-        (lambda f, z: (broken(f, np.nan), z), "features holds 1 NaN or infinite values of 12800"),
-        (lambda f, z: (f, broken(z, np.inf)), "logits holds 1 NaN or infinite values of 2000"),
-        (lambda f, z: (f[0], z), r"features must have 2 axes, got shape \(64,\)"),
-        (lambda f, z: (f, z[:, 0]), r"logits must have 2 axes, got shape \(200,\)"),
-        (lambda f, z: (f, z[1:]), "features has 200, logits has 199"),
-        (lambda f, z: (f, z[:, :1]), r"logits must score at least 2 categories, got shape \(200, 1\)"),
-        (lambda f, z: (f[:2], z[:2]), "2 images cannot determine n_components=3; give more images"),
-        (lambda f, z: (f[:0], z[:0]), r"features is empty: shape \(0, 64\)"),
-        (lambda f, z: (0 * f, z), "all features are zero: nothing can be projected"),
-        (lambda f, z: (f.astype(str), z), "features must be an array of numbers"),
+        (lambda f, z: (broken(f, np.nan), z), "features.*NaN.*12800"),
+        (lambda f, z: (f, broken(z, np.inf)), "logits.*infinite.*2000"),
+        (lambda f, z: (f[0], z), r"features.*2 axes.*\(64,\)"),
+        (lambda f, z: (f, z[:, 0]), r"logits.*2 axes.*\(200,\)"),
+        (lambda f, z: (f, z[1:]), "features and logits.* 200 and 199"),
+        (lambda f, z: (f, z[:, :1]), r"2 categories.*\(200, 1\)"),
+        (lambda f, z: (f[:2], z[:2]), "2 images.*n_components=3"),
+        (lambda f, z: (f[:0], z[:0]), r"features.*empty.*\(0, 64\)"),
+        (lambda f, z: (0 * f, z), "features are zero"),
+        (lambda f, z: (f.astype(str), z), "features.*numbers"),
     ],
 )
 def test_bad_arrays_are_refused(data, change, message):
@@ -451,18 +451,18 @@ def test_use_before_fit_and_on_other_features_is_refused(data, fitted):
         with pytest.raises(NotFittedError, match="not fitted yet"):
             method(data[0])
     assert issubclass(NotFittedError, ValueError)
-    with pytest.raises(ValueError, match="features have 63 columns, but 64 were fitted"):
+    with pytest.raises(ValueError, match=r"63 columns.*64"):
         fitted.transform(data[0][:, 1:])
-    with pytest.raises(ValueError, match="features holds 1 NaN"):
+    with pytest.raises(ValueError, match=r"features.*NaN"):
         fitted.predict_proba(broken(data[0], np.nan))
-    with pytest.raises(ValueError, match=r"embedding must have shape \(200, 3\), got \(199, 3\)"):
+    with pytest.raises(ValueError, match=r"features and embedding.* 200 and 199"):
         fitted.align(data[0], np.zeros((199, 3)))
 
 
 def test_unfit_starts_are_refused(data, fitted):
     with pytest.raises(NotFittedError, match="not fitted yet"):
         SampleProjection().fit(*data, init=SampleProjection())
-    with pytest.raises(ValueError, match=r"init has components_ of shape \(3, 64\), but \(2, 64\) are needed"):
+    with pytest.raises(ValueError, match=r"init.*\(3, 64\).*\(2, 64\)"):
         SampleProjection(2).fit(*data, init=fitted)
 
 
@@ -480,13 +480,13 @@ def test_pearson_agrees_with_numpy_and_refuses_constants(data, fitted):
     g = fitted.transform(features)
     expected = np.corrcoef(np.linalg.norm(g, axis=1), -(p * np.log(p)).sum(1))[0, 1]
     assert strength_entropy_pearson(g, logits, temperature=1.0) == pytest.approx(expected, abs=1e-12)
-    with pytest.raises(ValueError, match="all 200 strengths are 1: nothing correlates with a constant"):
+    with pytest.raises(ValueError, match="200 strengths are 1"):
         strength_entropy_pearson(np.ones((200, 1)), logits)
     with pytest.raises(ValueError, match=r"all 200 entropies are 2\.3"):
         strength_entropy_pearson(g, np.zeros((200, 10)))
-    with pytest.raises(ValueError, match="embedding has 200, logits has 199"):
+    with pytest.raises(ValueError, match=r"200.* 199"):
         strength_entropy_pearson(g, logits[1:])
-    with pytest.raises(ValueError, match="at least 2 images, got 1"):
+    with pytest.raises(ValueError, match="2 images, got 1"):
         strength_entropy_pearson(g[:1], logits[:1])
-    with pytest.raises(ValueError, match="temperature must be a finite number above 0, got 0"):
+    with pytest.raises(ValueError, match=r"temperature.*above 0, got 0"):
         strength_entropy_pearson(g, logits, temperature=0)

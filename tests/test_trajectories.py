@@ -68,9 +68,9 @@ def test_rotation_changes_neither_and_scaling_only_the_strength(seed, scale, d):
 @pytest.mark.parametrize(
     "h, message",
     [
-        (np.ones((2, 3, 4)), r"h must have 4 axes, got shape \(2, 3, 4\)"),
-        (np.full((2, 1, 1, 3), np.inf), "h holds 6 NaN or infinite"),
-        (np.ones((0, 1, 1, 3)), "h is empty"),
+        (np.ones((2, 3, 4)), r"h .*4 axes.*\(2, 3, 4\)"),
+        (np.full((2, 1, 1, 3), np.inf), "h .*6 NaN"),
+        (np.ones((0, 1, 1, 3)), "h .*empty"),
     ],
 )
 def test_changes_of_nothing_are_refused(h, message):
@@ -84,7 +84,7 @@ def test_changes_of_nothing_are_refused(h, message):
 def sort(*way, directions=AXES, weights=HALVES, **options):
     """The type of one region that goes this way, from north to east."""
     h = np.stack(way).astype(float).reshape(len(way), 1, 1, -1)
-    return TYPES[trajectory_types(h, directions, weights, [0], [1], **options).types.item()]
+    return TYPES[trajectory_types(h, directions, weights, [0], [1], **{"kappa": 1000.0, **options}).types.item()]
 
 
 def at(degrees, strength):
@@ -162,7 +162,7 @@ def test_thresholds_move_the_verdict(before, thresholds, after):
 
 def test_each_image_has_its_own_categories():
     h = np.stack([np.stack([at(0, 1.3), at(90, 1.3)]), np.stack([at(90, 1.3), at(0, 1.3)])])
-    found = trajectory_types(np.stack([h, h[::-1]]), AXES, HALVES, [0, 1], [1, 0])
+    found = trajectory_types(np.stack([h, h[::-1]]), AXES, HALVES, [0, 1], [1, 0], 1000.0)
     assert found.types.tolist() == [[1, 0], [1, 0]]
     assert found.important.tolist() == found.turned.tolist() == [[True, False], [True, False]]
     assert found.shares == {"none": 0.5, "direct": 0.5, "rebuilt": 0.0, "awakened": 0.0, "damaged": 0.0}
@@ -226,7 +226,7 @@ def test_the_defaults_are_the_authors_and_every_type_is_found_as_by_a_loop():
     np.testing.assert_array_equal(found, wanted)
     assert (np.bincount(found.ravel(), minlength=5) > 10).all()
     h, *rest = random_world(0, n=30, r=20)
-    np.testing.assert_array_equal(trajectory_types(h, *rest).types, found)
+    np.testing.assert_array_equal(trajectory_types(h, *rest, 1000.0).types, found)
 
 
 @given(
@@ -248,9 +248,9 @@ def test_every_region_has_exactly_one_type(seed, kappa, cosine, speech, holding,
 def test_lengths_of_directions_do_not_count_and_arrays_are_left_alone():
     h, mu, pi, original, new = random_world(1, n=10)
     copies = h.copy(), mu.copy(), pi.copy(), original.copy(), new.copy()
-    found = trajectory_types(h, mu, pi, original, new)
-    np.testing.assert_array_equal(trajectory_types(h, 7 * mu, pi, original, new).types, found.types)
-    tensors = trajectory_types(*map(torch.from_numpy, (h, mu, pi, original, new)))
+    found = trajectory_types(h, mu, pi, original, new, 1000.0)
+    np.testing.assert_array_equal(trajectory_types(h, 7 * mu, pi, original, new, 1000.0).types, found.types)
+    tensors = trajectory_types(*map(torch.from_numpy, (h, mu, pi, original, new)), 1000.0)
     np.testing.assert_array_equal(tensors.types, found.types)
     assert tensors.types.dtype == np.int64 and sum(tensors.shares.values()) == pytest.approx(1)
     for now, before in zip((h, mu, pi, original, new), copies, strict=True):
@@ -270,34 +270,41 @@ def test_a_category_without_direction_is_spoken_for_by_no_region():
     assert sort(at(0, 1.3), at(0, 0.3), directions=np.stack([NORTH, 0 * EAST])) == "damaged"
 
 
-GOOD = {"h": np.ones((3, 2, 4, 2)), "directions": AXES, "weights": HALVES, "original": [0, 1], "new": [1, 0]}
+GOOD = {
+    "h": np.ones((3, 2, 4, 2)),
+    "directions": AXES,
+    "weights": HALVES,
+    "original": [0, 1],
+    "new": [1, 0],
+    "kappa": 1000.0,
+}
 
 
 @pytest.mark.parametrize(
     "change, message",
     [
         *[
-            ({name: value}, f"{name} must be a finite number above 0, got")
+            ({name: value}, f"{name}.*above 0")
             for name in ("strong", "kept", "moderate", "broken", "faint")
             for value in (0, -1.0, np.nan, np.inf)
         ],
-        ({"faint": 1.1}, "faint must not exceed strong, .* types would overlap; got faint 1.1, strong 1"),
-        ({"broken": 1.3}, r"nor broken kept, .* broken 1\.3, kept 1\.2"),
+        ({"faint": 1.1}, "faint 1.1, strong 1"),
+        ({"broken": 1.3}, r"broken 1\.3, kept 1\.2"),
         ({"kept": 0.9}, r"broken 1, kept 0\.9"),
-        *[({"cosine": value}, r"cosine must lie in -1 \.\.\. 1, got") for value in (1.1, -1.1, np.nan)],
-        *[({"probability": value}, r"probability must lie in 0 \.\.\. 1, got") for value in (1.1, -0.1, np.nan)],
-        ({"kappa": 0}, "kappa must be a finite number above 0"),
-        ({"kappa": KappaCurve(10.0, 3)}, "kappa is a curve for 3 coordinates, but h has 2"),
-        ({"h": np.ones((3, 2, 2))}, "h must have 4 axes"),
-        ({"h": np.full((3, 2, 4, 2), np.nan)}, "h holds 48 NaN"),
-        ({"directions": np.eye(3)[:2]}, "h has 2 coordinates, but directions has 3"),
-        ({"weights": [1.0]}, "directions has 2, weights has 1"),
-        ({"weights": [0.6, 0.6]}, "weights must be 0 or more and sum to 1"),
-        ({"original": [0, 2]}, r"labels must lie in 0 \.\.\. 1, found 0 \.\.\. 2"),
-        ({"new": [-1, 0]}, r"labels must lie in 0 \.\.\. 1, found -1"),
-        ({"new": [0.0, 1.0]}, "labels must be one whole number an image"),
-        ({"original": [0]}, "h has 2, original has 1, new has 2"),
-        ({"new": [0, 1, 0]}, "h has 2, original has 2, new has 3"),
+        *[({"cosine": value}, r"cosine.*-1 \.\.\. 1, got") for value in (1.1, -1.1, np.nan)],
+        *[({"probability": value}, r"probability.*0 \.\.\. 1, got") for value in (1.1, -0.1, np.nan)],
+        ({"kappa": 0}, "kappa.*above 0"),
+        ({"kappa": KappaCurve(10.0, 3)}, "kappa.* 3 .*h has 2"),
+        ({"h": np.ones((3, 2, 2))}, "h .*4 axes"),
+        ({"h": np.full((3, 2, 4, 2), np.nan)}, "h .*48 NaN"),
+        ({"directions": np.eye(3)[:2]}, "h and directions.* in d.* 2 and 3"),
+        ({"weights": [1.0]}, "directions and weights.* in C.* 2 and 1"),
+        ({"weights": [0.6, 0.6]}, "weights.*sum to 1"),
+        ({"original": [0, 2]}, r"original.*found 0 \.\.\. 2"),
+        ({"new": [-1, 0]}, "new.*found -1"),
+        ({"new": [0.0, 1.0]}, "new.*whole number"),
+        ({"original": [0]}, "h and original.* in N.* 2 and 1"),
+        ({"new": [0, 1, 0]}, "h and new.* in N.* 2 and 3"),
     ],
 )
 def test_bad_input_is_refused(change, message):
@@ -381,15 +388,15 @@ def test_layers_on_two_grids_are_refused(world):
 def test_features_of_another_network_are_refused(world):
     _, path, images, fitted = world
     wider = build("vgg16", 3, width=0.1, input_size=32).eval()
-    with pytest.raises(ValueError, match="regions have 6 channels, but the fit saw 3"):
+    with pytest.raises(ValueError, match=r"6 channels.* 3"):
         follow(wider, path, images, fitted)
-    with pytest.raises(ValueError, match="no layer conv_99; this network has conv_11"):
+    with pytest.raises(ValueError, match=r"conv_99.*conv_11"):
         follow(wider, path, images, {"conv_99": fitted["conv_53"]})
 
 
 def test_nothing_to_follow_is_refused(world):
     network, path, images, _ = world
-    with pytest.raises(ValueError, match="no layer to follow; give the regional features of at least one"):
+    with pytest.raises(ValueError, match="no layer"):
         follow(network, path, images, {})
 
 

@@ -116,7 +116,7 @@ def test_autograd_agrees_with_finite_differences(dim):
 def test_a_third_derivative_is_refused_in_words():
     kappa = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
     (slope,) = torch.autograd.grad(mean_resultant_length(kappa, 3), kappa, create_graph=True)
-    with pytest.raises(NotImplementedError, match="second derivative of the mean resultant length"):
+    with pytest.raises(NotImplementedError, match="second derivative"):
         slope.backward()
 
 
@@ -310,56 +310,56 @@ def test_samples_come_as_tensor_for_a_tensor():
 
 @pytest.mark.parametrize("function", [log_normalizer, mean_resultant_length])
 def test_bad_kappa_is_refused(function):
-    with pytest.raises(ValueError, match=r"kappa must be 0 or more, found -1 \.\.\. 2"):
+    with pytest.raises(ValueError, match=r"kappa.*-1 \.\.\. 2"):
         function(np.array([2.0, -1.0]), 3)
-    with pytest.raises(ValueError, match="kappa holds 1 NaN or infinite values of 2"):
+    with pytest.raises(ValueError, match=r"kappa.* 1 .*of 2"):
         function(np.array([2.0, np.nan]), 3)
-    with pytest.raises(ValueError, match="kappa holds 1 NaN"):
+    with pytest.raises(ValueError, match=r"kappa.*NaN"):
         function(torch.tensor([np.inf], requires_grad=True), 3)
-    with pytest.raises(ValueError, match="kappa must be an array of numbers"):
+    with pytest.raises(ValueError, match=r"kappa.*numbers"):
         function("much", 3)
-    with pytest.raises(ValueError, match="kappa is empty"):
+    with pytest.raises(ValueError, match=r"kappa.*empty"):
         function(np.empty(0), 3)
 
 
 @pytest.mark.parametrize("function", [log_normalizer, mean_resultant_length, inverse_mean_resultant_length])
 @pytest.mark.parametrize("dim", [1, 0, -3, 2.5, True, "3"])
 def test_bad_dimension_is_refused(function, dim):
-    with pytest.raises(ValueError, match=f"whole number of at least 2, got {dim!r}"):
+    with pytest.raises(ValueError, match=f"at least 2, got {dim!r}"):
         function(0.5, dim)
 
 
 @pytest.mark.parametrize("length", [-0.1, 1.0, 1.5])
 def test_bad_resultant_length_is_refused(length):
-    with pytest.raises(ValueError, match=rf"mean resultant length must be 0 or more and below 1, found {length:g}"):
+    with pytest.raises(ValueError, match=rf"below 1, found {length:g}"):
         inverse_mean_resultant_length(length, 3)
 
 
 def test_bad_vectors_are_refused_by_log_density():
     x = random_directions(3, 3, 0)
-    with pytest.raises(ValueError, match=r"rows of x must be unit vectors, but their lengths run from 2 to 2"):
+    with pytest.raises(ValueError, match=r"of x .*from 2 to 2"):
         log_density(2 * x, x, 1.0)
-    with pytest.raises(ValueError, match=r"rows of directions must be unit vectors"):
+    with pytest.raises(ValueError, match=r"directions.*unit"):
         log_density(x, 0 * x, 1.0)
-    with pytest.raises(ValueError, match=r"x has 3 coordinates and directions has 2"):
+    with pytest.raises(ValueError, match=r"x and directions.* in d.* 3 and 2"):
         log_density(x, random_directions(3, 2, 0), 1.0)
-    with pytest.raises(ValueError, match=r"x must have 2 axes, got shape \(3,\)"):
+    with pytest.raises(ValueError, match=r"x .*2 axes.*\(3,\)"):
         log_density(x[0], x, 1.0)
-    with pytest.raises(ValueError, match=r"kappa must broadcast to .* \(3, 3\), but has shape \(2,\)"):
+    with pytest.raises(ValueError, match=r"kappa.*\(3, 3\).*\(2,\)"):
         log_density(x, x, np.array([1.0, 2.0]))
-    with pytest.raises(ValueError, match=r"kappa must be 0 or more"):
+    with pytest.raises(ValueError, match=r"kappa.*0 or more"):
         log_density(x, x, -1.0)
 
 
 def test_bad_requests_are_refused_by_sample():
     mu = np.array([1.0, 0.0])
-    with pytest.raises(ValueError, match="lengths run from 3 to 3"):
+    with pytest.raises(ValueError, match="from 3 to 3"):
         sample(3 * mu, 1.0, 5)
-    with pytest.raises(ValueError, match="mu must have 1 axes"):
+    with pytest.raises(ValueError, match=r"mu .*1 axes"):
         sample(mu[None], 1.0, 5)
-    with pytest.raises(ValueError, match="kappa must be 0 or more, found -1"):
+    with pytest.raises(ValueError, match=r"kappa.*found -1"):
         sample(mu, -1.0, 5)
-    with pytest.raises(ValueError, match="n must be a whole number of draws, 1 or more, got 0"):
+    with pytest.raises(ValueError, match=r"n must.*got 0"):
         sample(mu, 1.0, 0)
     with pytest.raises(ValueError, match=r"got 2\.5"):
         sample(mu, 1.0, 2.5)

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from scipy.interpolate import CubicHermiteSpline
 
-from nbhelpers.maths.arrays import Array, as_tensor, check_positive
+from nbhelpers.maths.arrays import Array, check_positive, check_range, check_whole, on_tensors
 from nbhelpers.maths.cumulants import cumulants
-from nbhelpers.maths.vmf import (
-    LONGEST,
-    check_dim,
-    elementwise,
-    inverse_mean_resultant_length,
-    mean_resultant_length,
-    read_unit_vectors,
-)
+from nbhelpers.maths.vmf import LONGEST, check_dim, check_unit, concentration, mean_resultant_length
 
 
+@on_tensors(graph=True, strength="*")
 def projected_normal_resultant_length(strength: Any, dim: int) -> Any:
     r"""Mean resultant length :math:`\rho_d(l)` of the direction of :math:`N(l e, I_d)`, from 0 up to 1.
 
@@ -50,8 +45,7 @@ def projected_normal_resultant_length(strength: Any, dim: int) -> Any:
     >>> round(projected_normal_resultant_length(2.0, 3), 6)
     0.769866
     """
-    dim = check_dim(dim)
-    return elementwise(lambda length: _ProjectedNormal.apply(length, dim), strength, "strength")
+    return _ProjectedNormal.apply(check_range(strength, "strength"), check_dim(dim))
 
 
 class KappaCurve:
@@ -80,45 +74,75 @@ class KappaCurve:
     [0.0, 1.4885, 3.2227, 5.0103]
     """
 
-    # Every call reads a table: log kappa as a cubic of log l in each of a thousand equal steps, exact in value and
-    # slope at every node. Solving for kappa by Newton in every call would be forty times slower at d = 3 and eighty at
-    # d = 10, in the innermost line of every fit. In logarithms the curve bends gently whatever kappa_max and d are
-    # (slope 1, then up to 2, then 0), so that one step size serves all; beyond the table come a line and a constant.
-    _NODES = 1024
-
     def __init__(self, kappa_max: float, dim: int = 3) -> None:
         self.kappa_max = check_positive(kappa_max, "kappa_max")
         self.dim = check_dim(dim)
-        # kappa / l deviates from its limit by the order of l^2 at the lower end, kappa / kappa_max by that of
-        # (kappa_max + d) / l^2 at the upper one: 1e-8 and 1e-7.
-        self._low, self._high = 1e-4, 3e3 * math.sqrt(self.kappa_max + self.dim)
-        strength = torch.from_numpy(np.geomspace(self._low, self._high, self._NODES))
-        ceiling = mean_resultant_length(self.kappa_max, self.dim)
-        rho, rho_slope = _projected_normal(strength, self.dim)
-        kappa = inverse_mean_resultant_length(ceiling * rho, self.dim)
-        slope = ceiling * rho_slope / cumulants(kappa, self.dim)[2]  # A'(kappa) dkappa/dl = A(kappa_max) rho'(l)
-        step = math.log(self._high / self._low) / (self._NODES - 1)
-        curve = CubicHermiteSpline(
-            np.arange(self._NODES), kappa.log().numpy(), (slope * strength / kappa * step).numpy()
-        )
-        self._cubics = torch.from_numpy(curve.c.T.copy())
 
     def __repr__(self) -> str:
         return f"KappaCurve(kappa_max={self.kappa_max:g}, dim={self.dim})"
 
+    @on_tensors(graph=True, strength="*")
     def __call__(self, strength: Any) -> Any:
         """``kappa`` of every strength, in its kind, shape and floating type; tensors keep their graph."""
-        return elementwise(self._look_up, strength, "strength")
+        return self.look_up(check_range(strength, "strength"))
 
-    def _look_up(self, strength: torch.Tensor) -> torch.Tensor:
-        relative, top = strength / self._low, self._high / self._low
-        below = relative < 1
-        place = torch.log(torch.where(below, 1, relative).clamp(max=top)) * ((self._NODES - 1) / math.log(top))
-        step = place.detach().long().clamp(max=self._NODES - 2)
-        within = place - step
-        cubic, square, line, start = self._cubics.to(strength.device)[step].unbind(-1)
-        log_kappa = ((cubic * within + square) * within + line) * within + start
-        return log_kappa.exp() * torch.where(below, relative, 1)
+    def look_up(self, strength: torch.Tensor) -> torch.Tensor:
+        """``kappa`` of a tensor, computed in double precision and unchecked: for the inside of fits."""
+        return _LookUp.apply(strength, self)
+
+    def with_slope(self, strength: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """``kappa`` and its derivative by strength, both float64 and without a graph."""
+        cubics, low, top = _table(self.kappa_max, self.dim, strength.device)
+        scale = (_NODES - 1) / math.log(top)
+        relative = strength.detach().double() / low
+        place = relative.clamp(1, top).log_().mul_(scale)
+        step = place.long().clamp_(max=_NODES - 2)
+        cubic, square, line, start = cubics[step].unbind(-1)
+        within = place.sub_(step)
+        kappa = (((cubic * within + square) * within + line) * within + start).exp_()
+        elasticity = (3 * cubic * within).add_(square, alpha=2).mul_(within).add_(line).mul_(scale)
+        elasticity = torch.where(relative < 1, 1, elasticity).masked_fill_(relative > top, 0)
+        return kappa * relative.clamp(max=1), kappa * elasticity / (low * relative.clamp(min=1))
+
+
+class _LookUp(torch.autograd.Function):
+    """kappa(l) from the table; its gradient is the slope of the same cubic."""
+
+    @staticmethod
+    def forward(ctx: Any, strength: torch.Tensor, curve: KappaCurve) -> torch.Tensor:
+        kappa, slope = curve.with_slope(strength)
+        ctx.save_for_backward(slope)
+        return kappa.to(strength.dtype)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:
+        (slope,) = ctx.saved_tensors
+        return (grad * slope).to(grad.dtype), None
+
+
+# Every call reads a table: log kappa as a cubic of log l in each of a thousand equal steps, exact in value and
+# slope at every node. Solving for kappa by Newton in every call would be forty times slower at d = 3 and eighty at
+# d = 10, in the innermost line of every fit. In logarithms the curve bends gently whatever kappa_max and d are
+# (slope 1, then up to 2, then 0), so that one step size serves all; beyond the table come a line and a constant.
+_NODES = 1024
+
+
+@lru_cache(maxsize=64)
+def _table(kappa_max: float, dim: int, device: torch.device) -> tuple[torch.Tensor, float, float]:
+    """Cubics of log kappa (1023, 4), the lowest strength, and the highest as a multiple of it."""
+    # kappa / l deviates from its limit by the order of l^2 at the lower end, kappa / kappa_max by that of
+    # (kappa_max + d) / l^2 at the upper one: 1e-8 and 1e-7.
+    low, high = 1e-4, 3e3 * math.sqrt(kappa_max + dim)
+    with torch.inference_mode(False), torch.no_grad():
+        strength = torch.from_numpy(np.geomspace(low, high, _NODES))
+        ceiling = mean_resultant_length(kappa_max, dim)
+        rho, rho_slope = _projected_normal(strength, dim)
+        kappa = concentration(ceiling * rho, dim)
+        slope = ceiling * rho_slope / cumulants(kappa, dim)[2]  # A'(kappa) dkappa/dl = A(kappa_max) rho'(l)
+        step = math.log(high / low) / (_NODES - 1)
+        curve = CubicHermiteSpline(np.arange(_NODES), kappa.log().numpy(), (slope * strength / kappa * step).numpy())
+        return torch.from_numpy(curve.c.T.copy()).to(device), low, high / low
 
 
 class MeasuredKappa(NamedTuple):
@@ -129,6 +153,7 @@ class MeasuredKappa(NamedTuple):
     counts: np.ndarray  # vectors in the bin
 
 
+@on_tensors(vectors="N d", directions="N d")
 def measured_kappa(vectors: Array, directions: Array, bins: int = 10) -> MeasuredKappa:
     r"""Concentration of the vectors around given directions, as the data show it, in bins of strength.
 
@@ -160,13 +185,8 @@ def measured_kappa(vectors: Array, directions: Array, bins: int = 10) -> Measure
     >>> found.strength.round(2).tolist(), found.kappa.round().tolist(), found.counts.tolist()
     ([1.0, 3.0], [2.0, 20.0], [4000, 4000])
     """
-    v = as_tensor(vectors, "vectors", ndim=2, dtype=torch.float64).numpy()
-    mu = read_unit_vectors(directions, "directions").detach().cpu().numpy()
-    if v.shape != mu.shape:
-        raise ValueError(
-            f"every vector needs its direction, but vectors have shape {v.shape} and directions {mu.shape}"
-        )
-    if isinstance(bins, bool) or not isinstance(bins, (int, np.integer)) or not 1 <= bins <= len(v):
+    v, mu = vectors.cpu().numpy(), check_unit(directions, "directions").cpu().numpy()
+    if check_whole(bins, "bins", 1) > len(v):
         raise ValueError(f"bins must be a whole number from 1 to the number of vectors, {len(v)}, got {bins!r}")
     strength = np.linalg.norm(v, axis=1)
     if not strength.all():
@@ -178,7 +198,7 @@ def measured_kappa(vectors: Array, directions: Array, bins: int = 10) -> Measure
     resultant = np.array([cosine[m].mean() for m in members]).clip(0, LONGEST)
     return MeasuredKappa(
         strength=np.array([strength[m].mean() for m in members]),
-        kappa=inverse_mean_resultant_length(resultant, v.shape[1]),
+        kappa=concentration(torch.from_numpy(resultant), v.shape[1]).numpy(),
         counts=np.array([len(m) for m in members]),
     )
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import math
 import warnings
+from typing import ClassVar
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import check_is_fitted
 from tqdm import trange
 
-from nbhelpers.maths.arrays import Array, as_tensor, check_positive, check_whole, like, resolve_device
-from nbhelpers.maths.vmf import LONGEST, float_type, inverse_mean_resultant_length, log_normalizer, read_unit_vectors
+from nbhelpers.maths.arrays import Array, on_tensors
+from nbhelpers.maths.estimator import Estimator, positive, whole
+from nbhelpers.maths.vmf import LONGEST, check_dim, check_unit, concentration, log_constant, log_normalizer
 
 Parameters = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # weights, directions, kappas
 
 
-class VonMisesFisherMixture(BaseEstimator):
+class VonMisesFisherMixture(Estimator):
     r"""Mixture :math:`\sum_k \pi_k\,C_d(\kappa_k)\,e^{\kappa_k\mu_k^\top x}` fitted by expectation maximisation.
 
     Banerjee et al., *Clustering on the unit hypersphere using von Mises-Fisher distributions*, JMLR 2005.
@@ -63,6 +63,13 @@ class VonMisesFisherMixture(BaseEstimator):
     ([0.3, 0.3, 0.3], (600, 3))
     """
 
+    limits: ClassVar = {
+        "n_components": whole(1),
+        "n_init": whole(1),
+        "max_iter": whole(1),
+        "tol": positive,
+    }
+
     def __init__(
         self,
         n_components: int = 1,
@@ -82,6 +89,7 @@ class VonMisesFisherMixture(BaseEstimator):
         self.random_state = random_state
         self.device = device
 
+    @on_tensors(X="N d", responsibilities="N K")
     def fit(self, X: Array, responsibilities: Array | None = None) -> VonMisesFisherMixture:
         """Fit to unit vectors; with ``responsibilities``, take the one maximum-likelihood step that these determine.
 
@@ -98,10 +106,8 @@ class VonMisesFisherMixture(BaseEstimator):
             If a row of ``X`` is not of length 1, there are fewer rows than components, a parameter is out of range, or
             the responsibilities have another shape, are negative, do not sum to 1, or give a component no vector.
         """
-        for name in ("n_components", "n_init", "max_iter"):
-            check_whole(getattr(self, name), name, 1)
-        check_positive(self.tol, "tol")
-        x = self._read(X)
+        self.check_parameters()
+        x = _exactly_unit(X)
         if len(x) < self.n_components:
             raise ValueError(
                 f"{len(x)} vectors cannot determine n_components={self.n_components}; give more vectors, or fewer"
@@ -109,20 +115,23 @@ class VonMisesFisherMixture(BaseEstimator):
         if responsibilities is None:
             parameters = self._expectation_maximisation(x)
         else:
-            parameters = maximise(x, self._read_responsibilities(responsibilities, x), self.tied)
+            parameters = maximise(x, self._check_responsibilities(responsibilities), self.tied)
             self.n_iter_ = 0
         self.log_likelihood_ = float(log_joint(x, *parameters).logsumexp(-1).sum())
-        self.weights_, self.directions_, self.kappas_ = (like(p.to(float_type(X)).clone(), X) for p in parameters)
+        self.weights_, self.directions_, self.kappas_ = (parameter.clone() for parameter in parameters)
         return self
 
+    @on_tensors(X="N d")
     def predict_proba(self, X: Array) -> Array:
         """(N, K) posterior probability of every component for every unit vector; rows sum to 1."""
-        return like(self._log_joint(X).softmax(-1).to(float_type(X)), X)
+        return self._log_joint(X).softmax(-1)
 
+    @on_tensors(X="N d")
     def score(self, X: Array) -> float:
         """Mean log-likelihood of the unit vectors, in nats, with respect to the surface measure."""
         return float(self._log_joint(X).logsumexp(-1).mean())
 
+    @on_tensors(X="N d")
     def bic(self, X: Array) -> float:
         r"""Bayesian information criterion, :math:`-2\log L + p\log N`; lower is better.
 
@@ -139,7 +148,7 @@ class VonMisesFisherMixture(BaseEstimator):
         """All starts side by side along a leading axis; the parameters of the most likely one."""
         parameters = _start(x, self.n_components, self.n_init, np.random.default_rng(self.random_state))
         reached = torch.full((self.n_init,), -math.inf, dtype=x.dtype, device=x.device)
-        bound = inverse_mean_resultant_length(LONGEST, x.shape[1])
+        bound = concentration(x.new_tensor(LONGEST), x.shape[1])
         for step in trange(self.max_iter + 1, desc="vMF mixture", unit="step", delay=2, leave=False):
             joint = log_joint(x, *parameters)
             before, reached = reached, joint.logsumexp(-1).mean(-1)
@@ -164,17 +173,9 @@ class VonMisesFisherMixture(BaseEstimator):
             )
         return tuple(p[best] for p in parameters)
 
-    def _read(self, X: Array) -> torch.Tensor:
-        x = read_unit_vectors(X, "X").detach().to(resolve_device(self.device))
-        return x / x.norm(dim=1, keepdim=True)  # what float32 rounding leaves would count kappa times
-
-    def _read_responsibilities(self, responsibilities: Array, x: torch.Tensor) -> torch.Tensor:
-        shares = as_tensor(responsibilities, "responsibilities", ndim=2, dtype=x.dtype, device=x.device)
-        if shares.shape != (len(x), self.n_components):
-            raise ValueError(
-                f"responsibilities must have one row a vector and one column a component, "
-                f"({len(x)}, {self.n_components}), got {tuple(shares.shape)}"
-            )
+    def _check_responsibilities(self, shares: torch.Tensor) -> torch.Tensor:
+        if shares.shape[1] != self.n_components:
+            raise ValueError(f"responsibilities must have {self.n_components} columns, got shape {tuple(shares.shape)}")
         sums = shares.sum(1)
         if bool((shares < 0).any()) or bool(((sums - 1).abs() > 1e-4).any()):
             raise ValueError(
@@ -186,19 +187,22 @@ class VonMisesFisherMixture(BaseEstimator):
             raise ValueError(f"responsibilities give no vector to components {idle}; leave those columns out")
         return shares
 
-    def _log_joint(self, X: Array) -> torch.Tensor:
-        check_is_fitted(self)
-        x = self._read(X)
-        learned = {name: getattr(self, name) for name in ("weights_", "directions_", "kappas_")}
-        parameters = [as_tensor(value, name, dtype=x.dtype, device=x.device) for name, value in learned.items()]
-        if x.shape[1] != parameters[1].shape[1]:
-            raise ValueError(f"X has {x.shape[1]} coordinates, but the mixture was fitted to {parameters[1].shape[1]}")
-        return log_joint(x, *parameters)
+    def _log_joint(self, X: torch.Tensor) -> torch.Tensor:
+        parameters = [self.learned(name, X) for name in ("weights_", "directions_", "kappas_")]
+        if X.shape[1] != parameters[1].shape[1]:
+            raise ValueError(f"X has {X.shape[1]} coordinates, but the mixture was fitted to {parameters[1].shape[1]}")
+        return log_joint(_exactly_unit(X), *parameters)
+
+
+def _exactly_unit(vectors: torch.Tensor) -> torch.Tensor:
+    check_dim(vectors.shape[1])
+    check_unit(vectors, "X")
+    return vectors / vectors.norm(dim=1, keepdim=True)  # what float32 rounding leaves would count kappa times
 
 
 def log_joint(x: torch.Tensor, weights: torch.Tensor, directions: torch.Tensor, kappas: torch.Tensor) -> torch.Tensor:
     """log(pi_k) + log density of every vector under every component, (..., N, K); parameters may have leading axes."""
-    offset = weights.log() + log_normalizer(kappas, x.shape[1])
+    offset = weights.log() + log_constant(kappas, x.shape[1])
     return offset.unsqueeze(-2) + kappas.unsqueeze(-2) * (x @ directions.mT)
 
 
@@ -215,7 +219,7 @@ def maximise(x: torch.Tensor, responsibilities: torch.Tensor, tied: bool) -> Par
         resultant = (length.sum(-1, keepdim=True) / mass.sum(-1, keepdim=True)).expand_as(mass)
     else:
         resultant = length / mass.clamp(min=1e-300)
-    return mass / len(x), directions, inverse_mean_resultant_length(resultant.clamp(max=LONGEST), x.shape[-1])
+    return mass / len(x), directions, concentration(resultant.clamp(max=LONGEST), x.shape[-1])
 
 
 def _start(x: torch.Tensor, components: int, starts: int, rng: np.random.Generator) -> Parameters:
@@ -229,5 +233,5 @@ def _start(x: torch.Tensor, components: int, starts: int, rng: np.random.Generat
             chosen = torch.cat([chosen, x[int(rng.choice(len(x), p=distance / distance.sum()))][None]])
         directions.append(chosen / chosen.norm(dim=1, keepdim=True))
         tightness.append((x @ chosen.T).amax(1).mean().clamp(0, LONGEST))
-    kappas = inverse_mean_resultant_length(torch.stack(tightness), x.shape[1])[:, None].expand(-1, components)
+    kappas = concentration(torch.stack(tightness), x.shape[1])[:, None].expand(-1, components)
     return torch.full_like(kappas, 1 / components), torch.stack(directions), kappas

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -31,14 +31,31 @@ def label_loss(embedding: torch.Tensor, log_p: torch.Tensor, curve: KappaCurve, 
 
 def concentrate(embedding: torch.Tensor, curve: KappaCurve) -> torch.Tensor:
     """kappa(|g|) g / |g|, smooth at the centre."""
-    strength = (embedding.square().sum(1, keepdim=True) + 1e-24).sqrt()
-    return curve(strength) / strength * embedding
+    return _Concentrate.apply(embedding, curve)
+
+
+class _Concentrate(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, embedding: torch.Tensor, curve: KappaCurve) -> torch.Tensor:
+        strength = (embedding.square().sum(1, keepdim=True) + 1e-24).sqrt()
+        kappa, slope = curve.with_slope(strength)
+        ratio = kappa.to(embedding.dtype) / strength
+        ctx.save_for_backward(embedding, ratio, (slope.to(embedding.dtype) - ratio) / strength.square())
+        return ratio * embedding
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:
+        embedding, ratio, bend = ctx.saved_tensors
+        return ratio * grad + bend * (grad * embedding).sum(1, keepdim=True) * embedding, None
 
 
 def estimate(pull: torch.Tensor, log_r: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Maximum-likelihood log pi (C,) and mu (C, d) for responsibilities exp(log_r); however rare a category is."""
-    log_weights = log_r.logsumexp(0) - math.log(len(log_r))
-    return log_weights, F.normalize(log_r.softmax(0).T @ pull, dim=1, eps=1e-300)
+    top = log_r.detach().amax(0)
+    share = (log_r - top).exp()
+    log_weights = top + share.sum(0).log() - math.log(len(log_r))
+    return log_weights, F.normalize(share.T @ pull, dim=1, eps=1e-300)
 
 
 def log_posterior(pull: torch.Tensor, log_weights: torch.Tensor, directions: torch.Tensor) -> torch.Tensor:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 
-from nbhelpers.maths.arrays import Array, as_tensor, like
+from nbhelpers.maths.arrays import Array, check_range, check_whole, on_tensors
 from nbhelpers.maths.cumulants import cumulants
 
-LONGEST = (
-    1 - 1e-7
-)  # mean resultant length of vectors that float32 cannot tell apart: estimates stop short of kappa = inf
-UNIT_TOLERANCE = 1e-3  # how far from 1 a unit vector's norm may lie: float16 rounding passes, raw features do not
+LONGEST = 1 - 1e-7
+"""Mean resultant length of vectors that float32 cannot tell apart: estimates stop short of kappa = inf."""
+UNIT_TOLERANCE = 1e-3
+"""How far from 1 a unit vector's norm may lie: float16 rounding passes, raw features do not."""
 
 
+@on_tensors(graph=True, kappa="*")
 def log_normalizer(kappa: Any, dim: int) -> Any:
     r"""Logarithm of the normaliser :math:`C_d(\kappa)` of the density :math:`C_d(\kappa)\,e^{\kappa\mu^\top x}`.
 
@@ -46,11 +46,10 @@ def log_normalizer(kappa: Any, dim: int) -> Any:
     >>> round(log_normalizer(1000.0, 2048), 2)
     4676.82
     """
-    dim = check_dim(dim)
-    log_area = math.log(2) + dim / 2 * math.log(math.pi) - math.lgamma(dim / 2)
-    return elementwise(lambda k: -log_area - _Cumulant.apply(k, dim, 0), kappa, "kappa")
+    return log_constant(check_range(kappa, "kappa"), check_dim(dim))
 
 
+@on_tensors(graph=True, kappa="*")
 def mean_resultant_length(kappa: Any, dim: int) -> Any:
     r"""Length of the mean vector, :math:`A_d(\kappa) = I_{d/2}(\kappa)/I_{d/2-1}(\kappa) = E[\mu^\top x]`, in [0, 1).
 
@@ -62,10 +61,10 @@ def mean_resultant_length(kappa: Any, dim: int) -> Any:
     >>> round(mean_resultant_length(10.0, 3), 6)  # coth(10) - 1/10
     0.9
     """
-    dim = check_dim(dim)
-    return elementwise(lambda k: _Cumulant.apply(k, dim, 1), kappa, "kappa")
+    return _Cumulant.apply(check_range(kappa, "kappa"), check_dim(dim), 1)
 
 
+@on_tensors(graph=True, length="*")
 def inverse_mean_resultant_length(length: Any, dim: int) -> Any:
     r"""The concentration :math:`\kappa` with :math:`A_d(\kappa) =` ``length``: the maximum-likelihood estimate.
 
@@ -89,10 +88,10 @@ def inverse_mean_resultant_length(length: Any, dim: int) -> Any:
     >>> round(inverse_mean_resultant_length(0.9, 3), 6)
     10.0
     """
-    dim = check_dim(dim)
-    return elementwise(lambda r: _Inverse.apply(r, dim), length, "the mean resultant length", below=1.0)
+    return concentration(check_range(length, "the mean resultant length", below=1), check_dim(dim))
 
 
+@on_tensors(graph=True, x="N d", directions="K d", kappa="*")
 def log_density(x: Array, directions: Array, kappa: Any) -> Array:
     r"""Log density :math:`\log C_d(\kappa_k) + \kappa_k\,\mu_k^\top x_n` of every vector under every direction.
 
@@ -121,21 +120,20 @@ def log_density(x: Array, directions: Array, kappa: Any) -> Array:
     >>> round(float(log_density(north, north, 0.0)[0, 0]), 4)
     -2.531
     """
-    vectors, mu = read_unit_vectors(x, "x"), read_unit_vectors(directions, "directions")
-    if vectors.shape[1] != mu.shape[1]:
-        raise ValueError(f"x has {vectors.shape[1]} coordinates and directions has {mu.shape[1]}; they must agree")
-    kappa = torch.as_tensor(kappa, dtype=torch.float64, device=vectors.device)
+    check_unit(x, "x")
+    check_unit(directions, "directions")
+    check_range(kappa, "kappa")
     try:
-        kappa.expand(len(vectors), len(mu))
+        kappa.expand(len(x), len(directions))
     except RuntimeError:
         raise ValueError(
-            f"kappa must broadcast to one entry a vector and direction, ({len(vectors)}, {len(mu)}), "
+            f"kappa must broadcast to one entry a vector and direction, ({len(x)}, {len(directions)}), "
             f"but has shape {tuple(kappa.shape)}"
         ) from None
-    density = log_normalizer(kappa, mu.shape[1]) + kappa * (vectors @ mu.to(vectors.device).T)
-    return like(density.to(float_type(x)), x)
+    return log_constant(kappa, x.shape[1]) + kappa * (x @ directions.T)
 
 
+@on_tensors(mu="d")
 def sample(mu: Array, kappa: float, n: int, random_state: int | np.random.Generator | None = 0) -> Array:
     """Draw ``n`` unit vectors around ``mu``: the rejection sampler of Wood (1994), for any dimension.
 
@@ -165,11 +163,10 @@ def sample(mu: Array, kappa: float, n: int, random_state: int | np.random.Genera
     >>> draws.shape, bool(draws[:, 2].mean() > 0.97)
     ((1000, 3), True)
     """
-    centre = read_unit_vectors(as_tensor(mu, "mu", ndim=1, dtype=torch.float64)[None], "mu")[0].numpy()
-    centre = centre / np.linalg.norm(centre)
-    kappa = float(elementwise(lambda k: k, kappa, "kappa"))
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-        raise ValueError(f"n must be a whole number of draws, 1 or more, got {n!r}")
+    check_unit(mu[None], "mu")
+    check_whole(n, "n", 1)
+    kappa = float(check_range(torch.as_tensor(kappa), "kappa", below=math.inf))
+    centre = mu.cpu().numpy() / float(mu.norm())
     rng, dim = np.random.default_rng(random_state), len(centre)
 
     # gap = 1 - cos(x, mu) is drawn instead of the cosine itself, so that nothing cancels at a large kappa.
@@ -188,48 +185,35 @@ def sample(mu: Array, kappa: float, n: int, random_state: int | np.random.Genera
     tangent -= (tangent @ centre)[:, None] * centre
     tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
     draws = (1 - gap) * centre + np.sqrt(gap * (2 - gap)) * tangent
-    return like(torch.from_numpy(draws).to(float_type(mu)), mu)
+    return torch.from_numpy(draws)
 
 
 def check_dim(dim: int) -> int:
     """A whole number of coordinates, 2 or more."""
-    if isinstance(dim, bool) or not isinstance(dim, (int, np.integer)) or dim < 2:
-        raise ValueError(
-            f"dim counts the coordinates of a unit vector and must be a whole number of at least 2, got {dim!r}"
-        )
-    return int(dim)
+    return check_whole(dim, "dim", 2)
 
 
-def read_unit_vectors(x: Any, name: str) -> torch.Tensor:
-    """Rows of length 1 as float64; tensors keep their graph."""
-    checked = as_tensor(x, name, ndim=2, dtype=torch.float64, device=x.device if isinstance(x, torch.Tensor) else "cpu")
-    if not checked.is_meta:
-        norms = checked.norm(dim=1)
+def check_unit(vectors: torch.Tensor, name: str) -> torch.Tensor:
+    """Rows of length 1, or a ``ValueError`` that shows the lengths."""
+    if not vectors.is_meta:
+        norms = vectors.detach().norm(dim=1)
         if bool(((norms - 1).abs() > UNIT_TOLERANCE).any()):
             raise ValueError(
                 f"the rows of {name} must be unit vectors, but their lengths run from {float(norms.min()):.4g} to "
                 f"{float(norms.max()):.4g}; divide each row by its length first (sklearn.preprocessing.normalize)"
             )
-    return x.double() if isinstance(x, torch.Tensor) else checked
+    return vectors
 
 
-def elementwise(function: Callable[[torch.Tensor], torch.Tensor], x: Any, name: str, below: float = math.inf) -> Any:
-    """Apply ``function`` in float64 to numbers in [0, ``below``) and give back the kind and floating type of ``x``."""
-    checked = as_tensor(x, name, dtype=torch.float64, device=x.device if isinstance(x, torch.Tensor) else "cpu")
-    if not checked.is_meta and (float(checked.min()) < 0 or float(checked.max()) >= below):
-        wanted = "0 or more" if below == math.inf else f"0 or more and below {below:g}"
-        raise ValueError(f"{name} must be {wanted}, found {float(checked.min()):g} ... {float(checked.max()):g}")
-    if isinstance(x, torch.Tensor):
-        return function(x.double()).to(float_type(x))
-    result = function(checked).to(float_type(x)).numpy()
-    return result if isinstance(x, np.ndarray) or result.ndim else result.item()
+def log_constant(kappa: torch.Tensor, dim: int) -> torch.Tensor:
+    """:func:`log_normalizer` of a float64 tensor, unchecked."""
+    log_area = math.log(2) + dim / 2 * math.log(math.pi) - math.lgamma(dim / 2)
+    return -log_area - _Cumulant.apply(kappa, dim, 0)
 
 
-def float_type(x: Any) -> torch.dtype:
-    """The floating type of ``x``; float64 for numbers and whole-number arrays."""
-    if isinstance(x, torch.Tensor):
-        return x.dtype if x.is_floating_point() else torch.float64
-    return torch.float32 if getattr(x, "dtype", None) == np.float32 else torch.float64
+def concentration(length: torch.Tensor, dim: int) -> torch.Tensor:
+    """:func:`inverse_mean_resultant_length` of a float64 tensor, unchecked."""
+    return _Inverse.apply(length, dim)
 
 
 class _Cumulant(torch.autograd.Function):

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import warnings
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
-from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from tqdm import tqdm
 
-from nbhelpers.maths.arrays import Array, check_positive, check_whole, like, resolve_device
+from nbhelpers.maths.arrays import Array, on_tensors, resolve_device
+from nbhelpers.maths.estimator import Estimator, not_negative, one_of, positive, whole
 from nbhelpers.method.matching import (
+    TARGET_LIMITS,
     best_matches,
-    check_target,
+    check_comparable,
     draw_groups,
     kl_divergence,
     log_choice,
-    read_images,
     region_vectors,
     target_log_probabilities,
 )
@@ -27,7 +28,7 @@ _SHARED = 64  # images that shared channel weights are learned from
 _ROUNDS = 3  # alternations between w and v
 
 
-class RegionImportance(BaseEstimator):
+class RegionImportance(Estimator):
     r"""Importance w of each region and weight v of each channel, Eq. 11-12.
 
     An image x is compared with partner images j. How alike two images ought to be is read from what the network says
@@ -96,6 +97,16 @@ class RegionImportance(BaseEstimator):
     [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
     """
 
+    limits: ClassVar = {
+        **TARGET_LIMITS,
+        "kappa_regions": positive,
+        "channels": one_of(*CHANNELS),
+        "ridge": not_negative,
+        "partners": whole(3),
+        "steps": whole(1),
+        "memory": positive,
+    }
+
     def __init__(
         self,
         *,
@@ -125,6 +136,7 @@ class RegionImportance(BaseEstimator):
         self.random_state = random_state
         self.device = device
 
+    @on_tensors(torch.float32, regions="N K H W, as given", logits="N C")
     def fit(self, regions: Array, logits: Array) -> RegionImportance:
         """Learn w and v from regional features (N, K, H, W) and logits (N, C).
 
@@ -134,50 +146,39 @@ class RegionImportance(BaseEstimator):
             If a parameter is out of range, shapes do not fit, values are not finite, there are fewer than three images
             or two categories, or all regions of an image are zero.
         """
-        self._check()
-        features, scores = read_images(regions, logits)
+        self.check_parameters()
+        check_comparable(regions, logits)
         device = resolve_device(self.device)
-        n, k = features.shape[:2]
-        weights, channel_weights = torch.empty(n, features.shape[2:].numel()), torch.empty(n, k)
+        n, k = regions.shape[:2]
+        self.weights_, self.channel_weights_ = torch.empty(n, regions.shape[2:].numel()), torch.empty(n, k)
         curve = torch.zeros(self.steps + 1, dtype=torch.float64)
         shared = torch.full((1, k), 1 / k, device=device) if self.channels == "uniform" else None
         with tqdm(total=n, desc="importance", unit="image", delay=2) as bar:
             for group in draw_groups(n, self.partners, self.random_state):
-                queries, keys = self._directions(region_vectors(features[group], device))
+                queries, keys = self._directions(region_vectors(regions[group], device))
                 log_p = target_log_probabilities(
-                    scores[group].to(device), self.target, self.temperature, self.kappa_target
+                    logits[group.to(device)], self.target, self.temperature, self.kappa_target
                 )
                 if shared is None and self.channels == "shared":
                     shared = self._learn_channels(queries[:_SHARED], keys, log_p[:_SHARED], shared=True)
-                for rows in torch.arange(len(group)).split(self._batch(keys)):
-                    asked, expected = queries[rows], log_p[rows]
-                    v = self._learn_channels(asked, keys, expected) if shared is None else shared
-                    found, _ = best_matches(k * v[:, None] * asked, keys, index=False)
-                    w, losses = descend(found, expected, self.ridge, self.steps)
-                    weights[group[rows]], channel_weights[group[rows]] = w.cpu(), v.expand(len(rows), -1).cpu()
+                batches = (part.split(self._batch(keys)) for part in (group, queries, log_p))
+                for members, asking, expected in zip(*batches, strict=True):
+                    v = self._learn_channels(asking, keys, expected) if shared is None else shared
+                    scores, _ = best_matches(k * v[:, None] * asking, keys, index=False)
+                    w, losses = descend(scores, expected, self.ridge, self.steps)
+                    self.weights_[members] = w.cpu()
+                    self.channel_weights_[members] = v.expand(len(members), -1).cpu()
                     curve += losses.double().sum(0).cpu() / n
-                    bar.update(len(rows))
-        self.weights_, self.channel_weights_ = like(weights, regions), like(channel_weights, regions)
+                    bar.update(len(members))
         self.loss_curve_ = curve.tolist()
         if self.loss_curve_[-2] - self.loss_curve_[-1] > 1e-3 * abs(self.loss_curve_[-1]):
             warnings.warn(
                 f"the last of {self.steps} steps still lowered the loss from {self.loss_curve_[-2]:.5g} to "
                 f"{self.loss_curve_[-1]:.5g}: raise steps, or ridge, or lower kappa_regions",
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         return self
-
-    def _check(self) -> None:
-        check_target(self.target, self.temperature, self.kappa_target)
-        check_positive(self.kappa_regions, "kappa_regions")
-        check_positive(self.memory, "memory")
-        check_whole(self.partners, "partners", 3)
-        check_whole(self.steps, "steps", 1)
-        if self.ridge != 0:
-            check_positive(self.ridge, "ridge")
-        if self.channels not in CHANNELS:
-            raise ValueError(f"channels must be one of {', '.join(map(repr, CHANNELS))}, got {self.channels!r}")
 
     def _directions(self, vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """kappa l f as what asks, and f as what answers."""
@@ -199,8 +200,8 @@ class RegionImportance(BaseEstimator):
         k = keys.shape[2]
         v = keys.new_full((1 if shared else len(queries), k), 1 / k)
         for _ in range(_ROUNDS):
-            found, place = best_matches(k * v[:, None] * queries, keys)
-            w, _ = descend(found, log_p, self.ridge, self.steps)
+            scores, place = best_matches(k * v[:, None] * queries, keys)
+            w, _ = descend(scores, log_p, self.ridge, self.steps)
             v, _ = descend(channel_scores(w[..., None] * queries, keys, place), log_p, self.ridge, self.steps, shared)
         return v
 

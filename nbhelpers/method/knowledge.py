@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
-from nbhelpers.maths.arrays import Array, as_tensor, check_labels, check_positive, check_same_length, like
+from nbhelpers.maths.arrays import Array, as_tensor, check_choice, on_tensors
 from nbhelpers.maths.kappa import KappaCurve
 from nbhelpers.maths.radial import concentrate, log_posterior
 
@@ -54,14 +55,15 @@ class KnowledgePoints:
         return int(self.reliable_masks.sum()) / count if count else float("nan")
 
 
+@on_tensors(h="N R d", directions="C d", weights="C", labels="N, of C")
 def knowledge_points(
     h: Array,
     directions: Array,
     weights: Array,
     labels: Any,
+    kappa: KappaCurve | float,
     *,
     threshold: float = THRESHOLD,
-    kappa: KappaCurve | float = 1000.0,
 ) -> KnowledgePoints:
     r"""Find the regions that speak for one category.
 
@@ -78,10 +80,10 @@ def knowledge_points(
         :math:`\mu` and :math:`\pi` of the sample features.
     labels : (N,)
         True categories, 0 ... C - 1.
+    kappa : KappaCurve or float
+        :math:`\kappa` of the projection, as ``RegionalFeatures.kappa``, or the concentration it ends at.
     threshold : float
         :math:`\tau`, between 0 and 1.
-    kappa : KappaCurve or float
-        :math:`\kappa`, or the concentration it ends at.
 
     Returns
     -------
@@ -97,21 +99,21 @@ def knowledge_points(
     --------
     >>> north, east = np.array([0.0, 0.0, 1.0]), np.array([1.0, 0.0, 0.0])
     >>> h = np.stack([[3 * north, 3 * east, 0 * north], [0.1 * north, 3 * north, 2 * east]])
-    >>> points = knowledge_points(h, np.stack([north, east, -north]), np.ones(3) / 3, [0, 1])
+    >>> points = knowledge_points(h, np.stack([north, east, -north]), np.ones(3) / 3, [0, 1], kappa=1000.0)
     >>> points.total.tolist(), points.reliable.tolist(), points.ratio
     ([2, 2], [1, 1], 0.5)
     """
     if not 0 < threshold < 1:
         raise ValueError(f"threshold is a probability between 0 and 1, got {threshold!r}")
-    p = category_probabilities(as_tensor(h, "h", ndim=3, dtype=torch.float64), directions, weights, kappa=kappa)
-    truth = check_labels(labels, p.shape[2])
-    check_same_length(h=p, labels=truth)
-    best, category = (part.numpy() for part in p.max(dim=2))
+    p = posterior(h, directions, weights, kappa)
+    best, category = p.max(dim=2)
     masks = best > threshold
-    return KnowledgePoints(category, best.astype(np.float32), masks, masks & (category == truth[:, None]))
+    reliable = masks & (category == labels[:, None])
+    return KnowledgePoints(*(part.cpu().numpy() for part in (category, best.float(), masks, reliable)))
 
 
-def category_probabilities(h: Array, directions: Array, weights: Array, *, kappa: KappaCurve | float = 1000.0) -> Array:
+@on_tensors(h="... d", directions="C d", weights="C")
+def category_probabilities(h: Array, directions: Array, weights: Array, kappa: KappaCurve | float) -> Array:
     r"""What every region says: :math:`p(c|h) \propto \pi_c \exp[\kappa(\|h\|) \cos(h, \mu_c)]`.
 
     Parameters
@@ -126,7 +128,7 @@ def category_probabilities(h: Array, directions: Array, weights: Array, *, kappa
     Returns
     -------
     (..., C)
-        In double precision; the last axis sums to 1.
+        The last axis sums to 1.
 
     Raises
     ------
@@ -136,25 +138,28 @@ def category_probabilities(h: Array, directions: Array, weights: Array, *, kappa
     Examples
     --------
     >>> north, east = np.array([0.0, 1.0]), np.array([1.0, 0.0])
-    >>> category_probabilities(np.stack([0 * north, 3 * east]), np.stack([north, east]), [0.5, 0.5]).round(2)
+    >>> category_probabilities(np.stack([0 * north, 3 * east]), np.stack([north, east]), [0.5, 0.5], 1000.0).round(2)
     array([[0.5, 0.5],
            [0. , 1. ]])
     """
-    vectors = as_tensor(h, "h", dtype=torch.float64)
-    mu = as_tensor(directions, "directions", ndim=2, dtype=torch.float64)
-    pi = as_tensor(weights, "weights", ndim=1, dtype=torch.float64)
-    d = vectors.shape[-1]
-    if mu.shape[1] != d:
-        raise ValueError(f"h has {d} coordinates, but directions has {mu.shape[1]}")
-    check_same_length(directions=mu, weights=pi)
-    if float(pi.min()) < 0 or abs(float(pi.sum()) - 1) > 1e-3:
-        raise ValueError(f"weights must be 0 or more and sum to 1, got {float(pi.min()):g} ... and {float(pi.sum()):g}")
-    curve = kappa if isinstance(kappa, KappaCurve) else KappaCurve(check_positive(kappa, "kappa"), d)
+    return posterior(h, directions, weights, kappa)
+
+
+def posterior(
+    h: torch.Tensor, directions: torch.Tensor, weights: torch.Tensor, kappa: KappaCurve | float
+) -> torch.Tensor:
+    """:func:`category_probabilities` of float64 tensors that a door has read."""
+    if float(weights.min()) < 0 or abs(float(weights.sum()) - 1) > 1e-3:
+        raise ValueError(
+            f"weights must be 0 or more and sum to 1, got {float(weights.min()):g} ... and {float(weights.sum()):g}"
+        )
+    d = h.shape[-1]
+    curve = kappa if isinstance(kappa, KappaCurve) else KappaCurve(kappa, d)
     if curve.dim != d:
         raise ValueError(f"kappa is a curve for {curve.dim} coordinates, but h has {d}")
-    mu = torch.nn.functional.normalize(mu, dim=1)
-    p = log_posterior(concentrate(vectors.reshape(-1, d), curve), pi.log(), mu).exp()
-    return like(p.view(*vectors.shape[:-1], len(mu)), h)
+    pull = concentrate(h.reshape(-1, d), curve)
+    p = log_posterior(pull, weights.log(), F.normalize(directions, dim=1)).exp()
+    return p.view(*h.shape[:-1], -1)
 
 
 def probability_of(p: np.ndarray, category: np.ndarray) -> np.ndarray:
@@ -190,8 +195,7 @@ def normalize_strength(layers: Mapping[str, Array], to: str = "last") -> dict[st
     >>> float(scaled["conv_12"][0, 0, 0]), float(scaled["conv_53"][0, 0, 0])
     (2.0, 2.0)
     """
-    if to not in NORMALISATIONS:
-        raise ValueError(f"to must be one of {', '.join(map(repr, NORMALISATIONS))}, got {to!r}")
+    check_choice(to, "to", NORMALISATIONS)
     if not layers:
         raise ValueError("layers is empty: give at least one layer's regional features")
     means = {

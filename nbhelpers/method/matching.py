@@ -2,78 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from nbhelpers.maths.arrays import Array, as_tensor, check_positive, check_same_length, like
+from nbhelpers.maths.arrays import BLOCK, Array, on_tensors
+from nbhelpers.maths.estimator import Limit, one_of, positive
 
 TARGETS = ("logits", "probabilities")
+TARGET_LIMITS: dict[str, Limit] = {"target": one_of(*TARGETS), "temperature": positive, "kappa_target": positive}
+"""Of the parameters that :func:`target_log_probabilities` takes."""
 _BLOCK = 2**23  # similarities held at once: 32 MB of float32 stay near the processor
 
 
-def read_regions(regions: Any) -> torch.Tensor:
-    """Regional features (N, K, H, W) in the type they were given, finite."""
-    tensor = regions.detach() if isinstance(regions, torch.Tensor) else torch.as_tensor(np.asarray(regions))
-    if tensor.ndim != 4:
-        raise ValueError(f"regions must have 4 axes (images, channels, height, width), got shape {tuple(tensor.shape)}")
-    for start in range(0, max(1, len(tensor)), 256):  # bounds the memory of the checks
-        as_tensor(tensor[start : start + 256], "regions", device=tensor.device)
-    return tensor
-
-
-def read_images(regions: Any, logits: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """Regional features (N, K, H, W) and logits (N, C) of at least three images and two categories.
-
-    Raises
-    ------
-    ValueError
-        If shapes do not fit, values are not finite, there are too few images or categories, or all regions of an image
-        are zero.
-    """
-    tensor, scores = read_regions(regions), as_tensor(logits, "logits", ndim=2)
-    n = check_same_length(regions=tensor, logits=scores)
-    if n < 3:
-        raise ValueError(f"regions are judged by comparing images: at least 3 images are needed, got {n}")
-    if scores.shape[1] < 2:
-        raise ValueError(f"logits must score at least 2 categories, got shape {tuple(scores.shape)}")
-    if not tensor.is_meta:
-        silent = tensor.flatten(1).count_nonzero(dim=1) == 0
+def check_comparable(regions: torch.Tensor, logits: torch.Tensor) -> None:
+    """At least three images and two categories, and something in every image, or a ``ValueError``."""
+    if len(regions) < 3:
+        raise ValueError(f"regions are judged by comparing images: at least 3 images are needed, got {len(regions)}")
+    if logits.shape[1] < 2:
+        raise ValueError(f"logits must score at least 2 categories, got shape {tuple(logits.shape)}")
+    if not regions.is_meta:
+        silent = regions.flatten(1).count_nonzero(dim=1) == 0
         if bool(silent.any()):
             image = int(silent.nonzero()[0])
             raise ValueError(f"all regions of image {image} are zero: nothing to compare; leave such images out")
-    return tensor, scores
 
 
-def read_weights(weights: Array, name: str, n: int, width: int, owner: str) -> torch.Tensor:
-    """Rows of ``width`` weights for ``n`` images: 0 or more, each row summing to 1."""
-    tensor = as_tensor(weights, name, ndim=2)
-    if tuple(tensor.shape) != (n, width):
-        raise ValueError(f"{name} has shape {tuple(tensor.shape)}, but {n} images need {(n, width)}: {owner} {width}")
-    if float(tensor.min()) < 0:
-        raise ValueError(f"{name} must not be negative, found {float(tensor.min()):g}")
-    sums = tensor.sum(dim=1)
+def check_weights(weights: torch.Tensor, name: str, width: int) -> torch.Tensor:
+    """Rows of ``width`` numbers of 0 or more that sum to 1, or a ``ValueError``."""
+    if weights.shape[1] != width:
+        raise ValueError(f"{name} must have {width} weights an image, got shape {tuple(weights.shape)}")
+    if float(weights.min()) < 0:
+        raise ValueError(f"{name} must not be negative, found {float(weights.min()):g}")
+    sums = weights.sum(dim=1)
     if bool(((sums - 1).abs() > 1e-3).any()):
         raise ValueError(
             f"each row of {name} must sum to 1, but the sums run from {float(sums.min()):.4g} to "
             f"{float(sums.max()):.4g}; divide each row by its sum"
         )
-    return tensor
-
-
-def grid_of(features: torch.Tensor) -> str:
-    """How a message writes the grid: height x width."""
-    return f"{features.shape[2]}x{features.shape[3]}"
-
-
-def check_target(target: str, temperature: float, kappa: float) -> None:
-    """The settings of :func:`target_log_probabilities`, or a ``ValueError``."""
-    if target not in TARGETS:
-        raise ValueError(f"target must be one of {', '.join(map(repr, TARGETS))}, got {target!r}")
-    check_positive(temperature, "temperature")
-    check_positive(kappa, "kappa_target")
+    return weights
 
 
 def draw_groups(n: int, size: int, random_state: int) -> list[torch.Tensor]:
@@ -150,8 +117,9 @@ def best_matches(
     return similarity, place
 
 
+@on_tensors(regions="N K H W, as given")
 def pool_regions(regions: Array, grid: int | tuple[int, int]) -> Array:
-    """Bring the regions of any layer to one grid by adaptive averaging: (N, K, H, W) to float32 (N, K, *grid).
+    """Bring the regions of any layer to one grid by adaptive averaging: (N, K, H, W) to (N, K, *grid).
 
     Raises
     ------
@@ -163,9 +131,8 @@ def pool_regions(regions: Array, grid: int | tuple[int, int]) -> Array:
     >>> pool_regions(np.arange(16.0).reshape(1, 1, 4, 4), 2).tolist()
     [[[[2.5, 4.5], [10.5, 12.5]]]]
     """
-    features = read_regions(regions)
     height, width = (grid, grid) if isinstance(grid, int) else grid
-    if not (1 <= height <= features.shape[2] and 1 <= width <= features.shape[3]):
-        raise ValueError(f"regions lie on a grid of {grid_of(features)}: they cannot be averaged to {height}x{width}")
-    parts = [F.adaptive_avg_pool2d(part.float(), (height, width)) for part in features.split(256)]
-    return like(torch.cat(parts), regions)
+    own = regions.shape[2:]
+    if not (1 <= height <= own[0] and 1 <= width <= own[1]):
+        raise ValueError(f"regions lie on a grid of {own[0]}x{own[1]}: they cannot be averaged to {height}x{width}")
+    return torch.cat([F.adaptive_avg_pool2d(block.float(), (height, width)) for block in regions.split(BLOCK)])

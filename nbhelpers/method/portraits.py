@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from scipy.linalg import orthogonal_procrustes
 
-from nbhelpers.maths.arrays import Array, as_tensor, like
-from nbhelpers.maths.vmf import float_type
+from nbhelpers.maths.arrays import Array, on_tensors
 from nbhelpers.method.activations import Activations
 from nbhelpers.method.knowledge import KnowledgePoints, knowledge_points, normalize_strength
 from nbhelpers.method.regional import GRID, RegionalFeatures, regional_features
@@ -48,7 +47,7 @@ class Portrait:
         """
         scaled = normalize_strength({layer: view.h for layer, view in self.regions.items()}, to)
         mu, pi, labels = self.samples.directions_, self.samples.weights_, self.activations.labels
-        return {layer: knowledge_points(h, mu, pi, labels) for layer, h in scaled.items()}
+        return {layer: knowledge_points(h, mu, pi, labels, self.regions[layer].kappa) for layer, h in scaled.items()}
 
 
 def portray(activations: Activations, reference: Portrait | None = None, *, grid: int = GRID) -> Portrait:
@@ -85,6 +84,7 @@ def portray(activations: Activations, reference: Portrait | None = None, *, grid
     return Portrait(activations, samples, regional_features(activations, samples, grid=grid))
 
 
+@on_tensors(h="N R d", target="N R d")
 def turn(h: Array, target: Array) -> Array:
     """Turn h by the one orthogonal matrix that brings it closest to the target: another choice of a common frame.
 
@@ -104,10 +104,5 @@ def turn(h: Array, target: Array) -> Array:
     >>> bool(np.allclose(turn(h[..., ::-1], h), h))
     True
     """
-    given, wanted = (
-        as_tensor(x, name, ndim=3, dtype=torch.float64).numpy() for x, name in ((h, "h"), (target, "target"))
-    )
-    if given.shape != wanted.shape:
-        raise ValueError(f"h and target must have one shape, got {given.shape} and {wanted.shape}")
-    axes, _ = orthogonal_procrustes(given.reshape(-1, given.shape[2]), wanted.reshape(-1, given.shape[2]))
-    return like(torch.from_numpy(given @ axes).to(float_type(h)), h)
+    axes, _ = orthogonal_procrustes(*(x.flatten(0, 1).cpu().numpy() for x in (h, target)))
+    return h @ torch.from_numpy(axes).to(h)

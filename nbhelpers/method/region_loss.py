@@ -6,7 +6,7 @@ import torch
 
 from nbhelpers.maths.axes import RIDGE
 from nbhelpers.maths.kappa import KappaCurve
-from nbhelpers.maths.vmf import log_normalizer
+from nbhelpers.maths.vmf import log_constant
 from nbhelpers.method.matching import best_matches, kl_divergence, log_choice
 
 
@@ -39,14 +39,15 @@ def projection_losses(
     n, r, d = h.shape
     strength = (h.square().sum(2) + 1e-16).sqrt()
     o = h / strength[..., None]
-    kappa = curve(strength)
+    kappa = curve.look_up(strength)
     if place is None:
         place = best_matches(o.detach(), o.detach())[1]
     rows = (place.int() + r * torch.arange(n, dtype=torch.int32, device=h.device)).flatten()
     # coordinate by coordinate, because gathering and scattering single numbers is three times as fast as short rows
     cosines = sum(x.index_select(0, rows).view(n, r, n) * x.view(n, r, 1) for x in o.reshape(-1, d).T.contiguous())
     # entry [i, j]: log likelihood of image i (its regions, its weights) given image j
-    log_likelihood = torch.einsum("ir,irj->ij", w * kappa, cosines) + (w * log_normalizer(kappa, d)).sum(1)[:, None]
+    offset = (w * log_constant(kappa.double(), d).to(w)).sum(1)
+    log_likelihood = torch.einsum("ir,irj->ij", w * kappa, cosines) + offset[:, None]
     similarity = kl_divergence(log_p, log_choice(log_likelihood.T, log_p)).sum()
     return torch.stack([similarity, -(w * (o @ g[..., None])[..., 0]).sum()])
 

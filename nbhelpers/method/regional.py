@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.base import clone
 
+from nbhelpers.maths.kappa import KappaCurve
 from nbhelpers.method.activations import Activations
 from nbhelpers.method.importance import RegionImportance
 from nbhelpers.method.matching import pool_regions
@@ -39,6 +40,11 @@ class RegionalFeatures:
     h: np.ndarray
     importance: RegionImportance
     projection: RegionProjection
+
+    @property
+    def kappa(self) -> KappaCurve:
+        """The curve that h was fitted with, and is to be read with."""
+        return KappaCurve(self.projection.kappa_max, self.h.shape[2])
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -98,15 +104,15 @@ def regional_features(
     if not activations.regions:
         raise ValueError("no regional features recorded; name layers, such as study.activations(layers=('conv_53',))")
     g = samples.transform(activations.features)
-    found = {}
+    views = {}
     for layer, features in activations.regions.items():
         raw = pool_regions(features, grid)
         w = clone(importance or RegionImportance()).fit(raw, activations.logits)
         v = w.channel_weights_ if w.channels != "uniform" else None
         start = init[layer].projection if init else None
         fitted = clone(projection or RegionProjection()).fit(raw, activations.logits, w.weights_, g, v, init=start)
-        found[layer] = RegionalFeatures(raw, w.weights_, fitted.transform(raw), w, fitted)
-    return found
+        views[layer] = RegionalFeatures(raw, w.weights_, fitted.transform(raw), w, fitted)
+    return views
 
 
 def regional_along(
@@ -139,8 +145,8 @@ def regional_along(
     if len(history) != len(samples):
         raise ValueError(f"every checkpoint needs its sample projection: got {len(history)} and {len(samples)}")
     later: dict[str, RegionalFeatures] | None = None
-    found = []
+    along = []
     for activations, projection in zip(reversed(history), reversed(samples), strict=True):
         later = regional_features(activations, projection, grid=grid, init=later)
-        found.append(later)
-    return found[::-1]
+        along.append(later)
+    return along[::-1]

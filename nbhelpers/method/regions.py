@@ -3,45 +3,35 @@
 from __future__ import annotations
 
 import warnings
+from typing import ClassVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
-from nbhelpers.maths.arrays import (
-    Array,
-    as_tensor,
-    check_positive,
-    check_same_length,
-    check_whole,
-    like,
-    resolve_device,
-)
+from nbhelpers.maths.arrays import BLOCK, Array, on_tensors, resolve_device
 from nbhelpers.maths.axes import whitening_map
+from nbhelpers.maths.descent import STRIDE, minimise
+from nbhelpers.maths.estimator import Estimator, not_negative, one_of, positive, whole
 from nbhelpers.maths.kappa import KappaCurve
 from nbhelpers.method.matching import (
+    TARGET_LIMITS,
     best_matches,
-    check_target,
+    check_comparable,
+    check_weights,
     draw_groups,
-    grid_of,
-    read_images,
-    read_regions,
-    read_weights,
     region_vectors,
     target_log_probabilities,
 )
 from nbhelpers.method.region_loss import least_squares, projection_losses
 
 MATCHES = ("feature", "projection")
-_STRIDE = 10  # iterations between two looks at the loss
 _SCALES = (0.5, 1.0, 2.0, 4.0, 8.0)  # mean strengths tried for the start
 
 
-class RegionProjection(BaseEstimator):
+class RegionProjection(Estimator):
     r"""Project regional features to :math:`h^{(r)} = \Lambda f^{(r)}`, so that alike regions tell alike images.
 
     With orientation o and strength l of h, and r' the region of image 1 that matches region r of image 2 best,
@@ -116,6 +106,20 @@ class RegionProjection(BaseEstimator):
     ((30, 4, 3), True)
     """
 
+    limits: ClassVar = {
+        **TARGET_LIMITS,
+        "n_components": whole(2),
+        "alpha": not_negative,
+        "kappa_align": positive,
+        "kappa_max": positive,
+        "match": one_of(*MATCHES),
+        "partners": whole(3),
+        "max_images": whole(3),
+        "weight_decay": not_negative,
+        "max_iter": whole(1),
+        "tol": positive,
+    }
+
     def __init__(
         self,
         n_components: int = 3,
@@ -151,6 +155,14 @@ class RegionProjection(BaseEstimator):
         self.random_state = random_state
         self.device = device
 
+    @on_tensors(
+        torch.float32,
+        regions="N K H W, as given",
+        logits="N C",
+        importance="N R",
+        embedding="N d",
+        channel_weights="N K",
+    )
     def fit(
         self,
         regions: Array,
@@ -186,36 +198,33 @@ class RegionProjection(BaseEstimator):
             three images or two categories, all regions of an image are zero, weights are negative or do not sum to 1,
             or ``init`` does not fit.
         """
-        self._check()
-        features, scores = read_images(regions, logits)
-        n, k = features.shape[:2]
-        w = read_weights(importance, "importance", n, features.shape[2:].numel(), f"a grid of {grid_of(features)} has")
-        g = as_tensor(embedding, "embedding", ndim=2)
-        check_same_length(regions=features, embedding=g)
-        if g.shape[1] != self.n_components:
-            raise ValueError(f"embedding has {g.shape[1]} coordinates, but n_components is {self.n_components}")
-        v = None if channel_weights is None else read_weights(channel_weights, "channel_weights", n, k, "regions have")
-        start = None if init is None else self._warm_start(init, k)
-
+        self.check_parameters()
+        check_comparable(regions, logits)
+        n, k = regions.shape[:2]
+        check_weights(importance, "importance", regions.shape[2:].numel())
+        if channel_weights is not None:
+            check_weights(channel_weights, "channel_weights", k)
+        if embedding.shape[1] != self.n_components:
+            raise ValueError(f"embedding has {embedding.shape[1]} coordinates, but n_components is {self.n_components}")
         device = resolve_device(self.device)
         drawn = np.random.default_rng(self.random_state).permutation(n)[: self.max_images]
         chosen = torch.from_numpy(np.sort(drawn))
-        vectors = region_vectors(features[chosen], device)
-        w, g = w[chosen].to(device), F.normalize(g[chosen].to(device), dim=1)
-        groups = draw_groups(len(chosen), self.partners, self.random_state)
+        vectors = region_vectors(regions[chosen], device)
+        there = chosen.to(device)
+        w, g, z = importance[there], F.normalize(embedding[there], dim=1), logits[there]
         pairs = []
-        for group in tqdm(groups, desc="matching regions", delay=2):
+        for members in tqdm(draw_groups(len(chosen), self.partners, self.random_state), "matching regions", delay=2):
+            group = members.to(device)
             keys = F.normalize(vectors[group], dim=2)
-            queries = keys if v is None else v[chosen[group]].to(device)[:, None] * keys
+            queries = keys if channel_weights is None else channel_weights[there[group], None] * keys
             place = best_matches(queries, keys)[1] if self.match == "feature" else None
-            log_p = target_log_probabilities(
-                scores[chosen[group]].to(device), self.target, self.temperature, self.kappa_target
-            )
-            pairs.append((group.to(device), log_p, place))
-        components = self._descend(vectors, w, g, pairs, start)
-        self.components_ = like(components, regions)
+            log_p = target_log_probabilities(z[group], self.target, self.temperature, self.kappa_target)
+            pairs.append((group, log_p, place))
+        start = None if init is None else self._warm_start(init, vectors)
+        self.components_ = self._descend(vectors, w, g, pairs, start)
         return self
 
+    @on_tensors(torch.float32, regions="N K H W, as given")
     def transform(self, regions: Array) -> Array:
         """Regional features (N, K, H, W) to h (N, H*W, n_components).
 
@@ -224,38 +233,20 @@ class RegionProjection(BaseEstimator):
         ValueError
             If values are not finite, or the number of channels is not that of the fit.
         """
-        check_is_fitted(self)
-        features = read_regions(regions)
-        weights = torch.as_tensor(self.components_)
-        if features.shape[1] != weights.shape[1]:
-            raise ValueError(f"regions have {features.shape[1]} channels, but the fit saw {weights.shape[1]}")
-        weights = weights.to(resolve_device(self.device))
-        parts = [(region_vectors(part, weights.device) @ weights.T).cpu() for part in features.split(256)]
-        return like(torch.cat(parts), regions)
+        weights = self.learned("components_").to(resolve_device(self.device), torch.float32)
+        if regions.shape[1] != weights.shape[1]:
+            raise ValueError(f"regions have {regions.shape[1]} channels, but the fit saw {weights.shape[1]}")
+        parts = [(region_vectors(block, weights.device) @ weights.T).cpu() for block in regions.split(BLOCK)]
+        return torch.cat(parts)
 
-    def _check(self) -> None:
-        check_target(self.target, self.temperature, self.kappa_target)
-        check_positive(self.kappa_align, "kappa_align")
-        check_positive(self.kappa_max, "kappa_max")
-        check_positive(self.tol, "tol")
-        if self.weight_decay != 0:
-            check_positive(self.weight_decay, "weight_decay")
-        check_whole(self.n_components, "n_components", 2)
-        for name, lowest in (("partners", 3), ("max_images", 3), ("max_iter", 1)):
-            check_whole(getattr(self, name), name, lowest)
-        if self.alpha != 0:
-            check_positive(self.alpha, "alpha")
-        if self.match not in MATCHES:
-            raise ValueError(f"match must be one of {', '.join(map(repr, MATCHES))}, got {self.match!r}")
-
-    def _warm_start(self, init: RegionProjection, k: int) -> torch.Tensor:
-        check_is_fitted(init)
-        if init.components_.shape != (self.n_components, k):
+    def _warm_start(self, init: RegionProjection, vectors: torch.Tensor) -> torch.Tensor:
+        components = init.learned("components_", vectors)
+        if components.shape != (self.n_components, vectors.shape[2]):
             raise ValueError(
-                f"init maps {init.components_.shape[1]} channels to {init.components_.shape[0]} coordinates, "
-                f"but here it is {k} to {self.n_components}"
+                f"init maps {components.shape[1]} channels to {components.shape[0]} coordinates, "
+                f"but here it is {vectors.shape[2]} to {self.n_components}"
             )
-        return torch.as_tensor(init.components_)
+        return components
 
     def _descend(
         self,
@@ -268,65 +259,45 @@ class RegionProjection(BaseEstimator):
         curve = KappaCurve(self.kappa_max, self.n_components)
         unmix = whitening_map(vectors.flatten(0, 1))
 
-        def losses(components: torch.Tensor, slope: bool) -> tuple[torch.Tensor, torch.Tensor | None]:
-            """Both parts, and the slope of their weighted sum; one group of images at a time bounds the memory."""
-            h = (vectors @ components.T).requires_grad_(slope)
+        def penalised(coordinates: torch.Tensor, slope: bool) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor]:
+            """The loss, its slope, and its two parts; one group of images at a time bounds the memory."""
+            h = (vectors @ (coordinates @ unmix).T).requires_grad_(slope)
             parts = torch.zeros(2, device=vectors.device)
-            for group, log_p, place in pairs:
-                part = projection_losses(h[group], w[group], g[group], log_p, place, curve) / len(vectors)
-                parts += part.detach()
-                if slope:
-                    self._total(part).backward()
-            return parts, torch.einsum("nrd,nrk->dk", h.grad, vectors) if slope else None
+            with torch.set_grad_enabled(slope):
+                for group, log_p, place in pairs:
+                    part = projection_losses(h[group], w[group], g[group], log_p, place, curve) / len(vectors)
+                    parts += part.detach()
+                    if slope:
+                        self._total(part).backward()
+            value = self._total(parts) + self.weight_decay / 2 * coordinates.square().sum()
+            if not slope:
+                return value, None, parts
+            by_components = torch.einsum("nrd,nrk->dk", h.grad, vectors)
+            return value, by_components @ unmix.T + self.weight_decay * coordinates, parts
 
-        def penalised(parts: torch.Tensor, coordinates: torch.Tensor) -> torch.Tensor:
-            return self._total(parts) + self.weight_decay / 2 * coordinates.square().sum()
-
-        untrained = not bool(g.any())
-        if untrained:
-            coordinates = torch.zeros(self.n_components, vectors.shape[2], device=vectors.device)
-        else:
-            starts = self._starts(vectors, w, g, unmix, start)
-            coordinates = min(starts, key=lambda c: float(penalised(losses(c @ unmix, False)[0], c)))
-        coordinates.requires_grad_()
-        optimizer = torch.optim.LBFGS(
-            [coordinates], max_iter=_STRIDE, history_size=20, tolerance_change=0, line_search_fn="strong_wolfe"
+        if not bool(g.any()):  # as before any training: no frame to be in
+            nowhere = torch.zeros(self.n_components, vectors.shape[2], device=vectors.device)
+            self.loss_curve_, self.n_iter_ = penalised(nowhere, False)[2][None].cpu().numpy(), 0
+            return nowhere
+        starts = self._starts(vectors, w, g, unmix, start)
+        end = minimise(
+            penalised,
+            min(starts, key=lambda coordinates: float(penalised(coordinates, False)[0])),
+            max_iter=self.max_iter,
+            tol=self.tol,
+            least=1.0,
+            evaluations=STRIDE * 5 // 4,
+            describe="regional features",
         )
-
-        def closure() -> torch.Tensor:
-            now = coordinates.detach()
-            parts, slope = losses(now @ unmix, True)
-            coordinates.grad = slope @ unmix.T + self.weight_decay * now
-            return penalised(parts, now)
-
-        seen, values = [], []
-
-        def look() -> None:
-            now = coordinates.detach()
-            seen.append(losses(now @ unmix, False)[0])
-            values.append(float(penalised(seen[-1], now)))
-
-        look()
-        converged = untrained
-        with tqdm(total=self.max_iter, desc="regional features", unit="iteration", delay=2) as bar:
-            while not converged and _STRIDE * (len(seen) - 1) < self.max_iter:
-                optimizer.step(closure)
-                look()
-                bar.update(_STRIDE)
-                bar.set_postfix(similarity=f"{float(seen[-1][0]):.4f}", alignment=f"{float(seen[-1][1]):.3f}")
-                before, after = values[-2:]
-                converged = before - after < self.tol * max(1, abs(after))
-            bar.total = bar.n  # a fit that has converged is done, however many iterations it might have had
-        if not converged:
+        if not end.converged:
             warnings.warn(
-                f"after {self.max_iter} iterations the loss still fell from {before:.5g} to {after:.5g}: "
+                f"after {end.n_iter} iterations the last {STRIDE} still lowered the loss by {end.fall:.2g}: "
                 "raise max_iter or tol",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
-        self.loss_curve_ = torch.stack(seen).cpu().numpy()
-        self.n_iter_ = _STRIDE * (len(seen) - 1)
-        return coordinates.detach() @ unmix
+        self.loss_curve_, self.n_iter_ = torch.stack(end.looks).cpu().numpy(), end.n_iter
+        return end.point @ unmix
 
     def _starts(
         self, vectors: torch.Tensor, w: torch.Tensor, g: torch.Tensor, unmix: torch.Tensor, init: torch.Tensor | None
@@ -338,14 +309,15 @@ class RegionProjection(BaseEstimator):
 
         def whitened(components: torch.Tensor) -> torch.Tensor:
             """Coordinates so that components = coordinates @ unmix, as nearly as the ridge of the whitening allows."""
-            return torch.linalg.lstsq(unmix.T, components.T).solution.T.contiguous()
+            # On the processor: on a GPU there is only a driver for maps of full rank.
+            return torch.linalg.lstsq(unmix.T.cpu(), components.T.cpu()).solution.T.contiguous().to(unmix)
 
-        given = [] if init is None else [init.to(unmix)]
-        found = [whitened(components) for components in given]
-        for components in (least_squares(vectors, w, g, unmix), *given):
+        neighbours = [] if init is None else [init]
+        starts = [whitened(components) for components in neighbours]
+        for components in (least_squares(vectors, w, g, unmix), *neighbours):
             of_strength_1 = whitened(components / (vectors @ components.T).norm(dim=2).mean().clamp(min=1e-12))
-            found += [strength * of_strength_1 for strength in _SCALES]
-        return found
+            starts += [strength * of_strength_1 for strength in _SCALES]
+        return starts
 
     def _total(self, parts: torch.Tensor) -> torch.Tensor:
         return parts[0] + self.alpha * self.kappa_align * parts[1]

@@ -4,38 +4,28 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from scipy.linalg import orthogonal_procrustes
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import check_is_fitted
-from tqdm import tqdm
 
-from nbhelpers.maths.arrays import (
-    Array,
-    as_tensor,
-    check_positive,
-    check_same_length,
-    check_whole,
-    like,
-    resolve_device,
-)
+from nbhelpers.maths.arrays import Array, on_tensors
 from nbhelpers.maths.axes import frame, principal_axes, whitening_map
+from nbhelpers.maths.descent import STRIDE, minimise
+from nbhelpers.maths.estimator import Estimator, one_of, positive, whole
 from nbhelpers.maths.kappa import KappaCurve
 from nbhelpers.maths.radial import Loss, concentrate, label_loss, log_posterior
-from nbhelpers.maths.vmf import float_type
 
 EM_STEPS = {"teacher": 0, "posterior": 20}
 """Steps of expectation maximisation that follow the network's soft labels, by the name of the mixture."""
 
-_STRIDE = 10  # iterations between two looks at the loss
 _LEAST = 1e-2  # nats; relative changes are taken of at least this much, so that an untrained network converges too
 
 
-class SampleProjection(TransformerMixin, BaseEstimator):
+class SampleProjection(TransformerMixin, Estimator):
     r"""Project sample features to g = M f, so that a mixture on the sphere repeats the network's soft labels.
 
     With strength :math:`l = \|g\|` and orientation :math:`o = g / l`, every category is a von Mises-Fisher
@@ -102,6 +92,16 @@ class SampleProjection(TransformerMixin, BaseEstimator):
     True
     """
 
+    limits: ClassVar = {
+        "n_components": whole(2),
+        "temperature": positive,
+        "kappa_max": positive,
+        "mixture": one_of(*EM_STEPS),
+        "weight_decay": positive,
+        "max_iter": whole(1),
+        "tol": positive,
+    }
+
     def __init__(
         self,
         n_components: int = 3,
@@ -125,6 +125,7 @@ class SampleProjection(TransformerMixin, BaseEstimator):
         self.random_state = random_state
         self.device = device
 
+    @on_tensors(features="N D", logits="N C")
     def fit(self, features: Array, logits: Array, *, init: SampleProjection | None = None) -> SampleProjection:
         """Learn M, the directions and the weights.
 
@@ -144,37 +145,38 @@ class SampleProjection(TransformerMixin, BaseEstimator):
             than two categories, fewer images or features than ``n_components``, all features are zero, or ``init`` is
             not fitted or was fitted to other numbers of features or components.
         """
-        self._check_parameters()
-        device = resolve_device(self.device)
-        f = as_tensor(features, "features", ndim=2, dtype=torch.float64, device=device)
-        z = as_tensor(logits, "logits", ndim=2, dtype=torch.float64, device=device)
-        self._check_arrays(f, z, init)
-        log_p = torch.log_softmax(z / self.temperature, dim=1)
-        whitening = whitening_map(f)
-        x = f @ whitening.T
+        self.check_parameters()
+        self._check_arrays(features, logits, init)
+        log_p = torch.log_softmax(logits / self.temperature, dim=1)
+        whitening = whitening_map(features)
+        x = features @ whitening.T
         if init is None:
             start = principal_axes(log_p, self.n_components) + self._disturbance(log_p)
         else:
-            start = f @ as_tensor(init.components_, "init.components_", dtype=f.dtype, device=device).T
+            start = features @ init.learned("components_", features).T
         weights, loss = self._minimise(start.T @ x / len(x), x, log_p)
 
-        axes = frame(loss.directions) if init is None else torch.eye(self.n_components, dtype=f.dtype, device=device)
+        directions = loss.directions
+        axes = (
+            torch.eye(self.n_components).to(directions) if init is not None else frame(directions.cpu()).to(directions)
+        )
         self.loss_ = float(loss.divergence)
-        learned = axes @ weights @ whitening, loss.directions @ axes.T, loss.log_weights.exp()
-        kind = float_type(features)
-        self.components_, self.directions_, self.weights_ = (like(t.to(kind), features) for t in learned)
+        self.components_, self.directions_ = axes @ weights @ whitening, directions @ axes.T
+        self.weights_ = loss.log_weights.exp()
         return self
 
+    @on_tensors(features="N D")
     def transform(self, features: Array) -> Array:
         """(N, n_components) projected features g = M f."""
-        return like(self._embed(features).to(float_type(features)), features)
+        return self._embed(features)
 
+    @on_tensors(features="N D")
     def predict_proba(self, features: Array) -> Array:
         """(N, C) probabilities Q(y|x) of Eq. 6; rows sum to 1."""
         pull = concentrate(self._embed(features), KappaCurve(self.kappa_max, self.n_components))
-        log_weights, directions = self._state("weights_", pull).log(), self._state("directions_", pull)
-        return like(log_posterior(pull, log_weights, directions).exp().to(float_type(features)), features)
+        return log_posterior(pull, self.learned("weights_", pull).log(), self.learned("directions_", pull)).exp()
 
+    @on_tensors(features="N D", embedding="N d")
     def align(self, features: Array, embedding: Array) -> SampleProjection:
         """Turn the axes so that ``transform(features)`` comes closest to ``embedding`` (orthogonal Procrustes).
 
@@ -193,102 +195,67 @@ class SampleProjection(TransformerMixin, BaseEstimator):
         ValueError
             If this projection is not fitted, or the shapes do not fit.
         """
-        mine = self._embed(features).cpu()
-        target = as_tensor(embedding, "embedding", ndim=2, dtype=mine.dtype)
-        if target.shape != mine.shape:
-            raise ValueError(f"embedding must have shape {tuple(mine.shape)}, got {tuple(target.shape)}")
-        axes = torch.as_tensor(orthogonal_procrustes(mine.numpy(), target.numpy())[0].T)
-        for name, turn in (("components_", lambda m: axes @ m), ("directions_", lambda mu: mu @ axes.T)):
-            old = getattr(self, name)
-            setattr(self, name, like(turn(self._state(name, axes)).to(float_type(old)), old))
+        g = self._embed(features)
+        if embedding.shape[1] != self.n_components:
+            raise ValueError(f"embedding has {embedding.shape[1]} coordinates, but here there are {self.n_components}")
+        axes = torch.from_numpy(orthogonal_procrustes(g.cpu().numpy(), embedding.cpu().numpy())[0].T).to(g)
+        self.components_ = axes @ self.learned("components_", g)
+        self.directions_ = self.learned("directions_", g) @ axes.T
         return self
 
-    def _minimise(self, weights: torch.Tensor, x: torch.Tensor, log_p: torch.Tensor) -> tuple[torch.Tensor, Loss]:
-        """L-BFGS on the penalised divergence; ``weights`` are M in whitened features."""
+    def _minimise(self, start: torch.Tensor, x: torch.Tensor, log_p: torch.Tensor) -> tuple[torch.Tensor, Loss]:
+        """L-BFGS on the penalised divergence; the point is M in whitened features."""
         curve, em_steps = KappaCurve(self.kappa_max, self.n_components), EM_STEPS[self.mixture]
-        weights = weights.clone().requires_grad_()
-        optimizer = torch.optim.LBFGS(
-            [weights],
-            max_eval=10 * _STRIDE,
-            history_size=20,
-            tolerance_grad=0,
-            tolerance_change=0,
-            line_search_fn="strong_wolfe",
+
+        def penalised(weights: torch.Tensor, slope: bool) -> tuple[torch.Tensor, torch.Tensor | None, Loss]:
+            with torch.set_grad_enabled(slope):
+                at = weights.detach().requires_grad_(slope)
+                loss = label_loss(x @ at.T, log_p, curve, em_steps)
+                value = loss.divergence + self.weight_decay / 2 * at.square().sum()
+                gradient = torch.autograd.grad(value, at)[0] if slope else None
+                return value.detach(), gradient, Loss(*(part.detach() for part in loss))
+
+        end = minimise(
+            penalised,
+            start,
+            max_iter=self.max_iter,
+            tol=self.tol,
+            least=_LEAST,
+            evaluations=10 * STRIDE,
+            describe="SampleProjection",
         )
-
-        def look() -> tuple[Loss, torch.Tensor]:
-            loss = label_loss(x @ weights.T, log_p, curve, em_steps)
-            return loss, loss.divergence + self.weight_decay / 2 * weights.square().sum()
-
-        def closure() -> torch.Tensor:
-            optimizer.zero_grad()
-            penalised = look()[1]
-            penalised.backward()
-            return penalised
-
-        with torch.no_grad():
-            loss, last = look()
-        self.loss_curve_, self.n_iter_ = [float(loss.divergence)], 0
-        with tqdm(total=self.max_iter, desc="SampleProjection", unit="iteration", delay=2) as bar:
-            while self.n_iter_ < self.max_iter:
-                optimizer.param_groups[0]["max_iter"] = min(_STRIDE, self.max_iter - self.n_iter_)
-                optimizer.step(closure)
-                with torch.no_grad():
-                    loss, now = look()
-                self.loss_curve_.append(float(loss.divergence))
-                self.n_iter_ = optimizer.state[weights]["n_iter"]
-                bar.update(self.n_iter_ - bar.n)
-                fall, last = float(last - now), now
-                if fall <= self.tol * max(float(now), _LEAST):
-                    bar.total = bar.n  # done, however many iterations it might have had
-                    return weights.detach(), loss
-        warnings.warn(
-            f"SampleProjection stopped at max_iter={self.max_iter} while its loss still fell by {fall:.1e} nats in "
-            f"{_STRIDE} iterations: raise max_iter or weight_decay, and check that features and logits belong together",
-            ConvergenceWarning,
-            stacklevel=3,
-        )
-        return weights.detach(), loss
+        self.loss_curve_, self.n_iter_ = [float(loss.divergence) for loss in end.looks], end.n_iter
+        if not end.converged:
+            warnings.warn(
+                f"SampleProjection stopped at max_iter={self.max_iter}; the last {STRIDE} iterations still lowered its "
+                f"loss by {end.fall:.1e} nats: raise max_iter or weight_decay, and check that they belong together",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        return end.point, end.looks[-1]
 
     def _disturbance(self, log_p: torch.Tensor) -> torch.Tensor:
         rng = np.random.default_rng(self.random_state)
         return torch.as_tensor(rng.normal(scale=0.01, size=(len(log_p), self.n_components))).to(log_p)
 
-    def _embed(self, features: Array) -> torch.Tensor:
-        check_is_fitted(self)
-        f = as_tensor(features, "features", ndim=2, dtype=torch.float64, device=resolve_device(self.device))
-        if f.shape[1] != self.components_.shape[1]:
-            raise ValueError(f"features have {f.shape[1]} columns, but {self.components_.shape[1]} were fitted")
-        return f @ self._state("components_", f).T
-
-    def _state(self, name: str, where: torch.Tensor) -> torch.Tensor:
-        return torch.as_tensor(getattr(self, name)).to(where)
-
-    def _check_parameters(self) -> None:
-        check_whole(self.n_components, "n_components", 2)
-        check_whole(self.max_iter, "max_iter", 1)
-        for name in ("temperature", "kappa_max", "weight_decay", "tol"):
-            check_positive(getattr(self, name), name)
-        if self.mixture not in EM_STEPS:
-            raise ValueError(f"mixture must be one of {', '.join(map(repr, EM_STEPS))}, got {self.mixture!r}")
+    def _embed(self, features: torch.Tensor) -> torch.Tensor:
+        components = self.learned("components_", features)
+        if features.shape[1] != components.shape[1]:
+            raise ValueError(f"features have {features.shape[1]} columns, but {components.shape[1]} were fitted")
+        return features @ components.T
 
     def _check_arrays(self, f: torch.Tensor, z: torch.Tensor, init: SampleProjection | None) -> None:
-        n = check_same_length(features=f, logits=z)
         if z.shape[1] < 2:
             raise ValueError(f"logits must score at least 2 categories, got shape {tuple(z.shape)}")
-        if n < self.n_components:
-            raise ValueError(f"{n} images cannot determine n_components={self.n_components}; give more images")
-        if f.shape[1] < self.n_components:
-            raise ValueError(f"{f.shape[1]} features cannot be projected to n_components={self.n_components}")
+        for count, things in zip(f.shape, ("images", "features"), strict=True):
+            if count < self.n_components:
+                raise ValueError(f"{count} {things} cannot determine n_components={self.n_components}")
         if not f.any():
             raise ValueError("all features are zero: nothing can be projected; was the right layer recorded?")
         if init is not None:
-            check_is_fitted(init)
-            if tuple(init.components_.shape) != (self.n_components, f.shape[1]):
-                raise ValueError(
-                    f"init has components_ of shape {tuple(init.components_.shape)}, "
-                    f"but ({self.n_components}, {f.shape[1]}) are needed to start from"
-                )
+            shape, needed = tuple(init.learned("components_").shape), (self.n_components, f.shape[1])
+            if shape != needed:
+                raise ValueError(f"init has components_ of shape {shape}, but {needed} are needed to start from")
 
 
 def fit_along(checkpoints: Sequence[tuple[Array, Array]], **parameters: Any) -> list[SampleProjection]:

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 import torch.nn.functional as F
 
-from nbhelpers.maths.arrays import Array, as_tensor, check_labels, check_positive, check_same_length
+from nbhelpers.maths.arrays import Array, check_positive, on_tensors
 from nbhelpers.maths.kappa import KappaCurve
-from nbhelpers.method.knowledge import category_probabilities, probability_of
+from nbhelpers.method.knowledge import posterior, probability_of
 
 TYPES = ("none", "direct", "rebuilt", "awakened", "damaged")
 """Names of the types 0 ... 4."""
@@ -51,6 +50,7 @@ class Trail:
         return int(self.fooled(labels).sum()) / right if right else float("nan")
 
 
+@on_tensors(h="T N R d")
 def changes(h: Array) -> tuple[np.ndarray, np.ndarray]:
     r"""How far the features of each region turned and faded, from the first iterate to the last (Fig. 8 left).
 
@@ -76,8 +76,7 @@ def changes(h: Array) -> tuple[np.ndarray, np.ndarray]:
     >>> orientation.item(), strength.item()
     (1.0, 1.0)
     """
-    steps = as_tensor(h, "h", ndim=4, dtype=torch.float64).numpy()
-    first, last = steps[0], steps[-1]
+    first, last = h[0].cpu().numpy(), h[-1].cpu().numpy()
     lengths = np.linalg.norm(first, axis=2), np.linalg.norm(last, axis=2)
     product = lengths[0] * lengths[1]
     cosine = np.where(product > 0, (first * last).sum(axis=2) / np.where(product > 0, product, 1), 0)
@@ -109,12 +108,14 @@ class Trajectories:
         return {name: float((self.types == i).mean()) for i, name in enumerate(TYPES)}
 
 
+@on_tensors(h="T N R d", directions="C d", weights="C", original="N, of C", new="N, of C")
 def trajectory_types(
     h: Array,
     directions: Array,
     weights: Array,
     original: Any,
     new: Any,
+    kappa: KappaCurve | float,
     *,
     cosine: float = 0.9,
     strong: float = 1.0,
@@ -123,7 +124,6 @@ def trajectory_types(
     moderate: float = 1.5,
     broken: float = 1.0,
     faint: float = 0.5,
-    kappa: KappaCurve | float = 1000.0,
 ) -> Trajectories:
     r"""Sort the ways of regions from the original category to the new one (Fig. 8 right).
 
@@ -145,10 +145,10 @@ def trajectory_types(
         :math:`\mu` and :math:`\pi` of the clean sample features.
     original, new : (N,)
         Categories of each image before and after.
+    kappa : KappaCurve or float
+        :math:`\kappa` of the projection, or the concentration it ends at.
     cosine, strong, probability, kept, moderate, broken, faint : float
         The thresholds; the defaults are the authors'.
-    kappa : KappaCurve or float
-        :math:`\kappa`, or the concentration it ends at.
 
     Raises
     ------
@@ -160,8 +160,8 @@ def trajectory_types(
     --------
     >>> north, east = np.array([0.0, 1.0]), np.array([1.0, 0.0])
     >>> way = np.stack([1.1 * north, 0.2 * (north + east), 2 * east])
-    >>> found = trajectory_types(way[:, None, None], np.stack([north, east]), [0.5, 0.5], [0], [1])
-    >>> TYPES[found.types[0, 0]]
+    >>> sorted_out = trajectory_types(way[:, None, None], np.stack([north, east]), [0.5, 0.5], [0], [1], 1000.0)
+    >>> TYPES[sorted_out.types[0, 0]]
     'rebuilt'
     """
     limits = {"strong": strong, "kept": kept, "moderate": moderate, "broken": broken, "faint": faint}
@@ -175,12 +175,8 @@ def trajectory_types(
     for name, value, low in (("cosine", cosine, -1), ("probability", probability, 0)):
         if not low <= value <= 1:
             raise ValueError(f"{name} must lie in {low} ... 1, got {value!r}")
-    steps = as_tensor(h, "h", ndim=4, dtype=torch.float64).numpy()
-    mu = F.normalize(as_tensor(directions, "directions", ndim=2, dtype=torch.float64), dim=1).numpy()
-    p = category_probabilities(steps[-1], mu, weights, kappa=kappa)
-    before, after = check_labels(original, len(mu)), check_labels(new, len(mu))
-    check_same_length(h=steps[0], original=before, new=after)
-
+    p = posterior(h[-1], directions, weights, kappa).cpu().numpy()
+    steps, mu, before, after = (x.cpu().numpy() for x in (h, F.normalize(directions, dim=1), original, new))
     strength = np.linalg.norm(steps, axis=3)
     start, least, end = strength[0], strength.min(axis=0), strength[-1]
     along = np.einsum("nrd,nd->nr", steps[0], mu[before])

@@ -10,8 +10,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE, Isomap, LocallyLinearEmbedding
 from tqdm import trange
 
-from nbhelpers.maths.arrays import Array, as_tensor, check_positive, check_same_length, like
-from nbhelpers.maths.vmf import float_type
+from nbhelpers.maths.arrays import Array, as_tensor, check_positive, check_same_length, float_type, like
 
 N_COMPONENTS = 3
 NEIGHBOURS = 30

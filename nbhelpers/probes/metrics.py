@@ -6,8 +6,7 @@ import numpy as np
 import torch
 from sklearn.metrics import roc_auc_score
 
-from nbhelpers.maths.arrays import Array, as_tensor, check_positive, check_same_length, like
-from nbhelpers.maths.vmf import float_type
+from nbhelpers.maths.arrays import Array, as_tensor, check_positive, check_same_length, float_type, like
 
 
 def label_entropy(logits: Array, temperature: float = 4.0) -> Array:

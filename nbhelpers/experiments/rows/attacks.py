@@ -12,6 +12,7 @@ from nbhelpers.experiments.rows.regions import share
 from nbhelpers.experiments.stages import Stage
 from nbhelpers.experiments.study import Study
 from nbhelpers.images import ImageSet
+from nbhelpers.maths.kappa import KappaCurve
 from nbhelpers.method.knowledge import THRESHOLD, category_probabilities, probability_of
 from nbhelpers.method.portraits import Portrait, portray
 from nbhelpers.method.samples import SampleProjection
@@ -70,12 +71,13 @@ def attack_row(study: Study, images: ImageSet, clean: Portrait, eps: float) -> d
     }
     if not fooled.any():
         return row
-    some, new = images.subset(fooled), trail.after[fooled]
+    some, new, kappa = images.subset(fooled), trail.after[fooled], views[study.deepest].kappa
     speaks = {}
     for name, t in whole.items():
         h = t.h[study.deepest][:, fooled]
-        speaks[name] = speaking(h, samples, some.labels, new)
-        row[f"{name}types"] = type_shares(trajectory_types(h, samples.directions_, samples.weights_, some.labels, new))
+        speaks[name] = speaking(h, samples, kappa, some.labels, new)
+        kinds = trajectory_types(h, samples.directions_, samples.weights_, some.labels, new, kappa)
+        row[f"{name}types"] = type_shares(kinds)
     row["before"] = before_row(speaks)
     if images.masks is not None:
         row["carriers"] = {
@@ -101,9 +103,11 @@ def type_shares(found: Trajectories) -> dict[str, float]:
     return {str(i or "none"): found.shares[name] for i, name in enumerate(TYPES)}
 
 
-def speaking(h: np.ndarray, samples: SampleProjection, original: np.ndarray, new: np.ndarray) -> dict[str, np.ndarray]:
+def speaking(
+    h: np.ndarray, samples: SampleProjection, kappa: KappaCurve, original: np.ndarray, new: np.ndarray
+) -> dict[str, np.ndarray]:
     """What regions say before and after: p of the original and of the new category before, of the new one after."""
-    first, last = (category_probabilities(h[t], samples.directions_, samples.weights_) for t in (0, -1))
+    first, last = (category_probabilities(h[t], samples.directions_, samples.weights_, kappa) for t in (0, -1))
     return {
         "original before": probability_of(first, original),
         "new before": probability_of(first, new),

@@ -221,7 +221,7 @@ def ablation_row(
     importance, projection = RegionImportance(**settings[0]), RegionProjection(**settings[1])
     views = regional_features(activations, samples, grid=grid, importance=importance, projection=projection)
     (view,) = views.values()
-    points = knowledge_points(view.h, samples.directions_, samples.weights_, images.labels)
+    points = knowledge_points(view.h, samples.directions_, samples.weights_, images.labels, view.kappa)
     fit = fit_row(view)
     return {
         **importance_row({"": view.weights, "strength_": view.raw_strength}, grid, values, images, rows),

@@ -69,7 +69,7 @@ def along(study: Study, images: ImageSet, layer: str, deepest: list[float] | Non
         row = {"step": study.steps[i], "epoch": study.epochs[i], "accuracy": history[i].accuracy, **fit_row(view)}
         for name, wanted in (("last", deepest[i] if deepest else mean), ("own", 1.0)):
             scaled = view.h * (wanted / (mean or 1.0))
-            points = knowledge_points(scaled, sample.directions_, sample.weights_, images.labels)
+            points = knowledge_points(scaled, sample.directions_, sample.weights_, images.labels, view.kappa)
             row[name] = {**count_row(points), **({"truth": truth_row(points, truth)} if truth else {})}
         rows.append(row)
     return rows

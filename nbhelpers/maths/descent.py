@@ -1,0 +1,103 @@
+"""L-BFGS with one rule for when to stop: what the fits of M and of Lambda share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from tqdm import tqdm
+
+STRIDE = 10
+"""Iterations between two looks at the loss."""
+
+Objective = Callable[[torch.Tensor, bool], tuple[torch.Tensor, torch.Tensor | None, Any]]
+"""From a point, and whether its slope is needed, to the loss, the slope or None, and what else is to be known there."""
+
+
+class Descent(NamedTuple):
+    """Where a descent ended.
+
+    Attributes
+    ----------
+    point : Tensor
+    looks : list
+        What the objective told at the start and after every :data:`STRIDE` iterations.
+    n_iter : int
+    fall : float
+        By how much the last iterations lowered the loss.
+    converged : bool
+    """
+
+    point: torch.Tensor
+    looks: list[Any]
+    n_iter: int
+    fall: float
+    converged: bool
+
+
+def minimise(
+    objective: Objective,
+    start: torch.Tensor,
+    *,
+    max_iter: int,
+    tol: float,
+    least: float,
+    evaluations: int,
+    describe: str,
+) -> Descent:
+    """Descend until :data:`STRIDE` iterations lower the loss by at most ``tol`` of it, or of ``least``.
+
+    Parameters
+    ----------
+    objective : Objective
+    start : Tensor
+    max_iter : int
+    tol, least : float
+        ``least`` has the unit of the loss.
+    evaluations : int
+        Of the objective, at most, between two looks.
+    describe : str
+        What the progress bar says.
+    """
+    point = start.clone()
+    optimizer = torch.optim.LBFGS(
+        [point],
+        max_eval=evaluations,
+        history_size=20,
+        tolerance_grad=0,
+        tolerance_change=0,
+        line_search_fn="strong_wolfe",
+    )
+
+    seen: list[
+        tuple[torch.Tensor, torch.Tensor, Any]
+    ] = []  # the last evaluation: most often the point of the next look
+
+    def closure() -> torch.Tensor:
+        value, point.grad, look = objective(point, True)
+        seen[:] = [(point.clone(), value, look)]
+        return value
+
+    def look_here() -> tuple[float, Any]:
+        if seen and torch.equal(seen[0][0], point):
+            _, value, look = seen[0]
+        else:
+            value, _, look = objective(point, False)
+        return float(value), look
+
+    before, look = look_here()
+    looks, n_iter, fall = [look], 0, float("inf")
+    with tqdm(total=max_iter, desc=describe, unit="iteration", delay=2) as bar:
+        while n_iter < max_iter:
+            stride = optimizer.param_groups[0]["max_iter"] = min(STRIDE, max_iter - n_iter)
+            optimizer.step(closure)
+            n_iter += stride
+            now, look = look_here()
+            looks.append(look)
+            bar.update(stride)
+            fall, before = before - now, now
+            if fall <= tol * max(abs(before), least):
+                bar.total = bar.n  # done, however many iterations it might have had
+                return Descent(point, looks, n_iter, fall, True)
+    return Descent(point, looks, n_iter, fall, False)
