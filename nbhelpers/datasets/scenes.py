@@ -161,11 +161,11 @@ def _resample(garments: np.ndarray, size: np.ndarray, top: np.ndarray, left: np.
         return low, (at - low).astype(np.float32)
 
     (row, down), (column, right) = neighbours(top), neighbours(left)
-    row, down, column, right = row[:, :, None], down[:, :, None], column[:, None], right[:, None]
-    above, below = (np.take_along_axis(padded, row + step, 1) for step in (0, 1))
-    rows = above * (1 - down) + below * down
-    west, east = (np.take_along_axis(rows, column + step, 2) for step in (0, 1))
-    return west * (1 - right) + east * right
+    down, right, column = down[:, :, None], right[:, None], column[:, None]
+    image, line = np.arange(len(garments))[:, None], np.arange(SIDE)[:, None]
+    rows = padded[image, row] * (1 - down) + padded[image, row + 1] * down
+    image = image[:, None]
+    return rows[image, line, column] * (1 - right) + rows[image, line, column + 1] * right
 
 
 def _fragment(garments: np.ndarray, taken: np.ndarray, draws: _Draws) -> np.ndarray:
@@ -179,26 +179,24 @@ def _fragment(garments: np.ndarray, taken: np.ndarray, draws: _Draws) -> np.ndar
     whole = _resample(_flip(garments, draws), size, corner, corner)
     cut_top, cut_left = _window(_alpha(whole) >= 0.5, side, size - side, 2 * side**2 // 3, draws)
     top, left = _window(taken, side, SIDE - side, corner, draws)
-    patch = whole
-    for axis, start, cut in ((1, top, cut_top), (2, left, cut_left)):
-        at = np.arange(SIDE) - start[:, None]
-        within = np.expand_dims((at >= 0) & (at < side[:, None]), 3 - axis)
-        at = np.expand_dims(np.clip(at + cut[:, None], 0, SIDE - 1), 3 - axis)
-        patch = np.take_along_axis(patch, at, axis) * within
-    return patch
+    row, column = (np.arange(SIDE) - start[:, None] for start in (top, left))
+    within = [(at >= 0) & (at < side[:, None]) for at in (row, column)]
+    row, column = np.clip(row + cut_top[:, None], 0, SIDE - 1), np.clip(column + cut_left[:, None], 0, SIDE - 1)
+    patch = whole[np.arange(len(whole))[:, None, None], row[:, :, None], column[:, None, :]]
+    return patch * (within[0][:, :, None] & within[1][:, None, :])
 
 
 def _window(
-    what: np.ndarray, side: np.ndarray, last: np.ndarray, wanted: np.ndarray, draws: _Draws
+    covered: np.ndarray, side: np.ndarray, last: np.ndarray, count: np.ndarray, draws: _Draws
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Corner of the random window of ``side`` pixels whose count of pixels of ``what`` comes closest to ``wanted``."""
+    """Corner of the random window of ``side`` pixels whose pixels of ``covered`` come closest to ``count``."""
     top = np.stack([draws.whole(0, last) for _ in range(_TRIES)])
     left = np.stack([draws.whole(0, last) for _ in range(_TRIES)])
-    sums = np.pad(what, ((0, 0), (1, 0), (1, 0))).cumsum(1, dtype=np.int16).cumsum(2, dtype=np.int16)
-    image = np.arange(len(what))
+    sums = np.pad(covered, ((0, 0), (1, 0), (1, 0))).cumsum(1, dtype=np.int16).cumsum(2, dtype=np.int16)
+    image = np.arange(len(covered))
     bottom, right = top + side, left + side
     held = sums[image, bottom, right] - sums[image, top, right] - sums[image, bottom, left] + sums[image, top, left]
-    best = np.abs(held - wanted).argmin(0)
+    best = np.abs(held - count).argmin(0)
     return top[best, image], left[best, image]
 
 

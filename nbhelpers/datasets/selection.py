@@ -15,7 +15,7 @@ Known = Mapping[int | str, Sequence[str]]
 """Every category's key -> its names: first the one to be shown, last the one that no other category has."""
 
 
-def resolve(wanted: Sequence[str], known: Known) -> list[int | str]:
+def resolve(categories: Sequence[str], known: Known) -> list[int | str]:
     """The keys of the categories asked for; upper and lower case only matter where they tell two categories apart.
 
     Raises
@@ -28,10 +28,10 @@ def resolve(wanted: Sequence[str], known: Known) -> list[int | str]:
     >>> resolve(["Cat"], {17: ["cat"], 18: ["dog"]})
     [17]
     """
-    if isinstance(wanted, str) or not wanted:
-        raise ValueError(f"categories must be a list of at least one name, got {wanted!r}")
+    if isinstance(categories, str) or not categories:
+        raise ValueError(f"categories must be a list of at least one name, got {categories!r}")
     keys: list[int | str] = []
-    for name in map(str, wanted):
+    for name in map(str, categories):
         matches = [key for key, names in known.items() if name in names] or [
             key for key, names in known.items() if name.strip().lower() in {other.lower() for other in names}
         ]
@@ -41,7 +41,7 @@ def resolve(wanted: Sequence[str], known: Known) -> list[int | str]:
             exact = ", ".join(known[key][-1] for key in matches)
             raise ValueError(f"{name!r} names several categories; give one of {exact}")
         if matches[0] in keys:
-            raise ValueError(f"{name!r} is asked for twice: {list(wanted)}")
+            raise ValueError(f"{name!r} is asked for twice: {list(categories)}")
         keys += matches
     return keys
 
