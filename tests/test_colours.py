@@ -8,17 +8,17 @@ import pytest
 from matplotlib import colormaps
 from matplotlib.colors import Colormap, LinearSegmentedColormap, to_rgb
 from matplotlib.text import Text
+from pictured import pictured
 
 from nbhelpers import show
 from nbhelpers.show.attack_curves import LOOKS as ATTACKS
-from nbhelpers.show.emergence import MARKERS
 from nbhelpers.show.histograms import LOOKS as GROUPS
-from nbhelpers.show.page.panels import ORANGE, PURPLE
-from nbhelpers.show.page.panels import WHITE as ZERO
+from nbhelpers.show.panels import ORANGE, PURPLE
+from nbhelpers.show.panels import WHITE as ZERO
 from nbhelpers.show.region_curves import HATCHES
 from nbhelpers.show.region_maps import POSITIVE, SIGNED
 from nbhelpers.show.region_paths import LOOKS as TYPES
-from nbhelpers.show.style import CARD, COLOURS, FAINT, INK, WIRE, black_or_white, colour, symbol
+from nbhelpers.show.style import CARD, COLOURS, FAINT, INK, MARKERS, WIRE, black_or_white, colour, symbol
 
 PAGES = {"light": "#ffffff", "dark": "#14181e"}  # backgrounds of the book's theme
 
@@ -149,10 +149,10 @@ SHARES = {"1": 0.1, "2": 0.2, "3": 0.1, "4": 0.1, "none": 0.5}
 PICTURES = {
     "points_along": lambda: show.points_along([0, 1], [{"conv_53": [ROW, ROW]}], alt="x"),
     "layer_changes": lambda: show.layer_changes([{"conv_53": CHANGE}], alt="x"),
-    "type_shares": lambda: show.type_shares({"1/255": SHARES}, {"1/255": SHARES}, alt="x"),
-    "success_along": lambda: show.success_along({"1/255": 0.5}, {"1/255": 0.1}, alt="x"),
+    "type_shares": lambda: show.type_shares({"1/255": {"types": SHARES, "control_types": SHARES}}, alt="x"),
+    "success_along": lambda: show.success_along({"1/255": {"success_rate": 0.5, "control_success_rate": 0.1}}, alt="x"),
     "student_points": lambda: show.student_points({"teacher": {"conv_53": [ROW]}}, alt="x"),
-    "emergence": lambda: show.emergence([0, 1], [[1.0], [2.0]], [0], ["bag"], accuracy=[0, 1], alt="x"),
+    "emergence": lambda: show.emergence([0, 1], [[1.0], [2.0]], pictured([0], ["bag"]), accuracy=[0, 1], alt="x"),
     "agreement": lambda: show.agreement({"w": [0.5, 0.7]}, alt="x"),
     "shares": lambda: show.shares({"all": {"object": 1.0}}, chance={"object": 1.0}, alt="x"),
     "histogram": lambda: show.histogram({"all": [0.5, 0.7]}, xlabel="p", alt="x"),

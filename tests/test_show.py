@@ -13,12 +13,13 @@ import pytest
 from bs4 import BeautifulSoup
 from hypothesis import given
 from hypothesis import strategies as st
+from pictured import pictured
 from PIL import Image
 
 from nbhelpers import show
 from nbhelpers.maths.kappa import KappaCurve, MeasuredKappa
-from nbhelpers.show.page.figure import sprite_sheet
-from nbhelpers.show.stage import EYE, MARGIN, as_seen
+from nbhelpers.show.page.inline import sprite_sheet
+from nbhelpers.show.scene import EYE, MARGIN, Scene
 from nbhelpers.show.style import CARD, colour
 
 CATEGORIES = ("shirt", "<b>bag</b>", "boot")
@@ -30,12 +31,11 @@ def space(steps: int = 3, count: int = 12) -> dict:
     directions = rng.normal(size=(steps, 3, 3))
     return {
         "embeddings": rng.normal(size=(steps, count, 3)),
-        "labels": np.arange(count) % 3,
+        "images": pictured(np.arange(count) % 3, CATEGORIES, rng.integers(0, 256, (count, 3, 8, 8), dtype=np.uint8)),
         "directions": directions / np.linalg.norm(directions, axis=-1, keepdims=True),
-        "categories": CATEGORIES,
         "probabilities": rng.dirichlet(np.ones(3), size=(steps, count)),
         "step_labels": [f"epoch {3**s}" for s in range(steps)],
-        "thumbnails": rng.integers(0, 256, (count, 3, 8, 8), dtype=np.uint8),
+        "thumbnails": True,
         "alt": 'Points leave the centre & "gather".',
     }
 
@@ -62,7 +62,7 @@ def test_sample_space_draws_the_given_points_at_every_step() -> None:
     assert [frame.name for frame in plot.frames] == given_["step_labels"]
     for step, frame in enumerate(plot.frames):
         for c in range(3):
-            members = np.flatnonzero(given_["labels"] == c)
+            members = np.flatnonzero(given_["images"].labels == c)
             drawn = np.stack([frame.data[c].x, frame.data[c].y, frame.data[c].z], axis=1)
             assert np.abs(drawn - given_["embeddings"][step, members]).max() <= 5.1e-4
             for row, image in zip(frame.data[c].customdata, members, strict=True):
@@ -77,10 +77,10 @@ def test_sample_space_draws_the_given_points_at_every_step() -> None:
             assert np.allclose(tip / np.linalg.norm(tip), given_["directions"][step, c], atol=1e-3)
 
 
-def test_sample_space_starts_at_the_named_step_and_keeps_one_frame() -> None:
+def test_sample_space_starts_at_the_last_step_and_keeps_one_frame() -> None:
     given_ = space()
-    figure = show.sample_space(**given_, start=1)
-    for trace, moved in zip(figure.plot.data, figure.plot.frames[1].data, strict=True):
+    figure = show.sample_space(**given_)
+    for trace, moved in zip(figure.plot.data, figure.plot.frames[2].data, strict=True):
         assert np.array_equal(np.array(trace.x, float), np.array(moved.x, float), equal_nan=True)
     assert payload(figure)["layout"]["uirevision"]
     longest = np.linalg.norm(given_["embeddings"], axis=-1).max()
@@ -115,10 +115,11 @@ def test_no_point_hides_a_name_at_first() -> None:
     tip = 1.05 * 3  # beyond the longest feature
     names, reader = 1.1 * tip * mu, EYE * 2 * MARGIN * tip
     hiding = np.append(0.75 * names + 0.25 * reader, [[0, 0, 3]], axis=0)  # points on the way from EYE to each name
-    plot = show.sample_space(hiding, [0, 1, 2, 0], mu, ["a", "b", "c"], alt="Names behind points.").plot
+    plot = show.sample_space(hiding, pictured([0, 1, 2, 0], "abc"), mu, alt="Names behind points.").plot
     eye = seen_from(plot)
+    scene = Scene(mu, hiding, tip, 3, [""], 0)
     for seen, (low, high) in ((EYE, (0, 1e-6)), (eye, (0.03, 1))):  # 0.03 is the height of a letter
-        texts, dots = (as_seen(x, tip, 3, seen) for x in (names, hiding))
+        texts, dots = (scene.as_seen(x, seen) for x in (names, hiding))
         assert low <= np.linalg.norm(texts[:, None] - dots, axis=-1).min() <= high
     assert np.linalg.norm(eye) == pytest.approx(np.linalg.norm(EYE))
     assert eye[2] > 0  # from above
@@ -128,13 +129,12 @@ def test_texts_of_rings_stand_clear_of_arrows_and_of_each_other() -> None:
     # An arrow upwards, to where the text of a ring would stand first, and others all around it.
     turns = np.radians([0, 60, 120, 180, 240, 300])
     mu = np.array([[0, 0, 1], *np.stack([np.cos(turns), np.sin(turns), 0 * turns], 1)])
-    plot = show.sample_space(
-        3 * mu, range(7), mu, [str(c) for c in range(7)], strength_rings={"a": 1.5, "b": 2.4}, alt="Arrows."
-    ).plot
+    images = pictured(range(7), "abcdefg")
+    plot = show.sample_space(3 * mu, images, mu, strength_rings={"a": 1.5, "b": 2.4}, alt="Arrows.").plot
     tip = 1.05 * 3
-    eye = seen_from(plot)
-    names = as_seen(1.1 * tip * mu, tip, 3, eye)
-    first, second = (as_seen(np.array([t.x[0], t.y[0], t.z[0]]), tip, 3, eye) for t in plot.data[-2:])
+    scene, eye = Scene(mu, 3 * mu, tip, 3, [""], 0), seen_from(plot)
+    names = scene.as_seen(1.1 * tip * mu, eye)
+    first, second = (scene.as_seen(np.array([t.x[0], t.y[0], t.z[0]]), eye) for t in plot.data[-2:])
     apart = [*(np.linalg.norm(names - text, axis=1).min() for text in (first, second)), np.linalg.norm(first - second)]
     assert min(apart) > 0.03  # of the view's height, which is 0.83: as high as a letter
     for text in (first, second):
@@ -144,7 +144,7 @@ def test_texts_of_rings_stand_clear_of_arrows_and_of_each_other() -> None:
 
 def test_one_network_needs_no_slider() -> None:
     given_ = space(steps=1) | {"step_labels": None, "embeddings": [[0, 0, 2.0], [0, 1, 0], [3, 0, 0]]}
-    given_ |= {"labels": [0, 1, 2], "directions": np.eye(3), "probabilities": None, "thumbnails": None}
+    given_ |= {"images": pictured([0, 1, 2], CATEGORIES), "directions": np.eye(3), "probabilities": None}
     figure = show.sample_space(**given_, names=["a.png", "b.png", "c.png"])
     assert soup(figure).find("input") is None
     assert figure.plot.data[2].text == ("c.png",)
@@ -156,18 +156,17 @@ def test_one_network_needs_no_slider() -> None:
 
 
 def test_table_tells_strength_and_angle_at_every_step() -> None:
-    turned = np.array([[0, 0, 1.0], [0, 1, 1], [0, 0, 2]])  # at 0, 45 and 0 degrees
+    turned = np.array([[0, 0, 1.0], [0, 2, 1], [0, 0, 2]])  # at 0, 63.4 and 0 degrees
     figure = show.sample_space(
         np.stack([0 * turned, turned, 2 * turned]),
-        [0, 0, 1],
+        pictured([0, 0, 1], ["coat", "boot", "bag"]),
         [[0, 0, 1], [0, 1, 0], [0, -1, 1]],
-        ["coat", "boot", "bag"],
         step_labels=["0", "0.5", "late"],
         alt="Points.",
     )
     assert figure.table.headers == ["category", "images", "epoch 0", "epoch 0.5", "late", "nearest arrows"]
     assert figure.table.rows == [
-        ["coat", 2, "0.00, –", "1.21, 22°", "2.41, 22°", "bag 45°, boot 90°"],  # a point at the centre has no angle
+        ["coat", 2, "0.00, –", "1.62, 32°", "3.24, 32°", "bag 45°, boot 90°"],  # a point at the centre has no angle
         ["boot", 1, "0.00, –", "2.00, 90°", "4.00, 90°", "coat 90°, bag 135°"],
         ["bag", 0, "–", "–", "–", "coat 45°, boot 135°"],  # an arrow without points
     ]
@@ -176,26 +175,26 @@ def test_table_tells_strength_and_angle_at_every_step() -> None:
 
 def test_nearest_arrows_are_those_of_the_step_shown_first() -> None:
     given_ = space(steps=2) | {"directions": [[[0, 0, 1], [0, 1, 0], [0, 1, 1]], [[0, 0, 1], [0, 1, 1], [0, 1, 0]]]}
-    for start, neighbours in enumerate((["boot 45°, <b>bag</b> 90°"], ["<b>bag</b> 45°, boot 90°"])):
-        table = show.sample_space(**given_, start=start).table
-        assert table.rows[0][-1:] == neighbours
-        assert table.caption.endswith(f"at epoch {3**start}")
+    table = show.sample_space(**given_).table
+    assert table.rows[0][-1] == "<b>bag</b> 45°, boot 90°"
+    assert table.caption.endswith("at epoch 3")
 
 
 def test_sample_space_leaves_the_callers_arrays_alone_and_repeats_itself() -> None:
     given_ = space()
     assert show.sample_space(**given_).html() == show.sample_space(**given_).html()
     for name, value in space().items():
-        assert np.array_equal(given_[name], value), name
+        if name != "images":
+            assert np.array_equal(given_[name], value), name
+    assert given_["images"].fingerprint == space()["images"].fingerprint
 
 
 def test_page_stays_small() -> None:
     rng = np.random.default_rng(0)
     figure = show.sample_space(
         rng.normal(size=(10, 500, 3)),
-        rng.integers(0, 10, 500),
+        pictured(rng.integers(0, 10, 500), [f"category {c}" for c in range(10)]),
         rng.normal(size=(10, 3)),
-        [f"category {c}" for c in range(10)],
         probabilities=rng.dirichlet(np.ones(10), size=(10, 500)),
         step_labels=[str(s) for s in range(10)],
         alt="Five hundred images, ten checkpoints.",
@@ -206,17 +205,15 @@ def test_page_stays_small() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"embeddings": np.zeros((3, 12, 2))}, r"embeddings must have shape \(12, 3\) or.* got \(3, 12, 2\)"),
-        ({"embeddings": np.full((3, 12, 3), np.nan)}, "embeddings holds 108 NaN"),
-        ({"directions": np.zeros((3, 3))}, "directions must not be zero"),
-        ({"directions": np.eye(3)[:2]}, r"directions must have shape \(3, 3\)"),
-        ({"labels": np.full(12, 3)}, "labels must lie in 0 ... 2, found 3"),
-        ({"probabilities": np.ones((12, 4))}, r"probabilities must have shape \(12, 3\)"),
-        ({"step_labels": ["1", "2"]}, r"with 2 step_labels, \(2, 12, 3\); got \(3, 12, 3\)"),
-        ({"start": 3}, "start must be one of 3 steps, from -3 to 2; got 3"),
-        ({"names": ["a"]}, "names must hold one entry for each of the 12 images, got 1"),
-        ({"thumbnails": np.zeros((12, 8, 8, 3), np.uint8)}, r"thumbnails must be uint8 images \(N, 3, H, W\), got"),
-        ({"strength_rings": {"no": 0.0}}, "strength_rings must be a finite number above 0, got 0.0"),
+        ({"embeddings": np.zeros((3, 12, 2))}, r"embeddings.*steps 3, images 12, axes 3.*\(3, 12, 2\)"),
+        ({"embeddings": np.full((3, 12, 3), np.nan)}, "embeddings.*108 NaN"),
+        ({"directions": np.zeros((3, 3))}, "directions.*zero"),
+        ({"directions": np.eye(3)[:2]}, r"directions.*categories 3, axes 3.*\(2, 3\)"),
+        ({"images": pictured([0], CATEGORIES)}, r"embeddings.*images 1,.*\(3, 12, 3\)"),
+        ({"probabilities": np.ones((12, 4))}, r"probabilities.*images 12, categories 3.*\(12, 4\)"),
+        ({"step_labels": ["1", "2"]}, r"steps 2,.*\(3, 12, 3\)"),
+        ({"names": ["a"]}, "names.*12 images.*1"),
+        ({"strength_rings": {"no": 0.0}}, r"strength_rings.*0\.0"),
         ({"alt": " "}, "alt is empty"),
     ],
 )
@@ -357,10 +354,10 @@ def test_no_name_on_a_map_covers_the_dot_of_another() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"directions": [[1, 0], [0, 1]]}, r"vectors in 3-D other than zero, got shape \(2, 2\)"),
-        ({"weights": [0.0, 1.0]}, "weights must be positive, the smallest is 0"),
-        ({"weights": [1.0]}, "directions has 2, weights has 1"),
-        ({"strengths": [-1.0]}, "strengths must be a finite number above 0, got -1.0"),
+        ({"directions": [[1, 0], [0, 1]]}, r"directions.*axes 3.*\(2, 2\)"),
+        ({"weights": [0.0, 1.0]}, "weights.*positive.*0"),
+        ({"weights": [1.0]}, r"weights.*categories 2.*\(1,\)"),
+        ({"strengths": [-1.0]}, r"strengths.*-1\.0"),
     ],
 )
 def test_probability_map_refuses(change: dict, message: str) -> None:
@@ -371,29 +368,26 @@ def test_probability_map_refuses(change: dict, message: str) -> None:
 
 def test_kappa_slider_draws_every_curve_and_its_density() -> None:
     curves: dict[str, Callable] = {"2": lambda strength: 2 * strength, "3": lambda strength: 3 * strength}
-    measured = MeasuredKappa(np.array([1.0, 2.0]), np.array([2.1, 3.9]), np.array([7, 70]))
-    plot = show.kappa_slider(curves, strengths=(1.0, 4.0), measured=measured, start=0, alt="Slopes.").plot
+    plot = show.kappa_slider(curves, start=0, alt="Slopes.").plot
     angles = np.radians(plot.data[1].x)
     for factor, frame in zip((2, 3), plot.frames, strict=True):
-        kappa, weak, strong = frame.data
+        kappa, *densities = frame.data
         assert np.allclose(kappa.y, factor * np.array(plot.data[0].x), atol=2e-3)
-        assert np.allclose(weak.y, np.exp(factor * (np.cos(angles) - 1)), atol=1e-4)
-        assert np.allclose(strong.y, np.exp(4 * factor * (np.cos(angles) - 1)), atol=1e-4)
-    assert plot.data[0].y == plot.frames[0].data[0].y
-    assert plot.data[3].y == (2.1, 3.9)
+        for strength, density in zip((1, 2, 4), densities, strict=True):
+            assert np.allclose(density.y, np.exp(strength * factor * (np.cos(angles) - 1)), atol=1e-4)
+    assert [trace.y for trace in plot.data] == [trace.y for trace in plot.frames[0].data]
+    assert len({trace.line.dash for trace in plot.data[1:]}) == 3
     assert plot.layout.yaxis.range[1] > 18  # the highest curve fits at every step
 
 
 def test_kappa_sliders_table_tells_where_the_density_is_half() -> None:
     figure = show.kappa_slider(
-        {"0.1": lambda strength: 0.1 * strength, "9": lambda strength: 9 * strength},
-        strengths=(1.0, 4.0),
-        alt="Slopes.",
+        {"0.1": lambda strength: 0.1 * strength, "9": lambda strength: 9 * strength}, alt="Slopes."
     )
-    half = [np.degrees(np.arccos(1 - np.log(2) / kappa)) for kappa in (0.4, 9, 36)]
+    half = [np.degrees(np.arccos(1 - np.log(2) / kappa)) for kappa in (0.4, 9, 18, 36)]
     assert figure.table.rows == [
-        ["κ_max 0.1", "0.10, never", f"0.40, {half[0]:.0f}°"],
-        ["κ_max 9", f"9.00, {half[1]:.0f}°", f"36.00, {half[2]:.0f}°"],
+        ["κ_max 0.1", "0.10, never", "0.20, never", f"0.40, {half[0]:.0f}°"],
+        ["κ_max 9", f"9.00, {half[1]:.0f}°", f"18.00, {half[2]:.0f}°", f"36.00, {half[3]:.0f}°"],
     ]
     assert half[0] == pytest.approx(137, abs=1)
 
@@ -415,16 +409,18 @@ def test_kappa_slider_shows_the_papers_curve() -> None:
 def test_kappa_curve_refuses() -> None:
     with pytest.raises(ValueError, match="curves is empty"):
         show.kappa_curve({}, alt="x")
-    with pytest.raises(ValueError, match="max_strength must be a finite number above 0, got 0"):
+    with pytest.raises(ValueError, match=r"max_strength.*0"):
         show.kappa_curve({"a": lambda strength: strength}, max_strength=0, alt="x")
     with pytest.raises(ValueError, match="strength has 2, kappa has 1"):
         wrong = MeasuredKappa(np.ones(2), np.ones(1), np.ones(2))
         show.kappa_curve({"a": lambda strength: strength}, measured=wrong, alt="x")
 
 
-def test_kappa_slider_refuses_more_strengths_than_it_can_tell_apart() -> None:
-    with pytest.raises(ValueError, match="strengths must be at most 4, so that their lines differ; got 5"):
-        show.kappa_slider({"10": KappaCurve(10.0)}, strengths=(1.0, 2.0, 3.0, 4.0, 5.0), alt="x")
+def test_kappa_slider_refuses() -> None:
+    with pytest.raises(ValueError, match="curves is empty"):
+        show.kappa_slider({}, alt="x")
+    with pytest.raises(ValueError, match=r"start.*1 steps.*1"):
+        show.kappa_slider({"10": KappaCurve(10.0)}, start=1, alt="x")
 
 
 def test_strength_entropy_tells_the_correlation() -> None:
@@ -436,7 +432,7 @@ def test_strength_entropy_tells_the_correlation() -> None:
 
 
 def test_strength_entropy_refuses() -> None:
-    with pytest.raises(ValueError, match=r"entropy has 3, strengths\['a'\] has 2"):
+    with pytest.raises(ValueError, match=r"strengths.*'a'.*images 3.*\(2,\)"):
         show.strength_entropy({"a": [1.0, 2.0]}, [1.0, 2.0, 3.0], alt="x")
 
 
@@ -460,9 +456,10 @@ def test_neighbours_stand_side_by_side_in_both_matrices() -> None:
 @pytest.mark.parametrize(
     ("directions", "confusion", "message"),
     [
-        ([[1, 0, 0]], np.eye(2), r"must have 2 rows and confusion shape \(2, 2\); got \(1, 3\) and \(2, 2\)"),
-        ([[1, 0, 0], [0, 0, 0]], np.eye(2), "directions must not be zero"),
-        (np.eye(3)[:2], [[1, 0], [0, 0]], "every row of confusion must hold numbers >= 0 with a sum above 0"),
+        ([[1, 0, 0]], np.eye(2), r"directions.*categories 2.*\(1, 3\)"),
+        (np.eye(3)[:2], np.eye(3), r"confusion.*true 2, called 2.*\(3, 3\)"),
+        ([[1, 0, 0], [0, 0, 0]], np.eye(2), "directions.*zero"),
+        (np.eye(3)[:2], [[1, 0], [0, 0]], "confusion.*sum above 0"),
     ],
 )
 def test_neighbours_refuses(directions: list, confusion: np.ndarray, message: str) -> None:
@@ -475,27 +472,26 @@ def test_image_row_draws_the_most_probable_categories() -> None:
     images[1, 0] = 255
     p = np.array([[0.7, 0.1, 0.2], [0.0, 0.6, 0.4]])
     q = np.array([[0.1, 0.1, 0.8], [0.1, 0.5, 0.4]])
+    p, q = (np.pad(x, ((0, 0), (0, 3))) for x in (p, q))  # and three that nobody names
     picture = show.image_row(
-        images, ["black", "red"], probabilities={"P": p, "Q": q}, categories=["a", "b", "c"], top=2, alt="Two squares."
+        pictured([0, 1], "abcdef", images), ["black", "red"], probabilities={"P": p, "Q": q}, alt="Two squares."
     )
     first = picture.panels[0]
     assert first.axes[0].get_title() == "black"
-    assert [label.get_text() for label in first.axes[1].get_yticklabels()] == ["c", "a"]
-    assert [bar.get_width() for bar in first.axes[1].patches] == pytest.approx([0.2, 0.7, 0.8, 0.1])
+    assert [label.get_text() for label in first.axes[1].get_yticklabels()] == ["c", "a", "b", "d"]
+    assert [bar.get_width() for bar in first.axes[1].patches] == pytest.approx([0.2, 0.7, 0.1, 0, 0.8, 0.1, 0.1, 0])
     assert np.abs(pixels(picture, 1)[200, 220] - np.array([255, 0, 0])).max() < 10
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"images": np.zeros((2, 3, 4, 4))}, "images must be uint8"),
-        ({"captions": ["a"]}, "captions must hold one text for each of the 2 images, got 1"),
-        ({"categories": None}, "one column for each of the categories, which are missing"),
-        ({"probabilities": {"P": np.ones((2, 2))}}, r"each of the 3 categories; got \(2, 2\)"),
+        ({"captions": ["a"]}, "captions.*2 images.*1"),
+        ({"probabilities": {"P": np.ones((2, 2))}}, r"'P'.*images 2, categories 3.*\(2, 2\)"),
     ],
 )
 def test_image_row_refuses(change: dict, message: str) -> None:
-    fine = {"images": np.zeros((2, 3, 4, 4), np.uint8), "captions": ["a", "b"], "categories": ["a", "b", "c"]}
+    fine = {"images": pictured([0, 1], "abc"), "captions": ["a", "b"]}
     fine["probabilities"] = {"P": np.ones((2, 3)) / 3}
     with pytest.raises(ValueError, match=message):
         show.image_row(**fine | change, alt="x")
@@ -577,5 +573,5 @@ def test_an_exception_reaches_the_caller() -> None:
 def test_explore_refuses_what_is_no_control() -> None:
     with pytest.raises(ValueError, match="there is nothing to explore"):
         show.Explore(line)
-    with pytest.raises(ValueError, match="slope=None can't be made a control"):
+    with pytest.raises(ValueError, match="slope=None"):
         show.Explore(line, slope=None)

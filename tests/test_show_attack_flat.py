@@ -62,13 +62,9 @@ def test_a_number_that_rounds_to_zero_has_no_minus() -> None:
 @pytest.mark.parametrize(
     ("runs", "message"),
     [
-        ([], "runs is empty"),
-        ([{}], "runs is empty"),
-        ([changes()[0], {"conv_53": row(0, 0)}], "every run must have the layers conv_33, conv_53"),
-        ([{"conv_53": {"delta_orientation": 0.1}}], "must have a finite number delta_orientation_std, got None"),
-        ([{"conv_53": row(0, np.nan)}], "conv_53 must have a finite number delta_strength, got nan"),
-        ([{"conv_53": row(2.5, 0)}], r"1 - cos lies in 0 ... 2, but delta_orientation is 2.5"),
-        ([{"conv_53": row(0, 0) | {"control_delta_strength_std": -1}}], "control_delta_strength_std is -1"),
+        ([], "layers.*missing"),
+        ([{}], "layers.*missing"),
+        ([changes()[0], {"conv_53": row(0, 0)}], "layers.*conv_33, conv_53.*got conv_53"),
     ],
 )
 def test_layer_changes_refuses(runs: list, message: str) -> None:
@@ -86,10 +82,15 @@ def types(*shares: float) -> dict:
 
 ATTACK = {"1/255": types(0.01, 0.1, 0.05, 0.04), "2/255": types(0.02, 0.3, 0.08, 0.0)}
 CONTROL = {"1/255": types(0.0, 0.01, 0.0, 0.08), "2/255": types(0.0, 0.02, 0.0, 0.08)}
+SWEEP = {size: {"types": ATTACK[size], "control_types": CONTROL[size]} for size in ATTACK}
+RATES = {
+    "1/255": {"success_rate": 0.4, "control_success_rate": 0.0},
+    "2/255": {"success_rate": 1.0, "control_success_rate": 0.02},
+}
 
 
 def test_type_shares_has_one_panel_a_type_and_writes_every_number() -> None:
-    (figure,) = show.type_shares(ATTACK, CONTROL, alt="Types.").panels
+    (figure,) = show.type_shares(SWEEP, alt="Types.").panels
     assert [axes.get_title() for axes in figure.axes] == ["1 direct", "2 rebuilt", "3 awakened", "4 damaged"]
     for kind, axes in zip("1234", figure.axes, strict=True):
         for line, rows in zip(axes.lines, (ATTACK, CONTROL), strict=True):
@@ -105,14 +106,15 @@ def test_type_shares_has_one_panel_a_type_and_writes_every_number() -> None:
 
 
 def test_the_larger_number_stands_above_and_the_smaller_below() -> None:
-    (figure,) = show.type_shares(ATTACK, CONTROL, alt="Types.").panels
+    (figure,) = show.type_shares(SWEEP, alt="Types.").panels
     for axes, above in ((figure.axes[1], ("bottom", "top")), (figure.axes[3], ("top", "bottom"))):
         assert [text.get_va() for text in axes.texts] == [*above, *above]
 
 
 def test_long_sizes_are_slanted() -> None:
     names = ("0.25/255", "0.5/255", "1/255", "2/255")
-    (figure,) = show.type_shares(*(dict.fromkeys(names, types(0.1, 0, 0, 0)) for _ in range(2)), alt="Equal.").panels
+    row = dict.fromkeys(("types", "control_types"), types(0.1, 0, 0, 0))
+    (figure,) = show.type_shares(dict.fromkeys(names, row), alt="Equal.").panels
     figure.draw_without_rendering()
     boxes = [label.get_window_extent() for label in figure.axes[2].get_xticklabels()]
     assert boxes[0].x0 >= 0
@@ -120,7 +122,7 @@ def test_long_sizes_are_slanted() -> None:
 
 
 def test_success_along_draws_and_writes_the_rates() -> None:
-    (figure,) = show.success_along({"1/255": 0.4, "2/255": 1.0}, {"1/255": 0.0, "2/255": 0.02}, alt="Rates.").panels
+    (figure,) = show.success_along(RATES, alt="Rates.").panels
     axes = figure.axes[0]
     assert [list(line.get_ydata()) for line in axes.lines] == [[0.4, 1.0], [0.0, 0.02]]
     assert texts(figure) == ["0.40", "0.00", "1.00", "0.02"]
@@ -129,40 +131,21 @@ def test_success_along_draws_and_writes_the_rates() -> None:
     assert axes.get_ylim()[0] < 0 < 1 < axes.get_ylim()[1]
 
 
-@pytest.mark.parametrize(
-    ("attack", "control", "message"),
-    [
-        ({}, {}, "attack is empty"),
-        (ATTACK, {}, "must have the same sizes in the same order, got 1/255, 2/255 and none"),
-        (ATTACK, dict(reversed(CONTROL.items())), "got 1/255, 2/255 and 2/255, 1/255"),
-        ({"1/255": {"1": 1.0}}, {"1/255": {"1": 1.0}}, r"attack\['1/255'\] must name 1, 2, 3, 4, none; it names 1"),
-        ({"1/255": types(0, 0, 0, 1.5)}, {"1/255": types(0, 0, 0, 0)}, r"\['4'\] must be a share in 0 ... 1, got 1.5"),
-        ({"1/255": types(0, 0, 0, 0) | {"1": 0.5}}, {"1/255": types(0, 0, 0, 0)}, "must sum to 1, they sum to 1.5"),
-    ],
-)
-def test_type_shares_refuses(attack: dict, control: dict, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        show.type_shares(attack, control, alt="Nothing.")
-
-
-@pytest.mark.parametrize("rate", [-0.1, 1.1, float("nan"), None])
-def test_success_along_refuses_what_is_no_share(rate: float | None) -> None:
-    with pytest.raises(ValueError, match=rf"control\['1/255'\] must be a share in 0 ... 1, got {rate}"):
-        show.success_along({"1/255": 0.5}, {"1/255": rate}, alt="Nothing.")
-
-
 # Histograms
 
 
 def test_histogram_draws_shares_on_common_bins_with_medians() -> None:
-    values = {"attack": np.array([0.1, 0.1, 0.3, 0.9]), "control": np.array([0.9, 1.0]), "none left": np.array([])}
-    (figure,) = show.histogram(values, xlabel="p", alt="Spread.", bins=4, range=(0, 1)).panels
+    values = {"attack": np.array([[0.12, 0.12], [0.32, 0.92]]), "control": np.array([0.92, 1.0]), "none left": []}
+    (figure,) = show.histogram(values, xlabel="p", alt="Spread.", range=(0, 1)).panels
     (axes,) = figure.axes
     drawn = [patch.get_data() for patch in axes.patches]
-    np.testing.assert_allclose([d.values for d in drawn], [[0.5, 0.25, 0, 0.25], [0, 0, 0, 1]])
-    np.testing.assert_allclose([d.edges for d in drawn], [[0, 0.25, 0.5, 0.75, 1]] * 2)
-    assert [float(line.get_xdata()[0]) for line in axes.lines[:2]] == pytest.approx([0.2, 0.95])
-    assert legend(figure) == ["attack: median 0.20 (n = 4)", "control: median 0.95 (n = 2)", "none left: none"]
+    expected = np.zeros((2, 20))
+    expected[0, [2, 6, 18]] = 0.5, 0.25, 0.25
+    expected[1, [18, 19]] = 0.5
+    np.testing.assert_allclose([d.values for d in drawn], expected)
+    np.testing.assert_allclose([d.edges for d in drawn], [np.linspace(0, 1, 21)] * 2)
+    assert [float(line.get_xdata()[0]) for line in axes.lines[:2]] == pytest.approx([0.22, 0.96])
+    assert legend(figure) == ["attack: median 0.22 (n = 4)", "control: median 0.96 (n = 2)", "none left: none"]
     assert len({patch.get_linestyle() for patch in axes.patches}) == 2
     assert len({line.get_marker() for line in axes.lines}) == 3
     assert axes.get_xlabel() == "p"
@@ -186,14 +169,12 @@ def test_histogram_of_equal_numbers_has_one_bar() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"values": {}}, "values must hold 1 ... 4 groups, so that they differ; got 0"),
-        ({"values": {name: [1.0] for name in "abcde"}}, "got 5"),
-        ({"values": {"a": [], "b": []}}, "no group of values has a number: a, b are all empty"),
-        ({"values": {"a": [1.0, np.nan]}}, r"values\['a'\] holds 1 NaN or infinite values of 2; leave them out"),
-        ({"values": {"a": np.ones((2, 2))}}, r"values\['a'\] must be a row of numbers, got shape \(2, 2\); flatten"),
-        ({"range": (0, 0.5)}, "values lie in 0.2 ... 0.8, partly outside the range 0 ... 0.5: widen it"),
-        ({"range": (1, 0)}, "range must go from a smaller to a larger number, got 1 ... 0"),
-        ({"bins": 0}, "bins must be a whole number of at least 1, got 0"),
+        ({"values": {}}, "4 groups.*0"),
+        ({"values": {name: [1.0] for name in "abcde"}}, "4 groups.*5"),
+        ({"values": {"a": [], "b": []}}, "a, b are all empty"),
+        ({"values": {"a": [1.0, np.nan]}}, "'a'.*1 NaN or infinite.*of 2"),
+        ({"range": (0, 0.5)}, r"0\.2 \.\.\. 0\.8.*range 0 \.\.\. 0\.5"),
+        ({"range": (1, 0)}, r"range 1 \.\.\. 0"),
         ({"alt": ""}, "alt is empty"),
     ],
 )
@@ -249,24 +230,18 @@ def test_where_there_is_no_point_there_is_no_ratio() -> None:
     assert heights(show.student_points(given, alt="One.").panels[0].axes[1]) == [0.375]
 
 
-def test_all_layers_have_one_scale_and_the_ratio_may_be_left_out() -> None:
-    panels = show.student_points(networks(), alt="Students.", ratio=False).panels
-    assert [len(panel.axes) for panel in panels] == [1, 1]
+def test_all_layers_have_one_scale() -> None:
+    panels = show.student_points(networks(), alt="Students.").panels
     assert len({panel.axes[0].get_ylim() for panel in panels}) == 1
-    assert ticks(panels[0].axes[0]) == ["teacher (1)", "alone (3)"]
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({}, "networks is empty"),
-        ({"teacher": {}}, "networks is empty"),
-        ({"a": {"conv_53": seeds(1.0)}, "b": {}}, "every network must have the layers conv_53; b has none"),
-        ({"a": {"conv_53": []}}, "a, conv_53: there is no row; give one for each seed"),
-        ({"a": {"conv_53": seeds(2.0, ratio=1.5)}}, "a, conv_53: .* but there are 3 reliable ones of 2"),
-        ({"a": {"conv_53": seeds(-2.0)}}, "there are -1 reliable ones of -2"),
-        ({"a": {"conv_53": seeds(np.nan)}}, "there are nan reliable ones of nan"),
-        ({"a": {"conv_53": [{"total": 2.0, "reliable": 1.0, "ratio": 50.0}]}}, "a ratio lies in 0 ... 1, found 50"),
+        ({}, "layers.*missing"),
+        ({"teacher": {}}, "layers.*missing"),
+        ({"a": {"conv_53": seeds(1.0)}, "b": {}}, "layers.*conv_53.*none"),
+        ({"a": {"conv_53": []}}, "zero-size"),
     ],
 )
 def test_student_points_refuses(given: dict, message: str) -> None:
@@ -281,8 +256,8 @@ def test_student_points_refuses(given: dict, message: str) -> None:
     "make",
     [
         lambda **alt: show.layer_changes(changes(), **alt),
-        lambda **alt: show.type_shares(ATTACK, CONTROL, **alt),
-        lambda **alt: show.success_along({"1/255": 0.5}, {"1/255": 0.0}, **alt),
+        lambda **alt: show.type_shares(SWEEP, **alt),
+        lambda **alt: show.success_along(RATES, **alt),
         lambda **alt: show.histogram({"a": [0.1, 0.2]}, xlabel="p", **alt),
         lambda **alt: show.student_points(networks(), **alt),
     ],

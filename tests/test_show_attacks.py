@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from bs4 import BeautifulSoup
+from pictured import pictured
 from PIL import Image
 
 from nbhelpers import show
@@ -33,7 +34,10 @@ def pixels(source: str) -> np.ndarray:
 
 def unchanged(given: dict, again: dict) -> None:
     for name, value in again.items():
-        assert np.array_equal(given[name], value), name
+        if name == "images":
+            assert given[name].fingerprint == value.fingerprint
+        else:
+            assert np.array_equal(given[name], value), name
 
 
 # All regions: steps of an attack, or networks
@@ -43,14 +47,11 @@ def depth(**change) -> dict:
     rng = np.random.default_rng(1)
     given = {
         "h": {str(t): rng.normal(size=(2, 6, 3)) for t in range(3)},
-        "images": rng.integers(0, 256, (2, 3, 8, 12), dtype=np.uint8),
-        "labels": np.array([1, 0]),
+        "images": pictured([1, 0], CATEGORIES, rng.integers(0, 256, (2, 3, 8, 12), dtype=np.uint8)),
         "directions": rng.normal(size=(3, 3)),
-        "categories": CATEGORIES,
         "grid": (2, 3),
         "alt": "Points move.",
         "slider": "step",
-        "names": ["first (coat → boot)", "second"],
     }
     return given | change
 
@@ -64,22 +65,19 @@ def test_region_depth_goes_through_what_it_is_told() -> None:
     assert path.hovertemplate.startswith("step %{text}<")
 
 
-def test_region_depth_calls_images_as_it_is_told() -> None:
+def test_region_depth_calls_images_by_number_and_category() -> None:
     figure = show.region_depth(**depth())
-    assert [c.get_text() for c in soup(figure).find_all("figcaption")] == depth()["names"]
-    assert [row[0] for row in figure.table.rows] == depth()["names"]
-    assert figure.plot.data[0].text[4] == "second, row 2, column 2"
+    names = ["image 1 (<b>bag</b>)", "image 2 (coat)"]
+    assert [c.get_text() for c in soup(figure).find_all("figcaption")] == names
+    assert [row[0] for row in figure.table.rows] == names
+    assert figure.plot.data[0].text[4] == "image 2 (coat), row 2, column 2"
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"names": ["first"]}, "names must hold one text for each of the 2 images, got 1"),
-        (
-            {"h": {"clean": np.zeros((2, 6, 3))}},
-            "h must hold at least two steps for the slider to go through; got clean",
-        ),
-        ({"h": {}}, "h must hold at least two steps for the slider to go through; got none"),
+        ({"h": {"clean": np.zeros((2, 6, 3))}}, "two steps.*clean"),
+        ({"h": {}}, "two steps.*none"),
     ],
 )
 def test_region_depth_refuses(change: dict, message: str) -> None:
@@ -94,10 +92,8 @@ def paths(**change) -> dict:
     rng = np.random.default_rng(2)
     given = {
         "h": rng.normal(size=(4, 3, 6, 3)),
-        "images": rng.integers(0, 256, (3, 3, 8, 12), dtype=np.uint8),
-        "labels": np.array([0, 1, 2]),
+        "images": pictured([0, 1, 2], CATEGORIES, rng.integers(0, 256, (3, 3, 8, 12), dtype=np.uint8)),
         "directions": rng.normal(size=(3, 3)),
-        "categories": CATEGORIES,
         "grid": (2, 3),
         "examples": EXAMPLES,
         "alt": "Regions turn.",
@@ -110,9 +106,8 @@ def of_kind(plot: object, kind: str) -> tuple[object, object, object]:
     return tuple(trace for trace in plot.data if trace.legendgroup == kind)
 
 
-@pytest.mark.parametrize("start", [0, 2, -1])
-def test_markers_stand_where_regions_are_at_every_step(start: int) -> None:
-    given = paths(start=start)
+def test_markers_stand_where_regions_are_at_every_step() -> None:
+    given = paths()
     plot = show.region_paths(**given).plot
     assert [frame.name for frame in plot.frames] == ["0", "1", "2", "3"]
     for frame, h in zip(plot.frames, given["h"], strict=True):
@@ -121,7 +116,7 @@ def test_markers_stand_where_regions_are_at_every_step(start: int) -> None:
             here = [h[image, region] for name, image, region, _ in EXAMPLES if name == kind]
             assert np.abs(places(moved) - here).max() <= 5.1e-4
             assert np.allclose(moved.customdata, np.linalg.norm(here, axis=1), atol=0.0051)
-    for number, moved in zip(plot.frames[start].traces, plot.frames[start].data, strict=True):
+    for number, moved in zip(plot.frames[-1].traces, plot.frames[-1].data, strict=True):
         assert np.array_equal(places(plot.data[number]), places(moved))
         assert plot.data[number].customdata == moved.customdata
 
@@ -187,10 +182,8 @@ def test_table_tells_strengths_and_cosines() -> None:
     h = np.array([[3.0, 4, 0], [0, 0, 0], [0, 2, 0]]).reshape(3, 1, 1, 3)
     table = show.region_paths(
         h,
-        np.zeros((1, 3, 4, 4), np.uint8),
-        [0],
+        pictured([0], ["coat", "bag"]),
         [[2, 0, 0], [0, 0.1, 0]],
-        ["coat", "bag"],
         (1, 1),
         [("rebuilt", 0, 0, 1)],
         alt="One.",
@@ -201,17 +194,11 @@ def test_table_tells_strengths_and_cosines() -> None:
     assert len(table.headers) == 7
 
 
-def test_steps_have_the_names_they_are_given() -> None:
-    figure = show.region_paths(**paths(step_labels=[0, 5, 10, 20], slider="iterate"))
-    assert [frame.name for frame in figure.plot.frames] == ["0", "5", "10", "20"]
-    assert soup(figure).find("label").get_text() == "iterate"
-
-
 def test_region_paths_repeats_itself_and_leaves_the_callers_arrays_alone() -> None:
     given = paths()
     assert show.region_paths(**given).html() == show.region_paths(**given).html()
     unchanged(given, paths())
-    tensors = {name: torch.tensor(given[name]) for name in ("h", "labels", "directions")}
+    tensors = {name: torch.tensor(given[name]) for name in ("h", "directions")}
     assert show.region_paths(**given | tensors).html() == show.region_paths(**given).html()
 
 
@@ -219,10 +206,8 @@ def test_twelve_ways_of_twenty_steps_stay_small() -> None:
     rng = np.random.default_rng(0)
     figure = show.region_paths(
         rng.normal(size=(21, 6, 64, 3)),
-        rng.integers(0, 256, (6, 3, 64, 64), dtype=np.uint8),
-        np.arange(6),
+        pictured(range(6), [f"category {c}" for c in range(10)], rng.integers(0, 256, (6, 3, 64, 64), dtype=np.uint8)),
         rng.normal(size=(10, 3)),
-        [f"category {c}" for c in range(10)],
         (8, 8),
         [(TYPES[i % 5], i % 6, i, 9) for i in range(12)],
         alt="Twelve ways.",
@@ -233,28 +218,21 @@ def test_twelve_ways_of_twenty_steps_stay_small() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"h": np.zeros((4, 3, 5, 3))}, r"h must have shape \(T \+ 1, 3, 6, 3\) .* grid of 2 x 3; got \(4, 3, 5, 3\)"),
-        ({"h": np.zeros((1, 3, 6, 3))}, r"with at least two steps.* got \(1, 3, 6, 3\)"),
-        ({"h": np.zeros((3, 6, 3))}, r"h must have 4 axes, got shape \(3, 6, 3\)"),
+        ({"h": np.zeros((4, 3, 5, 3))}, r"h must.*images 3, regions 6.*\(4, 3, 5, 3\)"),
+        ({"h": np.zeros((1, 3, 6, 3))}, "two steps.*1"),
+        ({"h": np.zeros((3, 6, 3))}, r"h must.*steps, images.*\(3, 6, 3\)"),
         ({"h": np.full((4, 3, 6, 3), np.nan)}, "h holds 216 NaN"),
-        ({"images": np.zeros((3, 3, 8, 12))}, "images must be uint8 .* got float64"),
-        ({"images": np.zeros((2, 3, 8, 12), np.uint8)}, r"images must be uint8 of shape \(3, 3, H, W\)"),
-        ({"labels": [0, 1, 3]}, "labels must lie in 0 ... 2, found 0 ... 3"),
-        ({"directions": np.zeros((3, 3))}, "directions must not be zero"),
-        ({"directions": np.eye(3)[:2]}, r"directions must have shape \(3, 3\).* got \(2, 3\)"),
-        ({"grid": (2, 0)}, "columns of grid must be a whole number of at least 1, got 0"),
-        ({"examples": []}, "examples is empty: name at least one region"),
-        ({"examples": [("direct", 0, 1)]}, r"examples\[0\] must be \(type, image, region, new category\), got"),
-        ({"examples": [("lost", 0, 1, 1)]}, r"examples\[0\] must be of a type among none, direct, .*; got 'lost'"),
-        ({"examples": [("direct", 3, 1, 1)]}, r"examples\[0\] names image 3, but there are 0 ... 2"),
-        ({"examples": [("direct", 0, 6, 1)]}, r"examples\[0\] names region 6, but there are 0 ... 5"),
-        ({"examples": [("direct", 0, 1, -1)]}, r"examples\[0\] names category -1, but there are 0 ... 2"),
-        (
-            {"examples": [("direct", 1, 1, 2), ("none", 1, 2, 0)]},
-            "examples of image 1 must name one new category; they name 0, 2",
-        ),
-        ({"step_labels": ["0"]}, "step_labels must hold one name for each of the 4 steps, got 1"),
-        ({"start": 4}, "start must be one of 4 steps, from -4 to 3; got 4"),
+        ({"images": pictured([0, 1], CATEGORIES)}, r"images 2.*\(4, 3, 6, 3\)"),
+        ({"directions": np.zeros((3, 3))}, "directions.*zero"),
+        ({"directions": np.eye(3)[:2]}, r"directions.*categories 3.*\(2, 3\)"),
+        ({"grid": (2, 0)}, r"regions 0.*\(4, 3, 6, 3\)"),
+        ({"examples": []}, "examples is empty"),
+        ({"examples": [("direct", 0, 1)]}, "zip"),
+        ({"examples": [("lost", 0, 1, 1)]}, "type.*'lost'"),
+        ({"examples": [("direct", 3, 1, 1)]}, r"\(3, 6, 3\) images.*'direct', 3, 1, 1"),
+        ({"examples": [("direct", 0, 6, 1)]}, "'direct', 0, 6, 1"),
+        ({"examples": [("direct", 0, 1, -1)]}, "'direct', 0, 1, -1"),
+        ({"examples": [("direct", 1, 1, 2), ("none", 1, 2, 0)]}, "image 1, got 2 and 0"),
         ({"alt": ""}, "alt is empty"),
     ],
 )
@@ -319,10 +297,9 @@ def test_the_attacked_image_is_shown_as_it_is() -> None:
         assert np.abs(pixels(frame.data[0].source) - grey).max() < 3
 
 
-@pytest.mark.parametrize("start", [0, -1])
-def test_the_first_drawing_is_the_step_it_starts_with(start: int) -> None:
-    plot = show.attack_steps(**attack(start=start)).plot
-    for trace, moved in zip(plot.data, plot.frames[start].data, strict=False):
+def test_the_first_drawing_is_the_last_step() -> None:
+    plot = show.attack_steps(**attack()).plot
+    for trace, moved in zip(plot.data, plot.frames[-1].data, strict=False):
         for key, value in moved.to_plotly_json().items():
             assert np.array_equal(trace[key], value), key
 
@@ -405,23 +382,19 @@ def test_attack_steps_can_be_explored() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"path": np.zeros((3, 2, 3, 8, 8))}, r"path must have shape \(T \+ 1, 3, H, W\), .* got \(3, 2, 3, 8, 8\)"),
-        ({"path": np.zeros((1, 3, 8, 8))}, "at least two iterates of one image"),
-        ({"path": np.full((3, 3, 8, 8), 2.0)}, r"path must lie in \[0, 1\], found 2 ... 2"),
+        ({"path": np.zeros((3, 2, 3, 8, 8))}, r"path.*4 axes.*\(3, 2, 3, 8, 8\)"),
+        ({"path": np.zeros((1, 3, 8, 8))}, r"two or more iterates.*\(1, 3, 8, 8\)"),
+        ({"path": np.full((3, 3, 8, 8), 2.0)}, r"path.*2 \.\.\. 2"),
         ({"path": np.full((3, 3, 8, 8), np.nan)}, "path holds 576 NaN"),
-        (
-            {"eps": EPS / 2},
-            "a pixel moves by 0.03137 from path.0., further than eps = 0.01569: give the attack's own eps",
-        ),
-        ({"eps": 0}, "eps must be a finite number above 0, got 0"),
-        ({"probabilities": np.ones((3, 2)) / 2}, r"probabilities must have shape \(3, 3\), .* got \(3, 2\)"),
-        ({"probabilities": np.full((3, 3), -4.0)}, "probabilities must lie in 0 ... 1, .*; logits need a softmax"),
-        ({"regions": np.ones((3, 4, 3)) / 3}, r"regions must have shape \(3, 6, 3\), .* got \(3, 4, 3\)"),
-        ({"regions": np.full((3, 6, 3), 1.5)}, "regions must lie in 0 ... 1, found 1.5"),
-        ({"original": 3}, "original must be one of 3 categories, counted from 0; got 3"),
-        ({"new": -1}, "new must be a whole number of at least 0, got -1"),
-        ({"grid": (0, 3)}, "rows of grid must be a whole number of at least 1, got 0"),
-        ({"start": 3}, "start must be one of 3 steps"),
+        ({"eps": EPS / 2}, "moves by 0.03137.*eps = 0.01569"),
+        ({"eps": 0}, "eps.*0"),
+        ({"probabilities": np.ones((3, 2)) / 2}, r"probabilities.*steps 3, categories 3.*\(3, 2\)"),
+        ({"probabilities": np.full((3, 3), -4.0)}, "probabilities.*-4.*softmax"),
+        ({"regions": np.ones((3, 4, 3)) / 3}, r"regions.*steps 3, regions 6, categories 3.*\(3, 4, 3\)"),
+        ({"regions": np.full((3, 6, 3), 1.5)}, "regions.*found 1.5"),
+        ({"original": 3}, r"0 \.\.\. 2.*3"),
+        ({"new": -1}, r"0 \.\.\. 2.*-1"),
+        ({"grid": (0, 3)}, "regions 0"),
         ({"alt": " "}, "alt is empty"),
     ],
 )

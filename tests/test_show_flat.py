@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from bs4 import BeautifulSoup
 from matplotlib.colors import to_rgb
+from pictured import pictured
 from PIL import Image
 
-from nbhelpers import show
+from nbhelpers import ImageSet, show
 from nbhelpers.experiments.study import recorded
 from nbhelpers.method.knowledge import KnowledgePoints
 from nbhelpers.show.style import COLOURS, colour
@@ -38,7 +39,7 @@ def marked(**change) -> dict:
         masks=masks,
         reliable_masks=masks & (np.arange(6) == 0),
     )
-    fine = {"images": np.full((2, 3, 20, 30), 128, np.uint8), "points": points, "categories": CATEGORIES}
+    fine = {"images": pictured([0, 1], CATEGORIES, np.full((2, 3, 20, 30), 128, np.uint8)), "points": points}
     return fine | {"grid": (2, 3), "captions": ["first", "second"], "alt": "Two points."} | change
 
 
@@ -82,11 +83,10 @@ def test_points_colour_the_picture_where_they_are_and_nowhere_else() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"images": np.zeros((2, 3, 8, 8))}, "images must be uint8 of shape"),
-        ({"images": np.zeros((1, 3, 8, 8), np.uint8)}, r"1 images on a grid of 2 x 3 .* \(1, 6\), got \(2, 6\)"),
-        ({"grid": (2, 2)}, r"2 images on a grid of 2 x 2 have points of shape \(2, 4\), got \(2, 6\)"),
-        ({"captions": ["a"]}, "captions must hold one text for each of the 2 images, got 1"),
-        ({"categories": ("coat", "bag")}, "points name category 2, but categories holds 2 names"),
+        ({"images": pictured([0], CATEGORIES)}, r"points.*images 1, regions 6.*\(2, 6\)"),
+        ({"grid": (2, 2)}, r"points.*images 2, regions 4.*\(2, 6\)"),
+        ({"captions": ["a"]}, "captions.*2 images.*1"),
+        ({"images": pictured([0, 1], ("coat", "bag"))}, "category 2.*2 categories"),
         ({"alt": ""}, "alt is empty"),
     ],
 )
@@ -97,16 +97,15 @@ def test_points_on_images_refuses(change: dict, message: str) -> None:
 
 
 def test_points_on_images_outlines_the_object() -> None:
+    masks = np.full((2, 20, 30), -1, np.int8)
+    masks[0, 1:3, 1:3] = 0
+    masks[1, 1:3, 1:3] = 2  # a fragment
     given = marked()
-    images = given["images"]
-    masks = np.zeros((len(images), *images.shape[2:]), bool)
-    masks[:, 1:3, 1:3] = True
-    plain = show.points_on_images(**given).panels[0].axes[0]
-    outlined = show.points_on_images(**given, masks=masks).panels[0].axes[0]
-    (line,) = set(map(type, outlined.collections)) - set(map(type, plain.collections)) or [None]
-    assert len(outlined.collections) == len(plain.collections) + 1 and line is not None
-    with pytest.raises(ValueError, match=r"masks must have shape"):
-        show.points_on_images(**given, masks=masks[:, 1:])
+    plain = show.points_on_images(**given).panels
+    given["images"] = pictured([0, 1], CATEGORIES, given["images"].images, masks)
+    outlined = show.points_on_images(**given).panels
+    lines = [[len(panel.axes[0].collections) for panel in panels[:2]] for panels in (plain, outlined)]
+    assert np.diff(lines, axis=0).tolist() == [[1, 0]]
 
 
 # Maps of many images
@@ -115,7 +114,7 @@ def test_points_on_images_outlines_the_object() -> None:
 def browsed(**change) -> dict:
     rng = np.random.default_rng(3)
     given = {
-        "images": rng.integers(0, 256, (3, 3, 8, 8), dtype=np.uint8),
+        "images": pictured([0, 1, 2], CATEGORIES, rng.integers(0, 256, (3, 3, 8, 8), dtype=np.uint8)),
         "maps": {"w": rng.random((3, 4)), "Shapley": rng.normal(size=(3, 4))},
         "grid": (2, 2),
         "captions": ["coat", "bag", "boot"],
@@ -125,7 +124,7 @@ def browsed(**change) -> dict:
 
 
 def test_map_browser_shows_every_image_with_its_own_maps() -> None:
-    given = browsed(start=1)
+    given = browsed()
     figure = show.map_browser(**given)
     assert [frame.name for frame in figure.plot.frames] == ["1, coat", "2, bag", "3, boot"]
     for i, frame in enumerate(figure.plot.frames):
@@ -134,7 +133,7 @@ def test_map_browser_shows_every_image_with_its_own_maps() -> None:
             np.testing.assert_allclose(trace.z, expected, atol=6e-4)
             np.testing.assert_allclose(trace.customdata, values[i].reshape(2, 2), rtol=6e-3)
     assert len({frame.data[0].source for frame in figure.plot.frames}) == 3
-    np.testing.assert_allclose(figure.plot.data[2].z, figure.plot.frames[1].data[2].z)
+    np.testing.assert_allclose(figure.plot.data[2].z, figure.plot.frames[0].data[2].z)
     assert (figure.plot.data[1].zmin, figure.plot.data[1].zmax) == (-1, 1)
     best = given["maps"]["w"][2].argmax()
     assert figure.table.rows[2][1].startswith(f"row {best // 2 + 1}, column {best % 2 + 1} (")
@@ -142,10 +141,11 @@ def test_map_browser_shows_every_image_with_its_own_maps() -> None:
 
 def test_map_browser_outlines_objects_and_draws_an_empty_map() -> None:
     given = browsed()
-    masks = np.zeros((3, 8, 8), bool)
-    masks[:, 2:5, 2:5] = True
-    plain, outlined = (show.map_browser(**given, masks=m).plot.data[0].source for m in (None, masks))
-    assert plain != outlined
+    masks = np.full((3, 8, 8), -1, np.int8)
+    masks[:, 2:5, 2:5] = 0  # the category of the first image, a fragment in the others
+    marked = given | {"images": pictured([0, 1, 2], CATEGORIES, given["images"].images, masks)}
+    plain, outlined = (show.map_browser(**g).plot.frames for g in (given, marked))
+    assert [a.data[0].source != b.data[0].source for a, b in zip(plain, outlined, strict=True)] == [True, False, False]
     given["maps"] = {"w": np.zeros((3, 4))}
     assert np.abs(show.map_browser(**given).plot.data[1].z).max() == 0
 
@@ -153,13 +153,10 @@ def test_map_browser_outlines_objects_and_draws_an_empty_map() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"images": np.zeros((3, 3, 8, 8))}, "images must be uint8"),
-        ({"captions": ["coat"]}, "captions must hold one text for each of the 3 images, got 1"),
+        ({"captions": ["coat"]}, "captions.*3 images.*1"),
         ({"maps": {}}, "maps is empty"),
-        ({"maps": {"w": np.ones((3, 5))}}, r"maps\['w'\] must have one row for each of 3 images .* got shape \(3, 5\)"),
-        ({"maps": {"w": np.full((3, 4), np.nan)}}, "holds 12 NaN"),
-        ({"masks": np.zeros((3, 4, 8), bool)}, "masks must have shape"),
-        ({"start": 3}, "start must be one of 3 steps"),
+        ({"maps": {"w": np.ones((3, 5))}}, r"'w'.*images 3, regions 4.*\(3, 5\)"),
+        ({"maps": {"w": np.full((3, 4), np.nan)}}, "'w'.*12 NaN"),
         ({"alt": " "}, "alt is empty"),
     ],
 )
@@ -172,8 +169,12 @@ def test_map_browser_refuses(change: dict, message: str) -> None:
 
 
 def maps(**change) -> dict:
-    given = {"w": np.array([0.0, 0.1, 0.2, 0.3, 0.4, 0.0]), "Shapley": np.array([[-1.0, 0, 2], [0, 0, 0.5]])}
-    return {"image": np.zeros((3, 20, 30), np.uint8), "maps": given, "grid": (2, 3), "alt": "Maps."} | change
+    given = {"w": np.array([0.0, 0.1, 0.2, 0.3, 0.4, 0.0]), "Shapley": np.array([-1.0, 0, 2, 0, 0, 0.5])}
+    return {"images": one(), "maps": given, "grid": (2, 3), "alt": "Maps."} | change
+
+
+def one(masks: np.ndarray | None = None) -> ImageSet:
+    return pictured([1], CATEGORIES, np.zeros((1, 3, 20, 30), np.uint8), masks)
 
 
 def test_heat_maps_show_the_numbers_from_zero_or_around_it() -> None:
@@ -205,9 +206,10 @@ def test_images_of_all_panels_stand_at_one_place() -> None:
 
 
 def test_the_object_is_outlined_on_every_panel() -> None:
-    mask = np.zeros((20, 30), bool)
-    mask[5:10, 20:] = True  # up to the edge
-    for panel in show.heat_maps(**maps(), mask=mask).panels:
+    masks = np.full((1, 20, 30), -1, np.int8)
+    masks[0, 5:10, 20:] = 1  # up to the edge
+    masks[0, 15:, :9] = 2  # a fragment
+    for panel in show.heat_maps(**maps(images=one(masks))).panels:
         (outline,) = panel.axes[0].collections
         points = np.concatenate([path.vertices for path in outline.get_paths()])
         assert points.min(axis=0) == pytest.approx([20, 5], abs=0.51)
@@ -222,13 +224,11 @@ def test_a_map_of_zeros_is_white() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"image": np.zeros((1, 3, 8, 8), np.uint8)}, r"image must be uint8 of shape \(3, H, W\), got uint8 of shape"),
+        ({"images": pictured([0, 1], CATEGORIES)}, "one image.*2"),
         ({"maps": {}}, "maps is empty"),
-        ({"maps": {"w": np.ones(5)}}, r"maps\['w'\] must have one number for each region of the 2 x 3 grid, got .*5"),
-        ({"maps": {"w": np.ones((3, 2))}}, r"2 x 3 grid, got shape \(3, 2\)"),
-        ({"maps": {"w": np.full(6, np.nan)}}, r"maps\['w'\] holds 6 NaN"),
-        ({"mask": np.zeros((20, 30))}, r"mask must be boolean of shape \(20, 30\), got float64 of shape \(20, 30\)"),
-        ({"mask": np.zeros((20, 30), bool)}, "mask holds no pixel"),
+        ({"maps": {"w": np.ones(5)}}, r"'w'.*regions 6.*\(5,\)"),
+        ({"maps": {"w": np.ones((3, 2))}}, r"'w'.*regions 6.*\(3, 2\)"),
+        ({"maps": {"w": np.full(6, np.nan)}}, "'w'.*6 NaN"),
     ],
 )
 def test_heat_maps_refuses(change: dict, message: str) -> None:
@@ -273,12 +273,10 @@ def test_points_along_gives_all_layers_one_scale_and_keeps_the_last_epoch() -> N
 @pytest.mark.parametrize(
     ("epochs", "runs", "message"),
     [
-        ([0, 1], [], "runs is empty"),
-        ([0, 1], [{}], "runs is empty"),
-        ([0, 1, 2], [{"conv_53": rows()}], "conv_53 must have one row for each of the 3 epochs, got 2"),
-        ([0, 1], [{"conv_53": rows()}, {"conv_43": rows()}], "every run must have the layers conv_53"),
-        ([1], [{"a": [{**rows()[1], "reliable": 21.0}]}], "but there are 21 reliable ones of 20"),
-        ([1], [{"a": [{**rows()[1], "reliable": -1.0}]}], "but there are -1 reliable ones of 20"),
+        ([0, 1], [], "layers.*missing"),
+        ([0, 1], [{}], "layers.*missing"),
+        ([0, 1, 2], [{"conv_53": rows()}], "one row for each of the 3 epochs"),
+        ([0, 1], [{"conv_53": rows()}, {"conv_43": rows()}], "layers.*conv_53.*conv_43"),
     ],
 )
 def test_points_along_refuses(epochs: list, runs: list, message: str) -> None:
@@ -314,13 +312,10 @@ def test_agreement_repeats_itself_and_leaves_the_callers_array_alone() -> None:
     ("values", "message"),
     [
         ({}, "values is empty"),
-        (
-            {"w": [np.nan, np.nan]},
-            r"values\['w'\] must be correlations in -1 ... 1, one an image, got shape \(2,\), no",
-        ),
-        ({"w": [0.5, 1.5]}, r"got shape \(2,\), 0.5 ... 1.5"),
-        ({"w": [[0.5]]}, r"one an image, got shape \(1, 1\)"),
-        ({"w": [0.5, np.inf]}, "must be correlations"),
+        ({"w": [np.nan, np.nan]}, r"'w'.*\(2,\) with 0 numbers"),
+        ({"w": [0.5, 1.5]}, r"'w'.*up to 1\.5"),
+        ({"w": [[0.5]]}, r"'w'.*\(1, 1\)"),
+        ({"w": [0.5, np.inf]}, "'w'.*up to inf"),
     ],
 )
 def test_agreement_refuses(values: dict, message: str) -> None:
@@ -345,10 +340,10 @@ def test_shares_stand_beside_chance() -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ({}, "rows must hold 1 ... 4 kinds of points, so that they differ; got 0"),
-        ({str(n): {"object": 1.0} for n in range(5)}, "got 5"),
-        ({"reliable": {"sky": 1.0}}, "'reliable' must name the places object; it names sky"),
-        ({"reliable": {"object": 38.0}}, "'reliable' must hold shares in 0 ... 1, found 38.0"),
+        ({}, "4 kinds.*0"),
+        ({str(n): {"object": 1.0} for n in range(5)}, "4 kinds.*5"),
+        ({"reliable": {"sky": 1.0}}, "places.*object.*sky"),
+        ({"reliable": {"object": 38.0}}, r"found 38\.0"),
         ({"reliable": {"object": float("nan")}}, "found nan"),
     ],
 )
@@ -367,9 +362,9 @@ def test_table2_stands_beside_the_paper() -> None:
         "scenes": {"dataset": "scenes", "network": "vgg16", "table2": {"conv_43": conv_43, "conv_53": conv_53}},
         "Tiny ImageNet": {"dataset": "tiny-imagenet", "network": "vgg16", "table2": {"conv_53": conv_53}},
     }
-    view = show.table2(runs, recorded("paper"))
-    assert view.table.headers[1:3] == ["scenes, ‖h‖", "scenes, control ‖f‖"]
-    assert view.table.rows == [
+    table = show.table2(runs, recorded("paper"))
+    assert table.headers[1:3] == ["scenes, ‖h‖", "scenes, control ‖f‖"]
+    assert table.rows == [
         ["conv_43", "−0.123 ± 0.50", "0.250", "–", "–"],
         ["conv_53", "0.955 ± 0.04", "0.974", "0.955 ± 0.04", "0.974"],
         ["paper (layer not stated)", "–", "–", "0.771 ± 0.16", "–"],
@@ -401,13 +396,13 @@ def test_ablation_table_groups_columns_by_run_and_leaves_out_empty_ones() -> Non
         "scenes": {"ablation": {"default": row, "α 1": row | {"reliable_ratio": None}}},
         "Tiny": {"ablation": {"default": row | {"object_auroc": None}, "v fitted": row | {"object_auroc": None}}},
     }
-    view = show.ablation_table(runs)
-    assert view.table.headers == [
+    table = show.ablation_table(runs)
+    assert table.headers == [
         "setting",
         *(f"scenes: {what}" for what in ("w, Shapley", "w, AUROC of the object", "‖h‖, w", "reliable ratio")),
         *(f"Tiny: {what}" for what in ("w, Shapley", "‖h‖, w", "reliable ratio")),
     ]
-    assert view.table.rows == [
+    assert table.rows == [
         ["default", "0.88 ± 0.12", "0.92", "0.95 ± 0.04", "0.72", "0.88 ± 0.12", "0.95 ± 0.04", "0.72"],
         ["α 1", "0.88 ± 0.12", "0.92", "0.95 ± 0.04", "–", "–", "–", "–"],
         ["v fitted", "–", "–", "–", "–", "0.88 ± 0.12", "0.95 ± 0.04", "0.72"],
@@ -417,15 +412,11 @@ def test_ablation_table_groups_columns_by_run_and_leaves_out_empty_ones() -> Non
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: show.table2({}, recorded("paper")), "runs is empty"),
-        (lambda: show.table2({"scenes": {}}, recorded("paper")), "no table2 recorded for scenes; run `nbhelpers repr"),
-        (lambda: show.ablation_table({}), "runs is empty"),
-        (lambda: show.ablation_table({"scenes": {}}), "no ablation recorded for scenes"),
-        (
-            lambda: show.ablation_table({"a": {"ablation": {}}}, ["speed"]),
-            "columns must be some of .*h_pearson.* got speed",
-        ),
-        (lambda: show.ablation_table({"a": {"ablation": {}}}, []), "got none"),
+        (lambda: show.table1({"scenes": {}}, recorded("paper")), "table1.*scenes.*reproduce"),
+        (lambda: show.table2({}, recorded("paper")), "table2.*any run"),
+        (lambda: show.table2({"scenes": {}}, recorded("paper")), "table2.*scenes"),
+        (lambda: show.ablation_table({}), "ablation.*any run"),
+        (lambda: show.ablation_table({"scenes": {}}), "ablation.*scenes"),
     ],
 )
 def test_tables_refuse(make, message: str) -> None:

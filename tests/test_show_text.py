@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from bs4 import BeautifulSoup
+from pictured import pictured
 
 from nbhelpers import show
 
@@ -16,35 +17,33 @@ NAMES = ["0", "0.5", "1", "10", "40"]
 RNG = np.random.default_rng(0)
 MU = RNG.normal(size=(10, 3))
 H = RNG.normal(size=(STEPS, COUNT, REGIONS, 3))
-IMAGES = RNG.integers(0, 256, (COUNT, 3, 8, 12), dtype=np.uint8)
+IMAGES = pictured(LABELS, CATEGORIES, RNG.integers(0, 256, (COUNT, 3, 8, 12), dtype=np.uint8))
+FOUR = IMAGES.subset(range(4))
 SAID = RNG.dirichlet(np.ones(10), (STEPS, 1 + REGIONS))
 PATH = 0.5 + np.linspace(0, 0.1, STEPS)[:, None, None, None] * RNG.choice([-1, 1], (3, 8, 12))
 ALT = "What it shows."
 
 FIGURES: dict[str, Callable[[], show.Figure | show.Picture]] = {
-    "sample_space": lambda: show.sample_space(H[0, :, 0], LABELS, MU, CATEGORIES, alt=ALT),
-    "sample_space of few points": lambda: show.sample_space(H[0, :3, 0], [0, 0, 1], MU, CATEGORIES, alt=ALT),
+    "sample_space": lambda: show.sample_space(H[0, :, 0], IMAGES, MU, alt=ALT),
+    "sample_space of few points": lambda: show.sample_space(H[0, :4, 0], FOUR, MU, alt=ALT),
     "sample_space along": lambda: show.sample_space(
-        H[:, :, 0], LABELS, MU, CATEGORIES, step_labels=NAMES, thumbnails=IMAGES, alt=ALT
+        H[:, :, 0], IMAGES, MU, step_labels=NAMES, thumbnails=True, alt=ALT
     ),
     "emergence": lambda: show.emergence(
         range(STEPS),
         np.linalg.norm(H[:, :, 0], axis=-1),
-        LABELS,
-        CATEGORIES,
+        IMAGES,
         accuracy=np.linspace(0, 1, STEPS),
         alt=ALT,
     ),
     "kappa_slider": lambda: show.kappa_slider({"1": lambda strength: strength, "2": np.sqrt}, alt=ALT),
-    "region_clouds": lambda: show.region_clouds(H, LABELS, MU, CATEGORIES, step_labels=NAMES, alt=ALT),
-    "region_depth": lambda: show.region_depth(
-        dict(zip(NAMES, H[:, :4], strict=True)), IMAGES[:4], LABELS[:4], MU, CATEGORIES, GRID, alt=ALT
-    ),
+    "region_clouds": lambda: show.region_clouds(H, IMAGES, MU, step_labels=NAMES, alt=ALT),
+    "region_depth": lambda: show.region_depth(dict(zip(NAMES, H[:, :4], strict=True)), FOUR, MU, GRID, alt=ALT),
     "region_paths": lambda: show.region_paths(
-        H[:, :4], IMAGES[:4], LABELS[:4], MU, CATEGORIES, GRID, [("direct", 0, 1, 2), ("rebuilt", 3, 5, 0)], alt=ALT
+        H[:, :4], FOUR, MU, GRID, [("direct", 0, 1, 2), ("rebuilt", 3, 5, 0)], alt=ALT
     ),
     "map_browser": lambda: show.map_browser(
-        IMAGES[:4],
+        FOUR,
         {"w": RNG.random((4, REGIONS)), "phi": RNG.random((4, REGIONS))},
         GRID,
         ["a", "b", "c", "d"],

@@ -7,7 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-from nbhelpers.show.page.figure import asset
+from nbhelpers.show.page.inline import asset
 from sphinx.application import Sphinx
 
 VENDOR = "_static/vendor"

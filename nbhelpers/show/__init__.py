@@ -1,6 +1,13 @@
-"""Figures of the book: alive in a notebook, and on a static page with no kernel."""
+"""Figures of the book: alive in a notebook, and on a static page with no kernel.
 
-# ruff: noqa: E402
+Every figure is one function from an :class:`~nbhelpers.ImageSet` or plain arrays (NumPy or torch) to an object that
+shows itself. Three-dimensional ones are drawn in one scene (``scene``), still ones by matplotlib; ``style`` holds the
+colours and symbols of all, ``page`` what a page needs to show them.
+
+Each takes ``alt``: the sentence that tells what is to be seen to a reader who can't see it. It must not be empty.
+"""
+
+# ruff: noqa: E402, F401
 from nbhelpers.extras import require
 
 require("figures")
@@ -18,47 +25,12 @@ from nbhelpers.show.neighbours import neighbours
 from nbhelpers.show.page.figure import Figure
 from nbhelpers.show.page.live import Explore
 from nbhelpers.show.page.picture import Picture
+from nbhelpers.show.page.table import Table
 from nbhelpers.show.region_clouds import region_clouds
 from nbhelpers.show.region_curves import agreement, points_along, shares
 from nbhelpers.show.region_depth import region_depth
 from nbhelpers.show.region_maps import heat_maps, points_on_images
 from nbhelpers.show.region_paths import region_paths
-from nbhelpers.show.region_tables import ablation_table, table2
 from nbhelpers.show.sphere import sample_space
 from nbhelpers.show.student_bars import student_points
-from nbhelpers.show.tables import Table, TableView, table1
-
-__all__ = [
-    "Explore",
-    "Figure",
-    "Picture",
-    "Table",
-    "TableView",
-    "ablation_table",
-    "agreement",
-    "attack_steps",
-    "claims_table",
-    "emergence",
-    "heat_maps",
-    "histogram",
-    "image_row",
-    "kappa_curve",
-    "kappa_slider",
-    "layer_changes",
-    "map_browser",
-    "neighbours",
-    "points_along",
-    "points_on_images",
-    "probability_map",
-    "region_clouds",
-    "region_depth",
-    "region_paths",
-    "sample_space",
-    "shares",
-    "strength_entropy",
-    "student_points",
-    "success_along",
-    "table1",
-    "table2",
-    "type_shares",
-]
+from nbhelpers.show.tables import ablation_table, table1, table2

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 
 from nbhelpers.method.trajectories import TYPES
+from nbhelpers.show.arrays import columns, same_names
 from nbhelpers.show.page.picture import Picture
 from nbhelpers.show.style import COLOURS, FAINT, INK, MATPLOTLIB
 
 ATTACK = {"color": COLOURS[2], "ls": "-", "marker": "o"}
 CONTROL = {"color": COLOURS[8], "ls": "--", "marker": "s"}
 LOOKS = {"attack": ATTACK, "random control": CONTROL}
+Sweep = Mapping[str, Mapping[str, Any]]
 NUMBERS = (COLOURS[2], INK["light"])  # written beside each: slate is too faint for small letters
-SHARES = ("1", "2", "3", "4", "none")
 
 
 def layer_changes(runs: Sequence[Mapping[str, Mapping[str, float]]], *, alt: str) -> Picture:
@@ -30,14 +32,11 @@ def layer_changes(runs: Sequence[Mapping[str, Mapping[str, float]]], *, alt: str
         For each run and layer, from shallow to deep, one row with ``delta_orientation`` (:math:`1 - \\cos`) and
         ``delta_strength`` (before minus after, in units of the layer's mean strength), with ``_std`` of each over
         images, and the same four of the control, ``control_delta_orientation`` and so on.
-    alt : str
-        What a reader who can't see the picture should know.
 
     Raises
     ------
     ValueError
-        If there is no run or layer, runs differ in layers, a number is missing or not finite, a standard deviation is
-        negative, or :math:`1 - \\cos` lies outside 0 ... 2.
+        If there is no run or layer, or runs differ in layers.
 
     Examples
     --------
@@ -47,13 +46,10 @@ def layer_changes(runs: Sequence[Mapping[str, Mapping[str, float]]], *, alt: str
     >>> layer_changes([{"conv_33": row, "conv_53": row}], alt="The attack turns what the control leaves.")
     The attack turns what the control leaves.
     """
-    if not runs or not runs[0]:
-        raise ValueError("runs is empty: give the changes of at least one layer of one run")
-    layers = list(runs[0])
-    if any(list(run) != layers for run in runs):
-        raise ValueError(f"every run must have the layers {', '.join(layers)}")
-    names = [f"{prefix}delta_{what}" for prefix in ("", "control_") for what in ("orientation", "strength")]
-    read = {name: [_column(run, name) for run in runs] for name in names}
+    layers = same_names("layers of runs", runs)
+    keys = [f"{who}delta_{what}" for who in ("", "control_") for what in ("orientation", "strength")]
+    keys += [f"{key}_std" for key in keys]
+    read = [columns([run[layer] for layer in layers], *keys) for run in runs]
     panels = []
     for what, label in (("orientation", "turned (1 − cos)"), ("strength", "lost (layer's mean = 1)")):
         with plt.rc_context(MATPLOTLIB):
@@ -61,13 +57,12 @@ def layer_changes(runs: Sequence[Mapping[str, Mapping[str, float]]], *, alt: str
             place = np.arange(len(layers))
             last = []
             for (name, look), prefix, aside in zip(LOOKS.items(), ("", "control_"), (-0.05, 0.05), strict=True):
-                (first, deviation), *others = read[f"{prefix}delta_{what}"]
-                for mean, _ in others:
-                    axes.plot(place + aside, mean, lw=0.8, alpha=0.7, color=look["color"], ls=look["ls"])
-                axes.errorbar(
-                    place + aside, first, deviation, label=name, lw=1.8, ms=5, elinewidth=1, capsize=2, **look
-                )
-                last.append(first[-1])
+                key = f"{prefix}delta_{what}"
+                for run in read[1:]:
+                    axes.plot(place + aside, run[key], lw=0.8, alpha=0.7, color=look["color"], ls=look["ls"])
+                look = look | {"lw": 1.8, "ms": 5, "elinewidth": 1, "capsize": 2}
+                axes.errorbar(place + aside, read[0][key], read[0][f"{key}_std"], label=name, **look)
+                last.append(read[0][key][-1])
             _write(axes, place[-1] + 0.05, last, digits=2, aside=8)
             axes.set(title=what, ylabel=label)
             _name_ticks(axes, layers)
@@ -84,24 +79,7 @@ def layer_changes(runs: Sequence[Mapping[str, Mapping[str, float]]], *, alt: str
     return Picture(panels, alt=alt)
 
 
-def _column(run: Mapping[str, Mapping[str, float]], name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Means and standard deviations of one quantity at all layers."""
-    found = []
-    for key in (name, f"{name}_std"):
-        for layer, row in run.items():
-            if key not in row or row[key] is None or not np.isfinite(row[key]):
-                raise ValueError(f"{layer} must have a finite number {key}, got {row.get(key)!r}")
-            if key.endswith("_std") and row[key] < 0:
-                raise ValueError(f"{layer}: a standard deviation is 0 or more, but {key} is {row[key]:g}")
-            if key.endswith("orientation") and not 0 <= row[key] <= 2:
-                raise ValueError(f"{layer}: 1 - cos lies in 0 ... 2, but {key} is {row[key]:g}")
-        found.append(np.array([row[key] for row in run.values()], dtype=float))
-    return found[0], found[1]
-
-
-def type_shares(
-    attack: Mapping[str, Mapping[str, float]], control: Mapping[str, Mapping[str, float]], *, alt: str
-) -> Picture:
+def type_shares(sweep: Sweep, *, alt: str) -> Picture:
     """Draw which share of regions has each of the four trajectory types, along the size of the attack (Fig. 8 right).
 
     One panel a type, all on the same scale, the control beside the attack, every number written out; below them
@@ -109,38 +87,25 @@ def type_shares(
 
     Parameters
     ----------
-    attack, control : mapping of str to mapping
-        For each size ε, such as ``"1/255"``, the shares (0 ... 1) of ``"1"``, ``"2"``, ``"3"``, ``"4"`` and ``"none"``
-        among all regions; they sum to 1.
-    alt : str
-        What a reader who can't see the picture should know.
-
-    Raises
-    ------
-    ValueError
-        If there is no size, attack and control differ in sizes, a type is missing or unknown, or shares lie outside
-        0 ... 1 or do not sum to 1.
+    sweep : mapping of str to mapping
+        For each size ε, such as ``"1/255"``, the ``types`` and the ``control_types``: the shares (0 ... 1) of ``"1"``,
+        ``"2"``, ``"3"``, ``"4"`` and ``"none"`` among all regions.
 
     Examples
     --------
     >>> moved = {"1": 0.1, "2": 0.2, "3": 0.1, "4": 0.1, "none": 0.5}
     >>> still = {"1": 0.0, "2": 0.0, "3": 0.0, "4": 0.1, "none": 0.9}
-    >>> type_shares({"1/255": moved}, {"1/255": still}, alt="Half of the regions have a type, a tenth by chance.")
-    Half of the regions have a type, a tenth by chance.
+    >>> type_shares({"1/255": {"types": moved, "control_types": still}}, alt="Half of the regions have a type.")
+    Half of the regions have a type.
     """
-    sizes = _sizes(attack, control)
-    for name, rows in (("attack", attack), ("control", control)):
-        for size, row in rows.items():
-            if sorted(row) != sorted(SHARES):
-                raise ValueError(f"{name}[{size!r}] must name {', '.join(SHARES)}; it names {', '.join(row) or 'none'}")
-            for kind, share in row.items():
-                _check_share(f"{name}[{size!r}][{kind!r}]", share)
-            if abs(sum(row.values()) - 1) > 1e-3:
-                raise ValueError(f"the shares of {name}[{size!r}] must sum to 1, they sum to {sum(row.values()):.4g}")
+    percent = {
+        kind: [[100 * row[key][kind] for row in sweep.values()] for key in ("types", "control_types")]
+        for kind in ("1", "2", "3", "4", "none")
+    }
     with plt.rc_context(MATPLOTLIB):
         figure, panels = plt.subplots(2, 2, figsize=(4.2, 4.4), sharex=True, sharey=True)
         for kind, axes in enumerate(panels.flat, start=1):
-            _along(axes, *([100 * rows[size][str(kind)] for size in sizes] for rows in (attack, control)), digits=1)
+            _along(axes, *percent[str(kind)], digits=1)
             axes.set_title(f"{kind} {TYPES[kind]}")
         low, high = panels[0, 0].get_ylim()
         room = 0.15 * (high - low)  # for the numbers
@@ -150,63 +115,37 @@ def type_shares(
             row[0].set_ylabel("% of all regions")
         for axes in panels[1]:
             axes.set_xlabel("ε")
-            _name_ticks(axes, sizes)
+            _name_ticks(axes, list(sweep))
         _legend(figure, panels[0, 0])
-        rest = (
-            f"{name} " + ", ".join(f"{100 * rows[size]['none']:.1f}" for size in sizes)
-            for name, rows in (("attack", attack), ("control", control))
-        )
-        figure.supxlabel("none of the four types (%), by ε:\n" + "; ".join(rest), fontsize=8.5)
+        attack, control = (", ".join(f"{n:.1f}" for n in numbers) for numbers in percent["none"])
+        rest = f"none of the four types (%), by ε:\nattack {attack}; control {control}"
+        figure.supxlabel(rest, fontsize=8.5)
     return Picture(figure, alt=alt)
 
 
-def success_along(attack: Mapping[str, float], control: Mapping[str, float], *, alt: str) -> Picture:
+def success_along(sweep: Sweep, *, alt: str) -> Picture:
     """Draw how often an attack succeeds along its size, beside the random control, with every number written out.
 
     Parameters
     ----------
-    attack, control : mapping of str to float
-        For each size ε, such as ``"1/255"``, the share (0 ... 1) of fooled images among those that were named rightly.
-    alt : str
-        What a reader who can't see the picture should know.
-
-    Raises
-    ------
-    ValueError
-        If there is no size, attack and control differ in sizes, or a share lies outside 0 ... 1.
+    sweep : mapping of str to mapping
+        For each size ε, such as ``"1/255"``, the ``success_rate`` and the ``control_success_rate``: the shares
+        (0 ... 1) of fooled images among those that were named rightly.
 
     Examples
     --------
-    >>> success_along({"1/255": 0.4, "2/255": 0.9}, {"1/255": 0.0, "2/255": 0.01}, alt="Only the attack succeeds.")
+    >>> sweep = {"1/255": {"success_rate": 0.4, "control_success_rate": 0.0}}
+    >>> success_along(sweep, alt="Only the attack succeeds.")
     Only the attack succeeds.
     """
-    sizes = _sizes(attack, control)
-    for name, rows in (("attack", attack), ("control", control)):
-        for size, share in rows.items():
-            _check_share(f"{name}[{size!r}]", share)
+    rates = [[row[key] for row in sweep.values()] for key in ("success_rate", "control_success_rate")]
     with plt.rc_context(MATPLOTLIB):
         figure, axes = plt.subplots(figsize=(4.2, 3))
-        _along(axes, [attack[size] for size in sizes], [control[size] for size in sizes], digits=2)
+        _along(axes, *rates, digits=2)
         axes.set(xlabel="size of the attack ε", ylabel="success rate", ylim=(-0.13, 1.13), yticks=(0, 0.5, 1))
-        axes.set_xticks(range(len(sizes)), sizes)
+        axes.set_xticks(range(len(sweep)), list(sweep))
         _legend(figure, axes)
     return Picture(figure, alt=alt)
-
-
-def _sizes(attack: Mapping[str, object], control: Mapping[str, object]) -> list[str]:
-    if not attack:
-        raise ValueError("attack is empty: give the shares of at least one size of the attack")
-    if list(attack) != list(control):
-        raise ValueError(
-            f"attack and control must have the same sizes in the same order, got {', '.join(attack)} and "
-            f"{', '.join(control) or 'none'}"
-        )
-    return list(attack)
-
-
-def _check_share(name: str, share: float | None) -> None:
-    if share is None or not 0 <= share <= 1:
-        raise ValueError(f"{name} must be a share in 0 ... 1, got {share!r}")
 
 
 def _along(axes: plt.Axes, attack: Sequence[float], control: Sequence[float], digits: int) -> None:

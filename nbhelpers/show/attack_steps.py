@@ -10,13 +10,13 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from nbhelpers.images import read_pixels
-from nbhelpers.maths.arrays import Array, as_tensor, check_positive, check_whole
+from nbhelpers.maths.arrays import Array, check_labels, check_positive
 from nbhelpers.method.knowledge import THRESHOLD
-from nbhelpers.show.page.figure import Figure, check_start
-from nbhelpers.show.page.panels import ORANGE, WHITE, enlarged, finish, heat, heat_look, picture, square
-from nbhelpers.show.region_depth import check_grid
+from nbhelpers.show.arrays import read
+from nbhelpers.show.page.figure import Figure
+from nbhelpers.show.page.table import Table
+from nbhelpers.show.panels import ORANGE, WHITE, enlarged, finish, heat, heat_look, picture, square
 from nbhelpers.show.style import FAINT, colour
-from nbhelpers.show.tables import Table
 
 
 def attack_steps(
@@ -30,7 +30,6 @@ def attack_steps(
     *,
     eps: float,
     alt: str,
-    start: int = -1,
 ) -> Figure:
     """Show an attacked image at the step of a slider, beside what was added to it and what is said of it.
 
@@ -54,10 +53,6 @@ def attack_steps(
         Rows and columns of regions; their product is R.
     eps : float
         How far the attack may move a pixel, as it was given to :func:`nbhelpers.pgd`.
-    alt : str
-        What a reader who can't see the figure should know.
-    start : int
-        The step shown first; negative numbers count from the end.
 
     Raises
     ------
@@ -76,14 +71,11 @@ def attack_steps(
     [['0', '0.700', '0.300', 1, 0], ['1', '0.400', '0.600', 0, 1]]
     """
     pixels = _read_path(path, check_positive(eps, "eps"))
-    count = len(categories)
-    rows, columns = check_grid(grid)
-    answers = _probabilities(probabilities, "probabilities", (len(pixels), count))
-    said = _probabilities(regions, "regions", (len(pixels), rows * columns, count))
-    for name, category in (("original", original), ("new", new)):
-        if check_whole(category, name, 0) >= count:
-            raise ValueError(f"{name} must be one of {count} categories, counted from 0; got {category}")
-    start = check_start(start, len(pixels))
+    axes = {"steps": len(pixels), "regions": grid[0] * grid[1], "categories": len(categories)}
+    said = _probabilities(regions, "regions", **axes)
+    answers = _probabilities(probabilities, "probabilities", steps=len(pixels), categories=len(categories))
+    pair = check_labels([original, new], len(categories))
+    called = [categories[c] for c in pair]
     moved = 0.5 + (pixels - pixels[0]) * (0.5 / eps)
 
     def step(t: int) -> list[dict[str, Any]]:
@@ -91,24 +83,15 @@ def attack_steps(
         return [
             picture(enlarged(_bytes(pixels[t]))),
             picture(_bytes(moved[t])),
-            *(heat(said[t, :, c].reshape(grid)) for c in (original, new)),
+            *(heat(said[t, :, c].reshape(grid)) for c in pair),
             {"type": "bar", "x": answers[t].round(3).tolist()},
         ]
 
     steps = [step(t) for t in range(len(pixels))]
-    plot = make_subplots(
-        2,
-        3,
-        specs=[[{}, {}, {"rowspan": 2}], [{}, {}, None]],
-        subplot_titles=[
-            "attacked image",
-            f"perturbation ×{0.5 / eps:.3g}",
-            "network's P(c)",
-            *(f"p(c | h) for<br>{categories[c]}" for c in (original, new)),
-        ],
-        horizontal_spacing=0.04,
-        vertical_spacing=0.16,
-    )
+    titles = ["attacked image", f"perturbation ×{0.5 / eps:.3g}", "network's P(c)"]
+    titles += [f"p(c | h) for<br>{name}" for name in called]
+    places = [[{}, {}, {"rowspan": 2}], [{}, {}, None]]
+    plot = make_subplots(2, 3, specs=places, subplot_titles=titles, horizontal_spacing=0.04, vertical_spacing=0.16)
     look = heat_look("what a region says, p(c | h)", [0, 0.5, 1])
     look["colorbar"] |= {"x": 0.33, "xanchor": "center"}  # below the maps, clear of the bars' numbers
     look |= {
@@ -118,85 +101,59 @@ def attack_steps(
         "hovertemplate": "row %{y}, column %{x}: %{z:.2f}<extra></extra>",
     }
     rest = [{"hoverinfo": "skip"}, {"hoverinfo": "skip"}, look, look | {"showscale": False}]
-    for i, (trace, other) in enumerate(zip(steps[start], rest, strict=False)):
+    for i, (trace, other) in enumerate(zip(steps[-1], rest, strict=False)):
         row, column = 1 + i // 2, 1 + i % 2
         plot.add_trace(trace | other, row, column)
         square(plot, row, column)
-    _draw_bars(plot, steps[start][4], categories, original, new)
+    _draw_bars(plot, steps[-1][4], categories, pair)
     finish(plot)
     failed = original == new or answers[-1].argmax() != new
-    way = f"{categories[original]} → {categories[new]}" + (": the attack failed" if failed else "")
+    way = " → ".join(called) + (": the attack failed" if failed else "")
     plot.update_layout(title={"text": way, "x": 0.5, "y": 0.98, "yanchor": "top", "font": {"size": 15}}, margin_t=66)
     plot.frames = [go.Frame(name=str(t), data=data, traces=list(range(5))) for t, data in enumerate(steps)]
-    return Figure(
-        plot,
-        alt=alt,
-        start=start,
-        height=550,
-        table=Table(
-            [
-                "step",
-                *(f"P({categories[c]})" for c in (original, new)),
-                *(f"regions with p({categories[c]} | h) > {THRESHOLD}" for c in (original, new)),
-            ],
-            [
-                [str(t), *(f"{answers[t, c]:.3f}" for c in (original, new))]
-                + [int((said[t, :, c] > THRESHOLD).sum()) for c in (original, new)]
-                for t in range(len(pixels))
-            ],
-            f"What the network answers at each step, and how many of {rows * columns} regions say so",
-        ),
-    )
+    headers = [form.format(name) for form in ("P({})", f"regions with p({{}} | h) > {THRESHOLD}") for name in called]
+    rows = [
+        [str(t), *(f"{answers[t, c]:.3f}" for c in pair), *(int((said[t, :, c] > THRESHOLD).sum()) for c in pair)]
+        for t in range(len(pixels))
+    ]
+    caption = f"What the network answers at each step, and how many of {axes['regions']} regions say so"
+    return Figure(plot, alt=alt, height=550, table=Table(["step", *headers], rows, caption))
 
 
-def _draw_bars(plot: go.Figure, lengths: dict[str, Any], categories: Sequence[str], original: int, new: int) -> None:
+def _draw_bars(plot: go.Figure, lengths: dict[str, Any], categories: Sequence[str], pair: np.ndarray) -> None:
     """One bar a category with its name above, so that long names take no width from the bars."""
-    named = {original, new}
     place = np.arange(len(categories))
-    plot.add_trace(
-        lengths
-        | {
-            "y": (place + 0.15).tolist(),
-            "width": 0.4,
-            "orientation": "h",
-            "marker": {
-                "color": [colour(c) if c in named else FAINT for c in place],
-                "line": {"color": FAINT, "width": 1},
-            },
-            "hovertext": list(categories),
-            "hovertemplate": "P(%{hovertext}) = %{x:.3f}<extra></extra>",
-        },
-        1,
-        3,
-    )
-    names = [f"<b>{name}</b>" if c in named else name for c, name in enumerate(categories)]
-    plot.add_trace(
-        go.Scatter(
-            x=[0] * len(names),
-            y=place - 0.28,
-            mode="text",
-            text=names,
-            textposition="middle right",
-            textfont={"size": 12},
-            hoverinfo="skip",
-            cliponaxis=False,
-        ),
-        1,
-        3,
-    )
+    hues = [colour(c) if c in pair else FAINT for c in place]
+    bars = {
+        "y": (place + 0.15).tolist(),
+        "width": 0.4,
+        "orientation": "h",
+        "marker": {"color": hues, "line": {"color": FAINT, "width": 1}},
+        "hovertext": list(categories),
+        "hovertemplate": "P(%{hovertext}) = %{x:.3f}<extra></extra>",
+    }
+    names = {
+        "type": "scatter",
+        "x": [0] * len(place),
+        "y": place - 0.28,
+        "mode": "text",
+        "text": [f"<b>{name}</b>" if c in pair else name for c, name in enumerate(categories)],
+        "textposition": "middle right",
+        "textfont": {"size": 12},
+        "hoverinfo": "skip",
+        "cliponaxis": False,
+    }
+    for trace in (lengths | bars, names):
+        plot.add_trace(trace, 1, 3)
     plot.update_xaxes(range=[0, 1], tickvals=[0, 0.5, 1], row=1, col=3)
-    plot.update_yaxes(range=[len(names) - 0.5, -0.6], visible=False, row=1, col=3)
+    plot.update_yaxes(range=[len(place) - 0.5, -0.6], visible=False, row=1, col=3)
 
 
 def _read_path(path: Array, eps: float) -> np.ndarray:
     """The iterates of one image, float (T + 1, 3, H, W)."""
-    pixels = as_tensor(path, "path").numpy()
-    if pixels.ndim != 4 or pixels.shape[1] != 3 or len(pixels) < 2:
-        raise ValueError(
-            "path must have shape (T + 1, 3, H, W), at least two iterates of one image, such as pgd(...)[:, 0]; "
-            f"got {pixels.shape}"
-        )
-    read_pixels(path, "path")
+    pixels = read_pixels(path, "path").numpy()
+    if pixels.shape[1] != 3 or len(pixels) < 2:
+        raise ValueError(f"path must be two or more iterates of one image, (T + 1, 3, H, W); got {pixels.shape}")
     furthest = float(np.abs(pixels - pixels[0]).max())
     if furthest > eps * (1 + 1e-3):
         raise ValueError(
@@ -206,10 +163,8 @@ def _read_path(path: Array, eps: float) -> np.ndarray:
     return pixels
 
 
-def _probabilities(given: Array, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    p = as_tensor(given, name).cpu().numpy()
-    if p.shape != shape:
-        raise ValueError(f"{name} must have shape {shape}, from the steps of path, grid and categories; got {p.shape}")
+def _probabilities(x: Array, name: str, **axes: int) -> np.ndarray:
+    p = read(x, name, **axes)
     if p.min() < 0 or p.max() > 1 + 1e-6:
         raise ValueError(f"{name} must lie in 0 ... 1, found {p.min():g} ... {p.max():g}; logits need a softmax first")
     return p

@@ -7,34 +7,24 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from nbhelpers.show.tables import Table, TableView
+from nbhelpers.show.page.table import Table
 
 HEADERS = ["where", "data", "the paper", "here", "verdict", "command"]
 
 
-class ClaimsView(TableView):
+class ClaimsTable(Table):
     """A row a claim, the verdict in bold, and the command that repeats it behind a click."""
 
-    def _repr_html_(self) -> str:
-        head = "".join(f'<th scope="col">{name}</th>' for name in self.table.headers)
-        rows = "".join(_row(*row) for row in self.table.rows)
-        return (
-            f'<table class="dataframe nbh-claims"><caption>{html.escape(self.table.caption)}</caption>'
-            f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-        )
+    def html(self, kind: str = "dataframe nbh-claims") -> str:
+        return super().html(kind)
+
+    def cells(self, *row: Any) -> list[str]:
+        *texts, verdict, command = map(html.escape, row)
+        unfold = f"<details><summary>show</summary><code>{command}</code></details>"
+        return [*texts, f"<strong>{verdict}</strong>", unfold]
 
 
-def _row(first: str, *rest: str) -> str:
-    *texts, verdict, command = rest
-    cells = "".join(f"<td>{html.escape(text)}</td>" for text in texts)
-    unfold = f"<details><summary>show</summary><code>{html.escape(command)}</code></details>"
-    return (
-        f'<tr><th scope="row">{html.escape(first)}</th>{cells}<td><strong>{html.escape(verdict)}</strong></td>'
-        f"<td>{unfold}</td></tr>"
-    )
-
-
-def claims_table(claims: Sequence[Any], caption: str) -> ClaimsView:
+def claims_table(claims: Sequence[Any], caption: str) -> ClaimsTable:
     """The claims as a table; where all are of one place, the caption names it and its column is left out.
 
     Parameters
@@ -57,4 +47,4 @@ def claims_table(claims: Sequence[Any], caption: str) -> ClaimsView:
         for place, data, paper, here, verdict, command in claims
     ]
     shown = slice(0 if len({place for place, *_ in rows}) > 1 else 1, None)
-    return ClaimsView(Table(HEADERS[shown], [row[shown] for row in rows], caption))
+    return ClaimsTable(HEADERS[shown], [row[shown] for row in rows], caption)

@@ -10,8 +10,9 @@ from matplotlib import patheffects
 from matplotlib.colors import to_rgb
 from scipy.special import softmax
 
-from nbhelpers.maths.arrays import Array, as_tensor, check_positive, check_same_length
-from nbhelpers.show.directions import unit
+from nbhelpers.maths.arrays import Array, check_positive
+from nbhelpers.show.arrays import read
+from nbhelpers.show.directions import arrows
 from nbhelpers.show.page.picture import Picture
 from nbhelpers.show.style import CARD, INK, MATPLOTLIB, colour
 
@@ -44,8 +45,6 @@ def probability_map(
         One panel each.
     categories : sequence of str
         The C names.
-    alt : str
-        What a reader who can't see the picture should know.
 
     Raises
     ------
@@ -58,18 +57,13 @@ def probability_map(
     ...                 alt="Two halves of a sphere: coat and bag.")
     Two halves of a sphere: coat and bag.
     """
-    mu = as_tensor(directions, "directions", ndim=2).cpu().numpy().astype(float)
-    pi = as_tensor(weights, "weights", ndim=1).cpu().numpy().astype(float)
-    check_same_length(directions=mu, weights=pi, categories=categories)
-    if mu.shape[1] != 3:
-        raise ValueError(f"directions must be vectors in 3-D other than zero, got shape {mu.shape}")
+    mu = arrows(directions, categories)
+    pi = read(weights, "weights", categories=len(categories))
     if pi.min() <= 0:
         raise ValueError(f"weights must be positive, the smallest is {pi.min():.3g}")
-    mu = unit(mu)
     longitude, latitude = np.meshgrid(np.radians(np.linspace(-180, 180, 361)), np.radians(np.linspace(-90, 90, 181)))
-    sphere = np.stack(
-        [np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude)], axis=-1
-    )
+    wide = np.cos(latitude)
+    sphere = np.stack([wide * np.cos(longitude), wide * np.sin(longitude), np.sin(latitude)], axis=-1)
     hues = np.array([to_rgb(colour(c)) for c in range(len(categories))])
     panels = []
     for strength in strengths:
@@ -83,9 +77,8 @@ def probability_map(
             axes.pcolormesh(longitude, latitude, shade, shading="gouraud")
             for level, style in LINES.items():
                 if best.min() < level < best.max():
-                    axes.contour(
-                        longitude, latitude, best, [level], colors=INK["light"], linewidths=0.8, linestyles=style
-                    )
+                    look = {"colors": INK["light"], "linewidths": 0.8, "linestyles": style}
+                    axes.contour(longitude, latitude, best, [level], **look)
                 axes.plot([], [], style, color=INK["light"], linewidth=0.8, label=f"p = {level:g}")
             places = np.stack([np.arctan2(mu[:, 1], mu[:, 0]), np.arcsin(np.clip(mu[:, 2], -1, 1))], axis=-1)
             in_points = axes.transData.transform(places) * 72 / figure.dpi
@@ -93,18 +86,12 @@ def probability_map(
                 axes.plot(*place, ".", color=INK["light"], markersize=5)
                 right, up = (in_points - at).T
                 covers = ((abs(right) < 20) & (0 < up) & (up < 14)).any()  # the dot of another, if it stood above
-                axes.annotate(
-                    category,
-                    place,
-                    (5, 0) if covers else (0, 4),
-                    textcoords="offset points",
-                    ha="left" if covers else "center",
-                    va="center" if covers else "baseline",
-                    fontsize=7.5,
-                    path_effects=[patheffects.withStroke(linewidth=2, foreground=CARD)],
-                )
-            axes.set_xticks([])
-            axes.set_yticks([])
+                beside = {"xytext": (5, 0), "ha": "left", "va": "center"}
+                where = beside if covers else {"xytext": (0, 4), "ha": "center", "va": "baseline"}
+                halo = [patheffects.withStroke(linewidth=2, foreground=CARD)]
+                look = {"textcoords": "offset points", "fontsize": 7.5, "path_effects": halo}
+                axes.annotate(category, place, **where, **look)
+            axes.set(xticks=[], yticks=[])
             axes.legend(frameon=False, fontsize=7.5, ncols=3, loc="upper center", bbox_to_anchor=(0.5, 0.02))
             axes.set_title(f"strength {strength:g}  (κ = {concentration:.1f})")
         panels.append(figure)

@@ -10,22 +10,22 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 from scipy.stats import pearsonr
 
-from nbhelpers.maths.arrays import Array, as_tensor, check_positive, check_same_length
+from nbhelpers.maths.arrays import Array, check_positive, check_same_length
 from nbhelpers.maths.kappa import MeasuredKappa
+from nbhelpers.show.arrays import read
 from nbhelpers.show.page.figure import Figure, check_start
 from nbhelpers.show.page.picture import Picture
+from nbhelpers.show.page.table import Table, at_steps
 from nbhelpers.show.style import COLOURS, INK, MATPLOTLIB
-from nbhelpers.show.tables import Table, at_steps
 
-DASHES = ("dot", "dashdot", "dash", "solid")  # the stronger, the fuller
+DASHES = {1.0: "dashdot", 2.0: "dash", 4.0: "solid"}  # of three strengths: the stronger, the fuller
+MAX_STRENGTH = 6.0  # where the axis ends unless told
+
+Curves = Mapping[str, Callable[[np.ndarray], np.ndarray]]
 
 
 def kappa_curve(
-    curves: Mapping[str, Callable[[np.ndarray], np.ndarray]],
-    *,
-    alt: str,
-    measured: MeasuredKappa | None = None,
-    max_strength: float = 6.0,
+    curves: Curves, *, alt: str, measured: MeasuredKappa | None = None, max_strength: float = MAX_STRENGTH
 ) -> Picture:
     """Draw concentration kappa against strength l, with measured points whose numbers are their counts.
 
@@ -33,8 +33,6 @@ def kappa_curve(
     ----------
     curves : mapping of str to callable
         Legend text and ``kappa(l)`` of every line, for instance ``{"κ_max = 10": KappaCurve(10.0)}``.
-    alt : str
-        What a reader who can't see the picture should know.
     measured : MeasuredKappa, optional
         Points beside the theory.
     max_strength : float
@@ -43,7 +41,7 @@ def kappa_curve(
     Raises
     ------
     ValueError
-        If there is no curve, ``max_strength`` is not positive, or the three arrays of ``measured`` differ in length.
+        If there is no curve, ``max_strength`` is not positive, or the arrays of ``measured`` differ in length.
 
     Examples
     --------
@@ -60,54 +58,33 @@ def kappa_curve(
             axes.plot(strengths, kappas[name], dash, color=COLOURS[line % len(COLOURS)], linewidth=2, label=name)
         if measured is not None:
             area = 12 + 100 * np.asarray(measured.counts) / np.max(measured.counts)
-            axes.scatter(
-                measured.strength, measured.kappa, area, color=INK["light"], alpha=0.8, label="measured", zorder=3
-            )
+            look = {"color": INK["light"], "alpha": 0.8, "label": "measured", "zorder": 3}
+            axes.scatter(measured.strength, measured.kappa, area, **look)
+            above = {"xytext": (0, 8), "textcoords": "offset points", "ha": "center", "fontsize": 7.5}
             for strength, kappa, count in zip(*measured, strict=True):
-                axes.annotate(
-                    f"{count}", (strength, kappa), (0, 8), textcoords="offset points", ha="center", fontsize=7.5
-                )
+                axes.annotate(f"{count}", (strength, kappa), **above)
         axes.set(xlabel="strength l", ylabel="concentration κ(l)", xlim=(0, max_strength), ylim=(0, None))
         axes.legend(frameon=False)
     return Picture(figure, alt=alt)
 
 
-def kappa_slider(
-    curves: Mapping[str, Callable[[np.ndarray], np.ndarray]],
-    *,
-    alt: str,
-    slider: str = "κ_max",
-    start: int = -1,
-    strengths: tuple[float, ...] = (1.0, 2.0, 4.0),
-    measured: MeasuredKappa | None = None,
-    max_strength: float = 6.0,
-) -> Figure:
+def kappa_slider(curves: Curves, *, alt: str, start: int = -1) -> Figure:
     """The same curve with a slider that needs no kernel, and below it what the curve means for three features.
 
     The lower panel shows the von Mises-Fisher density exp(kappa(l) (cos a - 1)), relative to its peak, at angle ``a``
-    from the category direction, for features of the given ``strengths``.
+    from the category direction, for features of strength 1, 2 and 4.
 
     Parameters
     ----------
     curves : mapping of str to callable
-        One step of the slider each: its text and ``kappa(l)``, for instance ``{"5": KappaCurve(5), ...}``.
-    alt : str
-        What a reader who can't see the figure should know.
-    slider : str
-        What the steps are.
+        One step of the slider each: its kappa_max and ``kappa(l)``, for instance ``{"5": KappaCurve(5), ...}``.
     start : int
-        The step shown first.
-    strengths : tuple of float
-        At most four strengths for the lower panel.
-    measured : MeasuredKappa, optional
-        Points beside the curve.
-    max_strength : float
-        Where the axis ends.
+        The step shown first; negative numbers count from the end.
 
     Raises
     ------
     ValueError
-        As :func:`kappa_curve`; or if there are more than four ``strengths``.
+        If there is no curve, or ``start`` names none.
 
     Examples
     --------
@@ -116,73 +93,47 @@ def kappa_slider(
     >>> [frame.name for frame in figure.plot.frames]
     ['5', '10']
     """
-    if len(strengths) > len(DASHES):
-        raise ValueError(f"strengths must be at most {len(DASHES)}, so that their lines differ; got {len(strengths)}")
-    lengths, kappas = _evaluate(curves, max_strength)
-    angles = np.arange(0, 181, 3)
-
-    def lines(name: str) -> list[go.Scatter]:
-        at = np.asarray(curves[name](np.asarray(strengths, dtype=float)))
-        density = np.exp(at[:, None] * (np.cos(np.radians(angles)) - 1))
-        return [go.Scatter(y=np.round(y, 4).tolist()) for y in (kappas[name], *density)]
-
+    lengths, kappas = _evaluate(curves, MAX_STRENGTH)
     names = list(kappas)
     start = check_start(start, len(names))
+    angles = np.arange(0, 181, 3)
+    at = {name: np.asarray(curve(np.array(list(DASHES)))) for name, curve in curves.items()}
+
+    def lines(name: str) -> list[go.Scatter]:
+        density = np.exp(at[name][:, None] * (np.cos(np.radians(angles)) - 1))
+        return [go.Scatter(y=np.round(y, 4).tolist()) for y in (kappas[name], *density)]
+
     plot = make_subplots(rows=2, cols=1, vertical_spacing=0.17)
-    for row, line in enumerate(lines(names[start])):
-        text = "κ(l)" if row == 0 else f"strength {strengths[row - 1]:g}"
-        dash = DASHES[row - 1 - len(strengths)] if row else "solid"
-        style = {"color": COLOURS[6 if row else 0], "dash": dash, "width": 3}
-        line.update(x=(angles if row else np.round(lengths, 3)).tolist(), name=text, line=style, mode="lines")
-        plot.add_trace(line, row=2 if row else 1, col=1)
-    moving = list(range(len(plot.data)))
-    if measured is not None:
-        check_same_length(**measured._asdict())
-        counts = np.asarray(measured.counts)
-        points = go.Scatter(
-            x=np.round(measured.strength, 3).tolist(),
-            y=np.round(measured.kappa, 3).tolist(),
-            customdata=[[None, int(count)] for count in counts],
-            marker={"size": (6 + 12 * np.sqrt(counts / counts.max())).tolist(), "color": COLOURS[8]},
-            mode="markers",
-            name="measured",
-            hovertemplate="strength %{x}<br>κ %{y}<br>%{customdata[1]} features<extra></extra>",
-        )
-        plot.add_trace(points, row=1, col=1)
-    plot.frames = [go.Frame(name=name, data=lines(name), traces=moving) for name in names]
+    above, *below = lines(names[start])
+    above.update(x=np.round(lengths, 3).tolist(), name="κ(l)", line={"color": COLOURS[0], "dash": "solid", "width": 3})
+    plot.add_trace(above.update(mode="lines"), row=1, col=1)
+    for line, (strength, dash) in zip(below, DASHES.items(), strict=True):
+        line.update(x=angles.tolist(), name=f"strength {strength:g}", mode="lines")
+        plot.add_trace(line.update(line={"color": COLOURS[6], "dash": dash, "width": 3}), row=2, col=1)
+    plot.frames = [go.Frame(name=name, data=lines(name), traces=list(range(1 + len(DASHES)))) for name in names]
     top = max(float(np.max(y)) for y in kappas.values())
-    plot.update_xaxes(title_text="strength l", range=[0, max_strength], row=1, col=1)
+    plot.update_xaxes(title_text="strength l", range=[0, MAX_STRENGTH], row=1, col=1)
     plot.update_yaxes(title_text="concentration κ(l)", range=[0, 1.05 * top], row=1, col=1)
-    plot.update_xaxes(
-        title_text="angle to the category direction (degrees)",
-        range=[0, 180],
-        tickvals=list(range(0, 181, 30)),
-        row=2,
-        col=1,
-    )
+    degrees = {"title_text": "angle to the category direction (degrees)", "tickvals": list(range(0, 181, 30))}
+    plot.update_xaxes(**degrees, range=[0, 180], row=2, col=1)
     plot.update_yaxes(title_text="relative density", range=[0, 1.05], row=2, col=1)
     plot.update_xaxes(title_standoff=6, title_font_size=13)
     plot.update_yaxes(title_standoff=6, title_font_size=13)
     legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
     plot.update_layout(legend=legend, margin={"l": 60, "r": 20, "t": 40, "b": 50}, dragmode=False, uirevision="keep")
-    return Figure(
-        plot, alt=alt, slider=slider, start=start, height=600, table=_halves(curves, strengths, at_steps(slider, names))
-    )
+    return Figure(plot, alt=alt, slider="κ_max", start=start, height=600, table=_halves(at))
 
 
-def _halves(
-    curves: Mapping[str, Callable[[np.ndarray], np.ndarray]], strengths: tuple[float, ...], names: list[str]
-) -> Table:
-    """The figure in numbers: how high the curve is, and how narrow the density."""
+def _halves(at: Mapping[str, np.ndarray]) -> Table:
+    """The figure in numbers: how high each curve is at each strength, and how narrow the density."""
     rows = []
-    for name, curve in zip(names, curves.values(), strict=True):
-        kappas = np.asarray(curve(np.asarray(strengths, dtype=float)))
+    for name, kappas in zip(at_steps("κ_max", list(at)), at.values(), strict=True):
         # Half the peak is where kappa (cos a - 1) = log 1/2: a small kappa never falls so far.
         cosines = 1 - np.log(2) / np.maximum(kappas, 1e-12)
         halves = [f"{np.degrees(np.arccos(cosine)):.0f}°" if cosine >= -1 else "never" for cosine in cosines]
         rows.append([name, *(f"{kappa:.2f}, {half}" for kappa, half in zip(kappas, halves, strict=True))])
     caption = "Concentration κ at each strength, and the angle at which the density is half as high as at its peak"
-    return Table(["curve", *(f"strength {strength:g}" for strength in strengths)], rows, caption)
+    return Table(["curve", *(f"strength {strength:g}" for strength in DASHES)], rows, caption)
 
 
 def strength_entropy(strengths: Mapping[str, Array], entropy: Array, *, alt: str) -> Picture:
@@ -194,8 +145,6 @@ def strength_entropy(strengths: Mapping[str, Array], entropy: Array, *, alt: str
         For every method its name and the strengths ``||g||`` of the images.
     entropy : array, (N,)
         Entropy of P(y|x) in nats.
-    alt : str
-        What a reader who can't see the picture should know.
 
     Raises
     ------
@@ -207,11 +156,10 @@ def strength_entropy(strengths: Mapping[str, Array], entropy: Array, *, alt: str
     >>> strength_entropy({"ours": [1.0, 2.0, 3.0]}, [2.0, 1.5, 0.1], alt="The stronger, the surer.")
     The stronger, the surer.
     """
-    h = as_tensor(entropy, "entropy", ndim=1).cpu().numpy()
+    h = read(entropy, "entropy", images=None)
     panels = []
     for name, strength in strengths.items():
-        x = as_tensor(strength, f"strengths[{name!r}]", ndim=1).cpu().numpy()
-        check_same_length(**{"entropy": h, f"strengths[{name!r}]": x})
+        x = read(strength, f"strengths[{name!r}]", images=len(h))
         with plt.rc_context(MATPLOTLIB):
             figure, axes = plt.subplots(figsize=(2.3, 2.3))
             axes.scatter(x, h, 7, color=COLOURS[0], alpha=0.55, linewidths=0)
@@ -222,9 +170,7 @@ def strength_entropy(strengths: Mapping[str, Array], entropy: Array, *, alt: str
     return Picture(panels, alt=alt)
 
 
-def _evaluate(
-    curves: Mapping[str, Callable[[np.ndarray], np.ndarray]], max_strength: float
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def _evaluate(curves: Curves, max_strength: float) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     if not curves:
         raise ValueError("curves is empty: give at least one kappa(l)")
     strengths = np.linspace(0, check_positive(max_strength, "max_strength"), 121)

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from nbhelpers.images import ImageSet
+from nbhelpers.maths.arrays import Array
+from nbhelpers.show.arrays import read, read_steps
+from nbhelpers.show.page.table import Table
 
-def unit(directions: np.ndarray) -> np.ndarray:
-    """Each vector along the last axis divided by its length.
 
-    Raises
-    ------
-    ValueError
-        If a vector is zero.
-    """
-    lengths = np.linalg.norm(directions, axis=-1, keepdims=True)
+def arrows(directions: Array, categories: Sequence[str], steps: int | None = None) -> np.ndarray:
+    """The unit vector of each category, (C, 3), or with steps (S, C, 3); one set of directions serves all steps."""
+    axes = {"categories": len(categories), "axes": 3}
+    if steps is None:
+        return unit(read(directions, "directions", **axes))
+    return unit(read_steps(directions, "directions", steps, **axes))
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Each vector along the last axis divided by its length."""
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     if not lengths.all():
         raise ValueError("directions must not be zero: a zero vector points nowhere")
-    return directions / lengths
+    return vectors / lengths
 
 
 def angles(vectors: np.ndarray, mu: np.ndarray) -> np.ndarray:
@@ -34,13 +41,22 @@ def nearest(degrees: np.ndarray, categories: Sequence[str]) -> str:
     return ", ".join(f"{categories[c]} {degrees[c]:.0f}°" for c in order) or "–"
 
 
-def neighbours_of(mu: np.ndarray, categories: Sequence[str]) -> list[str]:
-    """The two nearest arrows of each arrow, with the angle between them."""
+def category_table(
+    images: ImageSet,
+    mu: np.ndarray,
+    headers: Sequence[str],
+    strengths: Mapping[int, np.ndarray],
+    turned: Mapping[int, np.ndarray],
+    caption: str,
+) -> Table:
+    """Of each category that has images: strength and angle at every step; of each arrow: its two nearest others."""
     between = angles(mu[:, None], mu)
     np.fill_diagonal(between, np.nan)
-    return [nearest(row, categories) for row in between]
-
-
-def strength_and_angle(strength: float, degrees: float) -> str:
-    """A cell of a table, such as ``"2.31, 17°"``."""
-    return f"{strength:.2f}, " + (f"{degrees:.0f}°" if np.isfinite(degrees) else "–")
+    rows = []
+    for c, category in enumerate(images.categories):
+        cells = ["–"] * len(headers)
+        if c in strengths:
+            numbers = zip(strengths[c], turned[c], strict=True)
+            cells = [f"{s:.2f}, " + (f"{degrees:.0f}°" if np.isfinite(degrees) else "–") for s, degrees in numbers]
+        rows.append([category, (images.labels == c).sum(), *cells, nearest(between[c], images.categories)])
+    return Table(["category", "images", *headers, "nearest arrows"], rows, caption)

@@ -7,19 +7,18 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 
-from nbhelpers.maths.arrays import Array, as_tensor, check_labels, check_same_length
+from nbhelpers.images import ImageSet
+from nbhelpers.maths.arrays import Array
+from nbhelpers.show.arrays import read
 from nbhelpers.show.page.picture import Picture
-from nbhelpers.show.style import INK, MATPLOTLIB, colour
-from nbhelpers.show.tables import Table
-
-MARKERS = "osD^vP*X<>"
+from nbhelpers.show.page.table import Table
+from nbhelpers.show.style import INK, MARKERS, MATPLOTLIB, colour
 
 
 def emergence(
     epochs: Sequence[float],
     strengths: Array,
-    labels: Array,
-    categories: Sequence[str],
+    images: ImageSet,
     *,
     accuracy: Sequence[float],
     alt: str,
@@ -34,14 +33,10 @@ def emergence(
         Passes over the training images at each checkpoint.
     strengths : array, (S, N)
         ``||g||`` of every image at every checkpoint.
-    labels : array, (N,)
-        True category of every image.
-    categories : sequence of str
-        The C names.
+    images : ImageSet
+        The N images.
     accuracy : sequence of float, (S,)
         Share of images classified rightly.
-    alt : str
-        What a reader who can't see the picture should know.
 
     Raises
     ------
@@ -50,14 +45,14 @@ def emergence(
 
     Examples
     --------
-    >>> emergence([0, 1], [[0.0, 0.1], [2.0, 1.0]], [0, 1], ["coat", "bag"], accuracy=[0.5, 1.0], alt="Two lines rise.")
+    >>> images = ImageSet(np.zeros((2, 3, 8, 8), np.uint8), np.array([0, 1]), ("coat", "bag"), "held_out")
+    >>> emergence([0, 1], [[0.0, 0.1], [2.0, 1.0]], images, accuracy=[0.5, 1.0], alt="Two lines rise.")
     Two lines rise.
     """
-    length = as_tensor(strengths, "strengths", ndim=2).cpu().numpy()
-    known = check_labels(labels, len(categories))
-    check_same_length(epochs=epochs, strengths=length, accuracy=accuracy)
-    check_same_length(**{"one checkpoint's strengths": length[0], "labels": known})
-    means = np.stack([length[:, known == category].mean(axis=1) for category in range(len(categories))])
+    length = read(strengths, "strengths", epochs=len(epochs), images=len(images))
+    read(accuracy, "accuracy", epochs=len(epochs))
+    categories = images.categories
+    means = np.stack([length[:, images.labels == category].mean(axis=1) for category in range(len(categories))])
     ticks = [f"{epoch:.2g}" for epoch in epochs]
     place = np.arange(len(epochs))
     with plt.rc_context(MATPLOTLIB):

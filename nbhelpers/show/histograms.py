@@ -7,59 +7,56 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import numpy as np
 
-from nbhelpers.maths.arrays import Array, check_whole
+from nbhelpers.maths.arrays import Array
 from nbhelpers.show.page.picture import Picture
 from nbhelpers.show.style import COLOURS, MATPLOTLIB
 
 LOOKS = (("-", "o"), ("--", "s"), ("-.", "^"), (":", "D"))  # of each group: its line, and the mark of its median
+BINS = 20
 
 
 def histogram(
-    values: Mapping[str, Array], *, xlabel: str, alt: str, bins: int = 20, range: tuple[float, float] | None = None
+    values: Mapping[str, Array], *, xlabel: str, alt: str, range: tuple[float, float] | None = None
 ) -> Picture:
     """Draw how the numbers of up to four groups are spread, as shares of each group, with medians on the axis.
 
     Parameters
     ----------
-    values : mapping of str to array, (n,)
-        Numbers of each group; a group may be empty.
+    values : mapping of str to array
+        Numbers of each group, of any shape; a group may be empty.
     xlabel : str
         What the numbers are, with their unit.
-    alt : str
-        What a reader who can't see the picture should know.
-    bins : int
-        Of equal width, the same for all groups.
     range : pair of float, optional
-        Where the bins begin and end; from the smallest to the largest number of all groups unless told.
+        Where the 20 bins begin and end; from the smallest to the largest number of all groups unless told.
 
     Raises
     ------
     ValueError
-        If there is no group or more than four, all groups are empty, a group is no row of finite numbers, a number lies
-        outside ``range``, or ``bins`` is no whole number above 0.
+        If there is no group or more than four, all groups are empty, or a number is not finite or outside ``range``.
 
     Examples
     --------
     >>> histogram({"attack": [0.1, 0.2], "control": [0.9, 0.9]}, xlabel="p", range=(0, 1), alt="The attack lowers p.")
     The attack lowers p.
     """
-    check_whole(bins, "bins", 1)
     if not 1 <= len(values) <= len(LOOKS):
         raise ValueError(f"values must hold 1 ... {len(LOOKS)} groups, so that they differ; got {len(values)}")
-    groups = {name: _read(name, numbers) for name, numbers in values.items()}
+    groups = {name: np.ravel(numbers).astype(float) for name, numbers in values.items()}
+    for name, numbers in groups.items():
+        bad = int((~np.isfinite(numbers)).sum())
+        if bad:
+            raise ValueError(f"values[{name!r}] holds {bad} NaN or infinite values of {len(numbers)}; leave them out")
     together = np.concatenate(list(groups.values()))
     if not len(together):
         raise ValueError(f"no group of values has a number: {', '.join(groups)} are all empty")
     if range is not None:
         low, high = range
-        if not low < high:
-            raise ValueError(f"range must go from a smaller to a larger number, got {low!r} ... {high!r}")
-        if together.min() < low or together.max() > high:
+        if not low <= together.min() <= together.max() <= high:
             raise ValueError(
                 f"values lie in {together.min():g} ... {together.max():g}, partly outside the range {low:g} ... "
                 f"{high:g}: widen it, or the bars would not sum to 1"
             )
-    edges = np.histogram_bin_edges(together, bins, range)
+    edges = np.histogram_bin_edges(together, BINS, range)
     with plt.rc_context(MATPLOTLIB):
         figure, axes = plt.subplots(figsize=(4.2, 3.2))
         for (name, numbers), (line, mark), hue in zip(groups.items(), LOOKS, COLOURS, strict=False):
@@ -77,13 +74,3 @@ def histogram(
         axes.set_ylim(bottom=0)
         figure.legend(frameon=False, fontsize=9, loc="outside upper left", handlelength=3.5)
     return Picture(figure, alt=alt)
-
-
-def _read(name: str, given: Array) -> np.ndarray:
-    numbers = np.asarray(given, dtype=float)
-    if numbers.ndim != 1:
-        raise ValueError(f"values[{name!r}] must be a row of numbers, got shape {numbers.shape}; flatten it first")
-    bad = int((~np.isfinite(numbers)).sum())
-    if bad:
-        raise ValueError(f"values[{name!r}] holds {bad} NaN or infinite values of {len(numbers)}; leave them out first")
-    return numbers

@@ -7,62 +7,47 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 
-from nbhelpers.maths.arrays import Array, as_tensor
+from nbhelpers.images import ImageSet
+from nbhelpers.maths.arrays import Array
+from nbhelpers.show.arrays import check_each, read
 from nbhelpers.show.page.picture import Picture
 from nbhelpers.show.style import COLOURS, INK, MATPLOTLIB
 
+TOP = 4  # categories that have a bar
+
 
 def image_row(
-    images: np.ndarray,
-    captions: Sequence[str],
-    *,
-    alt: str,
-    probabilities: Mapping[str, Array] | None = None,
-    categories: Sequence[str] | None = None,
-    top: int = 4,
+    images: ImageSet, captions: Sequence[str], *, alt: str, probabilities: Mapping[str, Array] | None = None
 ) -> Picture:
     """Show images side by side, each above bars for its most probable categories.
 
     Parameters
     ----------
-    images : array, uint8 (N, 3, H, W)
+    images : ImageSet
+        The N images.
     captions : sequence of str
         One text above each image.
-    alt : str
-        What a reader who can't see the picture should know.
     probabilities : mapping of str to array, (N, C), optional
-        For instance ``{"P": ..., "Q": ...}``; one bar each, for the ``top`` categories by the largest of them.
-    categories : sequence of str, optional
-        The C names; needed with ``probabilities``.
-    top : int
-        How many categories to show.
+        For instance ``{"P": ..., "Q": ...}``; one bar each, for the four categories that are largest in one of them.
 
     Raises
     ------
     ValueError
-        If ``images`` are no uint8 images, or lengths do not fit.
+        If lengths do not fit.
 
     Examples
     --------
-    >>> image_row(np.zeros((1, 3, 8, 8), np.uint8), ["night"], alt="A black square.")
+    >>> images = ImageSet(np.zeros((1, 3, 8, 8), np.uint8), np.array([0]), ("coat", "bag"), "held_out")
+    >>> image_row(images, ["night"], alt="A black square.")
     A black square.
     """
-    images = np.asarray(images)
-    if images.ndim != 4 or images.shape[1] != 3 or images.dtype != np.uint8:
-        raise ValueError(f"images must be uint8 of shape (N, 3, H, W), got {images.dtype} of shape {images.shape}")
-    if len(captions) != len(images):
-        raise ValueError(f"captions must hold one text for each of the {len(images)} images, got {len(captions)}")
-    bars = {}
-    for name, values in (probabilities or {}).items():
-        bars[name] = as_tensor(values, f"probabilities[{name!r}]", ndim=2).cpu().numpy()
-        if categories is None or bars[name].shape != (len(images), len(categories)):
-            size = "categories, which are missing" if categories is None else f"{len(categories)} categories"
-            raise ValueError(
-                f"probabilities[{name!r}] must have one row for each of {len(images)} images and one column "
-                f"for each of the {size}; got {bars[name].shape}"
-            )
+    check_each("captions", captions, len(images))
+    bars = {
+        name: read(values, f"probabilities[{name!r}]", images=len(images), categories=len(images.categories))
+        for name, values in (probabilities or {}).items()
+    }
     panels = []
-    for i, (image, caption) in enumerate(zip(images, captions, strict=True)):
+    for i, (image, caption) in enumerate(zip(images.images, captions, strict=True)):
         with plt.rc_context(MATPLOTLIB):
             # On a page 690 px wide, five bare images fill a row, or three with bars.
             figure = plt.figure(figsize=(2.3, 4.1) if bars else (1.37, 1.6))
@@ -73,26 +58,19 @@ def image_row(
             axes.set_title(caption, fontsize=9.5)
             axes.axis("off")
             if bars:
-                _draw_bars(lower[0].subplots(), {name: values[i] for name, values in bars.items()}, categories, top)
+                _draw_bars(lower[0].subplots(), {name: values[i] for name, values in bars.items()}, images.categories)
         panels.append(figure)
     return Picture(panels, alt=alt)
 
 
-def _draw_bars(axes: plt.Axes, bars: Mapping[str, np.ndarray], categories: Sequence[str], top: int) -> None:
+def _draw_bars(axes: plt.Axes, bars: Mapping[str, np.ndarray], categories: Sequence[str]) -> None:
     """Horizontal bars, the most probable category on top."""
-    best = np.argsort(-np.max(list(bars.values()), axis=0), kind="stable")[:top]
+    best = np.argsort(-np.max(list(bars.values()), axis=0), kind="stable")[:TOP]
     rows = np.arange(len(best))
     height = 0.8 / len(bars)
     for place, (name, values) in enumerate(bars.items()):
-        axes.barh(
-            rows + place * height,
-            values[best],
-            height,
-            color=COLOURS[place],
-            edgecolor=INK["light"],
-            lw=0.6,
-            label=name,
-        )
+        look = {"color": COLOURS[place], "edgecolor": INK["light"], "lw": 0.6}
+        axes.barh(rows + place * height, values[best], height, label=name, **look)
     axes.set_yticks(rows + 0.4 - height / 2, [categories[c] for c in best])
     axes.tick_params(axis="y", length=0)
     axes.set(xlim=(0, 1), xticks=(0, 0.5, 1))

@@ -10,8 +10,9 @@ from matplotlib.figure import Figure as MatplotlibFigure
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
-from nbhelpers.maths.arrays import Array, as_tensor
-from nbhelpers.show.directions import unit
+from nbhelpers.maths.arrays import Array
+from nbhelpers.show.arrays import read
+from nbhelpers.show.directions import arrows
 from nbhelpers.show.page.picture import Picture
 from nbhelpers.show.style import MATPLOTLIB, black_or_white
 
@@ -30,8 +31,6 @@ def neighbours(directions: Array, confusion: Array, categories: Sequence[str], *
         its sum.
     categories : sequence of str
         The C names.
-    alt : str
-        What a reader who can't see the picture should know.
 
     Raises
     ------
@@ -44,17 +43,11 @@ def neighbours(directions: Array, confusion: Array, categories: Sequence[str], *
     >>> neighbours([[1, 0, 0], [0, 1, 0]], [[9, 1], [0, 5]], ["coat", "bag"], alt="Coat and bag at a right angle.")
     Coat and bag at a right angle.
     """
-    mu = as_tensor(directions, "directions", ndim=2).cpu().numpy().astype(float)
-    counts = as_tensor(confusion, "confusion", ndim=2).cpu().numpy().astype(float)
     size = len(categories)
-    if size < 2 or len(mu) != size or counts.shape != (size, size):
-        raise ValueError(
-            f"with {size} categories (two or more), directions must have {size} rows and confusion shape "
-            f"{(size, size)}; got {mu.shape} and {counts.shape}"
-        )
+    mu = arrows(directions, categories)
+    counts = read(confusion, "confusion", true=size, called=size)
     if counts.min() < 0 or not counts.sum(axis=1).all():
         raise ValueError("every row of confusion must hold numbers >= 0 with a sum above 0")
-    mu = unit(mu)
     angles = np.degrees(np.arccos(np.clip(mu @ mu.T, -1, 1)))
     np.fill_diagonal(angles, 0)  # rounding leaves some 1e-6 there
     shares = 100 * counts / counts.sum(axis=1, keepdims=True)

@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from nbhelpers.maths.arrays import Array
+from nbhelpers.show.arrays import columns, same_names
 from nbhelpers.show.page.picture import Picture
 from nbhelpers.show.style import CARD, COLOURS, FAINT, INK, MATPLOTLIB
 
@@ -33,14 +34,11 @@ def points_along(
     runs : sequence of mapping of str to sequence
         For each run and layer one row a checkpoint, with ``total``, ``total_std``, ``reliable``, ``reliable_std`` and
         ``ratio`` (or None), as ``nbhelpers reproduce`` records them.
-    alt : str
-        What a reader who can't see the picture should know.
 
     Raises
     ------
     ValueError
-        If there is no run or layer, runs differ in layers, rows do not fit the epochs, a count is negative, or more
-        points are reliable than there are.
+        If there is no run or layer, runs differ in layers, or rows do not fit the epochs.
 
     Examples
     --------
@@ -48,12 +46,11 @@ def points_along(
     >>> points_along([0, 1], [{"conv_53": rows}], alt="From 4 to 20 points, half of them reliable.")
     From 4 to 20 points, half of them reliable.
     """
-    if not runs or not runs[0]:
-        raise ValueError("runs is empty: give the points of at least one layer of one run")
-    read = [{layer: _read(layer, rows, len(epochs)) for layer, rows in run.items()} for run in runs]
-    layers = list(read[0])
-    if any(list(run) != layers for run in read):
-        raise ValueError(f"every run must have the layers {', '.join(layers)}")
+    layers = same_names("layers of runs", runs)
+    if any(len(rows) != len(epochs) for run in runs for rows in run.values()):
+        raise ValueError(f"every layer must have one row for each of the {len(epochs)} epochs")
+    names = "total", "total_std", "reliable", "reliable_std", "ratio"
+    read = [{layer: columns(run[layer], *names) for layer in layers} for run in runs]
     top = 1.35 * max(run[layer]["total"].max() for run in read for layer in layers) or 1.0  # room for a legend
     reliable = {"color": COLOURS[0], "ls": "--"}
     panels = []
@@ -68,15 +65,8 @@ def points_along(
             _line(above, first["total"], first["total_std"], color=INK["light"], marker="o", label="all")
             _line(above, first["reliable"], first["reliable_std"], marker="s", label="reliable", **reliable)
             _line(below, first["ratio"], None, marker="s", **reliable)
-            above.legend(
-                frameon=False,
-                fontsize=8.5,
-                loc="upper right",
-                ncols=2,
-                columnspacing=0.8,
-                handlelength=1.7,
-                borderaxespad=0,
-            )
+            tight = {"columnspacing": 0.8, "handlelength": 1.7, "borderaxespad": 0}
+            above.legend(frameon=False, fontsize=8.5, loc="upper right", ncols=2, **tight)
             above.set(title=layer, ylabel="points per image", ylim=(0, top))
             below.set(ylabel="reliable ratio", ylim=(0, 1), yticks=(0, 0.5, 1), xlabel="epoch")
             every = 1 if len(epochs) <= 5 else 3  # as many as there is room for, the last one in any case
@@ -86,21 +76,6 @@ def points_along(
             figure.supxlabel("bands: ± 1 std over images", fontsize=8)
         panels.append(figure)
     return Picture(panels, alt=alt)
-
-
-def _read(layer: str, rows: Sequence[Mapping[str, float | None]], steps: int) -> dict[str, np.ndarray]:
-    """The columns of the rows; NaN for None."""
-    if len(rows) != steps:
-        raise ValueError(f"{layer} must have one row for each of the {steps} epochs, got {len(rows)}")
-    names = ("total", "total_std", "reliable", "reliable_std", "ratio")
-    found = {name: np.array([row[name] for row in rows], dtype=float) for name in names}
-    wrong = ~((found["reliable"] >= 0) & (found["reliable"] <= found["total"]))
-    if wrong.any():
-        raise ValueError(
-            f"{layer}: reliable points are some of all points, "
-            f"but there are {found['reliable'][wrong][0]:g} reliable ones of {found['total'][wrong][0]:g}"
-        )
-    return found
 
 
 def _line(axes: plt.Axes, mean: np.ndarray, deviation: np.ndarray | None, *, color: str, **look: str) -> None:
@@ -121,8 +96,6 @@ def agreement(values: Mapping[str, Array], *, alt: str) -> Picture:
     ----------
     values : mapping of str to array, (N,)
         Pearson's correlation over the regions of each image; NaN, where it is undefined, is left out and counted.
-    alt : str
-        What a reader who can't see the picture should know.
 
     Raises
     ------
@@ -140,8 +113,12 @@ def agreement(values: Mapping[str, Array], *, alt: str) -> Picture:
     for name, given in values.items():
         r = np.asarray(given, dtype=float)
         known = r[~np.isnan(r)]
-        if r.ndim != 1 or not len(known) or np.abs(known).max() > 1 + 1e-6:
-            raise ValueError(f"values[{name!r}] must be correlations in -1 ... 1, one an image, got {_found(r)}")
+        furthest = np.abs(known).max(initial=0)
+        if r.ndim != 1 or not len(known) or furthest > 1 + 1e-6:
+            raise ValueError(
+                f"values[{name!r}] must be correlations in -1 ... 1, one an image, got shape {r.shape} with "
+                f"{len(known)} numbers up to {furthest:g}"
+            )
         rows.append(known)
         missing = len(r) - len(known)
         labels.append(f"{name} ({len(known)} images" + (f", {missing} undefined)" if missing else ")"))
@@ -156,29 +133,15 @@ def agreement(values: Mapping[str, Array], *, alt: str) -> Picture:
             axes.plot(median, row, "|", ms=9, mew=1.6, color=INK["light"])
             axes.plot(known.mean(), row, "D", ms=6, color=hue, mec=INK["light"], zorder=4)
             said = f"mean {known.mean():.2f} ± {known.std():.2f}".replace("-", "−")
-            for x, text, side, weight in ((0, label, "left", "normal"), (1, said, "right", "bold")):
-                axes.text(
-                    x,
-                    row - 0.3,
-                    text,
-                    transform=axes.get_yaxis_transform(),
-                    ha=side,
-                    va="center",
-                    weight=weight,
-                    backgroundcolor=CARD,
-                )
+            look = {"transform": axes.get_yaxis_transform(), "va": "center", "backgroundcolor": CARD}
+            axes.text(0, row - 0.3, label, ha="left", **look)
+            axes.text(1, row - 0.3, said, ha="right", weight="bold", **look)
         axes.axvline(0, color=FAINT, lw=0.8, ls=":", zorder=0)
         lowest = min(0.0, *(known.min() for known in rows))
         axes.set(xlim=(lowest - 0.03, 1.03), ylim=(len(rows) - 0.5, -0.5), yticks=[])
         axes.spines["left"].set_visible(False)
         axes.set_xlabel("Pearson's r over the regions of each image")
     return Picture(figure, alt=alt)
-
-
-def _found(r: np.ndarray) -> str:
-    numbers = r[np.isfinite(r)]
-    span = f", {numbers.min():g} ... {numbers.max():g}" if len(numbers) else ", no number"
-    return f"shape {r.shape}{span}"
 
 
 def shares(rows: Mapping[str, Mapping[str, float]], *, alt: str, chance: Mapping[str, float]) -> Picture:
@@ -191,8 +154,6 @@ def shares(rows: Mapping[str, Mapping[str, float]], *, alt: str, chance: Mapping
     rows : mapping of str to mapping
         At most four kinds of points, and the share (0 ... 1) of each that lies at each place, for instance
         ``{"reliable": {"object": 0.4, "fragment": 0.1, "background": 0.5}}``.
-    alt : str
-        What a reader who can't see the picture should know.
     chance : mapping of str to float
         Share of all regions that each place has.
 
@@ -209,13 +170,10 @@ def shares(rows: Mapping[str, Mapping[str, float]], *, alt: str, chance: Mapping
     """
     if not 1 <= len(rows) <= len(HATCHES):
         raise ValueError(f"rows must hold 1 ... {len(HATCHES)} kinds of points, so that they differ; got {len(rows)}")
-    places = list(chance)
-    for name, row in {**rows, "chance": chance}.items():
-        if sorted(row) != sorted(places):
-            raise ValueError(f"{name!r} must name the places {', '.join(places)}; it names {', '.join(row) or 'none'}")
-        outside = [share for share in row.values() if not 0 <= share <= 1]
-        if outside:
-            raise ValueError(f"{name!r} must hold shares in 0 ... 1, found {outside[0]}")
+    places = same_names("places", [chance, *rows.values()])
+    outside = [share for row in rows.values() for share in row.values() if not 0 <= share <= 1]
+    if outside:
+        raise ValueError(f"rows must hold shares in 0 ... 1, found {outside[0]}")
     width = 0.84 / (len(rows) + 1)
     start = np.arange(len(places)) - 0.42 + width / 2
     with plt.rc_context(MATPLOTLIB):
@@ -223,10 +181,8 @@ def shares(rows: Mapping[str, Mapping[str, float]], *, alt: str, chance: Mapping
         figure, axes = plt.subplots(figsize=(np.clip(0.36 * bars + 0.6, 4.4, 6.9), 3))
         for number, (name, row) in enumerate(rows.items()):
             at = start + number * width
-            axes.bar(
-                at, [row[p] for p in places], 0.92 * width, label=name, color=COLOURS[number], edgecolor=INK["light"],
-                hatch=HATCHES[number], lw=0.6,
-            )  # fmt: skip
+            look = {"color": COLOURS[number], "hatch": HATCHES[number], "edgecolor": INK["light"], "lw": 0.6}
+            axes.bar(at, [row[p] for p in places], 0.92 * width, label=name, **look)
             for x, p in zip(at, places, strict=True):
                 multiple = f"\n{row[p] / chance[p]:.1f}×" if chance[p] else ""
                 _write(axes, x, row[p], f"{row[p]:.0%}{multiple}")

@@ -13,11 +13,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 
-from nbhelpers.maths.arrays import Array, as_tensor
+from nbhelpers.images import ImageSet
+from nbhelpers.maths.arrays import Array
 from nbhelpers.method.knowledge import KnowledgePoints
-from nbhelpers.show.emergence import MARKERS
+from nbhelpers.show.arrays import check_each, objects, read, read_maps
 from nbhelpers.show.page.picture import Picture
-from nbhelpers.show.style import INK, MATPLOTLIB, colour
+from nbhelpers.show.style import INK, MARKERS, MATPLOTLIB, colour
 
 GREY = (0.299, 0.587, 0.114)  # luma: how bright red, green and blue are
 HALO = [withStroke(linewidth=2.4, foreground="white")]
@@ -27,70 +28,48 @@ POSITIVE = ListedColormap(SIGNED(np.linspace(0.5, 1, 256)))
 
 
 def points_on_images(
-    images: np.ndarray,
-    points: KnowledgePoints,
-    categories: Sequence[str],
-    grid: tuple[int, int],
-    captions: Sequence[str],
-    *,
-    alt: str,
-    masks: np.ndarray | None = None,
+    images: ImageSet, points: KnowledgePoints, grid: tuple[int, int], captions: Sequence[str], *, alt: str
 ) -> Picture:
     """Draw every knowledge point as its cell on its image, Fig. 6 right.
 
     The images are grey, so that colours and symbols name categories only. Reliable points have a solid outline,
-    unreliable ones are hatched with a dashed one. A legend follows the last image.
+    unreliable ones are hatched with a dashed one. A legend follows the last image. Where masks tell the object, it is
+    outlined.
 
     Parameters
     ----------
-    images : array, uint8 (N, 3, H, W)
+    images : ImageSet
+        The N images.
     points : KnowledgePoints
         Of the same N images.
-    categories : sequence of str
-        The C names.
     grid : tuple of int
         Rows and columns of regions.
     captions : sequence of str
         One text above each image.
-    alt : str
-        What a reader who can't see the picture should know.
-    masks : array, bool (N, H, W), optional
-        The objects, outlined.
 
     Raises
     ------
     ValueError
-        If ``images`` are no uint8 images, or images, points, grid, captions, categories or masks do not fit each other.
+        If images, points, grid or captions do not fit each other.
 
     Examples
     --------
+    >>> images = ImageSet(np.zeros((1, 3, 4, 8), np.uint8), np.array([0]), ("coat", "bag"), "held_out")
     >>> yes, no = np.array([[True, False]]), np.array([[False, False]])
     >>> points = KnowledgePoints(np.array([[0, 1]]), np.array([[0.9, 0.2]]), yes, no)
-    >>> night = np.zeros((1, 3, 4, 8), np.uint8)
-    >>> points_on_images(night, points, ["coat", "bag"], (1, 2), ["a bag"], alt="The left half says coat.")
+    >>> points_on_images(images, points, (1, 2), ["a bag"], alt="The left half says coat.")
     The left half says coat.
     """
-    images = np.asarray(images)
-    if images.ndim != 4 or images.shape[1] != 3 or images.dtype != np.uint8:
-        raise ValueError(f"images must be uint8 of shape (N, 3, H, W), got {images.dtype} of shape {images.shape}")
-    rows, columns = grid
-    if points.masks.shape != (len(images), rows * columns):
-        raise ValueError(
-            f"{len(images)} images on a grid of {rows} x {columns} have points of shape "
-            f"{(len(images), rows * columns)}, got {points.masks.shape}"
-        )
-    if len(captions) != len(images):
-        raise ValueError(f"captions must hold one text for each of the {len(images)} images, got {len(captions)}")
-    if masks is not None and np.shape(masks) != (len(images), *images.shape[2:]):
-        raise ValueError(f"masks must have shape {(len(images), *images.shape[2:])}, got {np.shape(masks)}")
-    found = np.unique(points.category[points.masks])
-    if len(found) and found[-1] >= len(categories):
-        raise ValueError(f"points name category {found[-1]}, but categories holds {len(categories)} names")
+    read(points.masks, "points", images=len(images), regions=grid[0] * grid[1])
+    check_each("captions", captions, len(images))
+    named = np.unique(points.category[points.masks])
+    if named.size and named[-1] >= len(images.categories):
+        raise ValueError(f"points name category {named[-1]}, but there are {len(images.categories)} categories")
     panels = [
-        _marked(image, points, i, grid, captions[i], None if masks is None else masks[i])
-        for i, image in enumerate(images)
+        _marked(image, points, i, grid, captions[i], mask)
+        for i, (image, mask) in enumerate(zip(images.images, objects(images), strict=True))
     ]
-    return Picture([*panels, _legend([int(c) for c in found], categories)], alt=alt)
+    return Picture([*panels, _legend([int(c) for c in named], images.categories)], alt=alt)
 
 
 def _marked(
@@ -116,27 +95,28 @@ def _marked(
             axes.add_patch(Rectangle(corner, *size, **_cell(colour(category[region]), bool(reliable[region]))))
             centre = (column + 0.5) * across, (row + 0.5) * down
             axes.plot(*centre, **_dot(category[region]))
-        if outline is not None:
-            _outline(axes, outline)
+        _outline(axes, outline)
         axes.set_title(caption, fontsize=9.5)
         axes.axis("off")
     return figure
 
 
-def _outline(axes: plt.Axes, mask: np.ndarray) -> None:
+def _outline(axes: plt.Axes, mask: np.ndarray | None) -> None:
     """A line around the object, dark with a bright halo."""
+    if mask is None or not mask.any():
+        return
     around = np.pad(mask, 1).astype(float)  # an object at the edge has an outline, too
     x, y = (np.arange(-0.5, side + 1) for side in mask.shape[::-1])
     axes.contour(x, y, around, [0.5], colors=INK["light"], linewidths=1.1).set_path_effects(HALO)
 
 
-def _legend(found: Sequence[int], categories: Sequence[str]) -> MatplotlibFigure:
+def _legend(named: Sequence[int], categories: Sequence[str]) -> MatplotlibFigure:
     with plt.rc_context(MATPLOTLIB):
         figure = plt.figure(figsize=(2.25, 2.55))
         outlines = {"reliable: names the truth": True, "unreliable": False}
         handles = [Patch(**_cell(INK["light"], solid)) for solid in outlines.values()]
-        handles += [(Patch(**_cell(colour(c), True)), Line2D([], [], ls="", **_dot(c))) for c in found]
-        labels = [*outlines, *(categories[c] for c in found)]
+        handles += [(Patch(**_cell(colour(c), True)), Line2D([], [], ls="", **_dot(c))) for c in named]
+        labels = [*outlines, *(categories[c] for c in named)]
         figure.legend(handles, labels, loc="center left", frameon=False, fontsize=9, handleheight=1.2, handlelength=1.8)
     return figure
 
@@ -156,64 +136,39 @@ def _grey(image: np.ndarray) -> np.ndarray:
     return np.repeat((0.5 + 0.5 * luma)[..., None], 3, axis=2)
 
 
-def heat_maps(
-    image: np.ndarray,
-    maps: Mapping[str, Array],
-    grid: tuple[int, int],
-    *,
-    alt: str,
-    mask: np.ndarray | None = None,
-) -> Picture:
+def heat_maps(images: ImageSet, maps: Mapping[str, Array], grid: tuple[int, int], *, alt: str) -> Picture:
     """Draw an image and beside it one map for each number that its regions have, Fig. 5.
 
     White is 0 and orange above it; where a map has negative numbers they are purple, down to as far below 0 as the
-    largest is above. The image's brightness shines through a little, so that places can be found again.
+    largest is above. The image's brightness shines through a little, so that places can be found again. Where a mask
+    tells the object, it is outlined on every panel.
 
     Parameters
     ----------
-    image : array, uint8 (3, H, W)
-    maps : mapping of str to array, (R,) or (rows, columns)
+    images : ImageSet
+        One image.
+    maps : mapping of str to array, (R,)
         For instance ``{"w": ..., "Shapley": ..., "‖h‖": ..., "‖f‖": ...}``.
     grid : tuple of int
         Rows and columns of regions.
-    alt : str
-        What a reader who can't see the picture should know.
-    mask : array, bool (H, W), optional
-        The object, outlined on every panel.
 
     Raises
     ------
     ValueError
-        If ``image`` is no uint8 image, there is no map, a map does not fit the grid or is not finite, or ``mask`` is no
-        boolean mask of the image's size or is empty.
+        If there is not one image, there is no map, or a map does not fit the grid or is not finite.
 
     Examples
     --------
-    >>> heat_maps(np.zeros((3, 8, 8), np.uint8), {"w": [0.1, 0.2, 0.3, 0.4]}, (2, 2), alt="w grows to the right.")
+    >>> images = ImageSet(np.zeros((1, 3, 8, 8), np.uint8), np.array([0]), ("coat", "bag"), "held_out")
+    >>> heat_maps(images, {"w": [0.1, 0.2, 0.3, 0.4]}, (2, 2), alt="w grows to the right.")
     w grows to the right.
     """
-    image = np.asarray(image)
-    if image.ndim != 3 or image.shape[0] != 3 or image.dtype != np.uint8:
-        raise ValueError(f"image must be uint8 of shape (3, H, W), got {image.dtype} of shape {image.shape}")
-    if not maps:
-        raise ValueError("maps is empty: give at least one number a region")
-    values = {}
-    for name, given in maps.items():
-        array = as_tensor(given, f"maps[{name!r}]", ndim=(1, 2)).cpu().numpy()
-        if array.shape not in (tuple(grid), (grid[0] * grid[1],)):
-            raise ValueError(
-                f"maps[{name!r}] must have one number for each region of the {grid[0]} x {grid[1]} grid, "
-                f"got shape {array.shape}"
-            )
-        values[name] = array.reshape(grid)
-    if mask is not None:
-        mask = np.asarray(mask)
-        if mask.shape != image.shape[1:] or mask.dtype != bool:
-            raise ValueError(f"mask must be boolean of shape {image.shape[1:]}, got {mask.dtype} of shape {mask.shape}")
-        if not mask.any():
-            raise ValueError("mask holds no pixel of an object: leave it out")
+    if len(images) != 1:
+        raise ValueError(f"heat_maps shows one image, got {len(images)}; map_browser shows several")
+    shown = read_maps(maps, grid)
+    image, mask = images.images[0], objects(images)[0]
     panels = [_panel("image", image, None, mask)]
-    panels += [_panel(name, image, array, mask) for name, array in values.items()]
+    panels += [_panel(name, image, values, mask) for name, values in shown.items()]
     return Picture(panels, alt=alt)
 
 
@@ -245,8 +200,7 @@ def _panel(title: str, image: np.ndarray, values: np.ndarray | None, mask: np.nd
             below.get_xticklabels()[0].set_ha("left")  # so that numbers stay on their panel
             below.get_xticklabels()[-1].set_ha("right")
             bar.outline.set_visible(False)
-        if mask is not None:
-            _outline(axes, mask)
+        _outline(axes, mask)
         axes.set(xlim=(0, width), ylim=(height, 0))
         axes.set_title(title, fontsize=9.5, pad=3)
         axes.axis("off")

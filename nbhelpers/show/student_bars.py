@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 
+from nbhelpers.show.arrays import columns, same_names
 from nbhelpers.show.page.picture import Picture
 from nbhelpers.show.style import COLOURS, INK, MATPLOTLIB
 
@@ -17,7 +18,7 @@ BARS = (  # what, look of the bar, where it stands
 )
 
 
-def student_points(networks: Mapping[str, Mapping[str, Rows]], *, alt: str, ratio: bool = True) -> Picture:
+def student_points(networks: Mapping[str, Mapping[str, Rows]], *, alt: str) -> Picture:
     """Draw knowledge points per image, all and reliable, and the reliable ratio of each network (Fig. 9 left).
 
     One panel a layer, all on the same scales: bars are means over seeds, their lines one standard deviation over seeds
@@ -28,73 +29,38 @@ def student_points(networks: Mapping[str, Mapping[str, Rows]], *, alt: str, rati
     networks : mapping of str to mapping
         For each network, such as ``"teacher"``, and each layer one row a seed, with ``total``, ``reliable`` and
         ``ratio``, None where there is no point.
-    alt : str
-        What a reader who can't see the picture should know.
-    ratio : bool
-        Whether the reliable ratio stands below the counts.
 
     Raises
     ------
     ValueError
-        If there is no network or layer, networks differ in layers, a network has no seed, a number is not finite or
-        negative, more points are reliable than there are, or a ratio lies outside 0 ... 1.
+        If there is no network or layer, networks differ in layers, or one has no seed.
 
     Examples
     --------
     >>> teacher = [{"total": 20.0, "reliable": 15.0, "ratio": 0.75}]
     >>> students = [{"total": n, "reliable": n / 2, "ratio": 0.5} for n in (9.0, 10.0, 11.0)]
-    >>> student_points(
-    ...     {"teacher": {"conv_53": teacher}, "alone": {"conv_53": students}}, alt="The teacher has twice as many."
-    ... )
-    The teacher has twice as many.
+    >>> student_points({"teacher": {"conv_53": teacher}, "alone": {"conv_53": students}}, alt="Half as many.")
+    Half as many.
     """
-    if not networks or not next(iter(networks.values())):
-        raise ValueError("networks is empty: give the points of at least one layer of one network")
-    layers = list(next(iter(networks.values())))
-    for name, found in networks.items():
-        if list(found) != layers:
-            raise ValueError(
-                f"every network must have the layers {', '.join(layers)}; {name} has {', '.join(found) or 'none'}"
-            )
-    read = {layer: {name: _read(f"{name}, {layer}", networks[name][layer]) for name in networks} for layer in layers}
-    top = 1.2 * max(found["total"].max() for rows in read.values() for found in rows.values()) or 1.0
+    layers = same_names("layers of networks", list(networks.values()))
+    names = "total", "reliable", "ratio"
+    read = {layer: {name: columns(its[layer], *names) for name, its in networks.items()} for layer in layers}
+    top = 1.2 * max(its["total"].max() for rows in read.values() for its in rows.values()) or 1.0
     panels = []
     for layer, rows in read.items():
         with plt.rc_context(MATPLOTLIB):
-            heights = {"height_ratios": (3, 2)} if ratio else {}
-            figure, axes = plt.subplots(
-                1 + ratio, 1, figsize=(2.4, 4.6 if ratio else 3.3), sharex=True, squeeze=False, **heights
-            )
-            above, lowest = axes[0, 0], axes[-1, 0]
+            figure, (above, below) = plt.subplots(2, 1, figsize=(2.4, 4.6), sharex=True, height_ratios=(3, 2))
             for what, look, aside in BARS:
-                _bars(above, [found[what] for found in rows.values()], aside, 0.38, **look)
+                _bars(above, [its[what] for its in rows.values()], aside, 0.38, **look)
             above.set(title=layer, ylabel="points per image", ylim=(0, top))
             figure.legend(*above.get_legend_handles_labels(), frameon=False, loc="outside upper center", ncols=2)
-            if ratio:
-                _bars(lowest, [found["ratio"] for found in rows.values()], 0, 0.6, written=True, **BARS[1][1])
-                lowest.set(ylabel="reliable ratio", ylim=(0, 1.2), yticks=(0, 0.5, 1))
-            names = [f"{name} ({len(found['total'])})" for name, found in rows.items()]
-            lowest.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
+            _bars(below, [its["ratio"] for its in rows.values()], 0, 0.6, written=True, **BARS[1][1])
+            below.set(ylabel="reliable ratio", ylim=(0, 1.2), yticks=(0, 0.5, 1))
+            seeds = [f"{name} ({len(its['total'])})" for name, its in rows.items()]
+            below.set_xticks(range(len(seeds)), seeds, rotation=45, ha="right", rotation_mode="anchor")
             figure.supxlabel("dots: seeds (how many)\nlines: ± 1 std over seeds", fontsize=8)
         panels.append(figure)
     return Picture(panels, alt=alt)
-
-
-def _read(where: str, rows: Rows) -> dict[str, np.ndarray]:
-    """The columns of the rows; NaN for a ratio of None."""
-    if not rows:
-        raise ValueError(f"{where}: there is no row; give one for each seed")
-    total, reliable, ratio = (np.array([row[name] for row in rows], float) for name in ("total", "reliable", "ratio"))
-    wrong = ~((reliable >= 0) & (reliable <= total) & np.isfinite(total))
-    if wrong.any():
-        raise ValueError(
-            f"{where}: reliable points are some of all points, "
-            f"but there are {reliable[wrong][0]:g} reliable ones of {total[wrong][0]:g}"
-        )
-    outside = ratio[(ratio < 0) | (ratio > 1)]
-    if len(outside):
-        raise ValueError(f"{where}: a ratio lies in 0 ... 1, found {outside[0]:g}")
-    return {"total": total, "reliable": reliable, "ratio": ratio}
 
 
 def _bars(

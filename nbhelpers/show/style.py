@@ -24,6 +24,7 @@ COLOURS = (
 )
 # Plotly's eighth 3-D symbol, "x", is left out: it is a letter that some systems' fonts do not have.
 SYMBOLS = ("circle", "diamond", "square", "cross", "circle-open", "diamond-open", "square-open")
+MARKERS = "osD^vP*X<>"  # of matplotlib, one for each colour
 INK = {"light": "#23272f", "dark": "#e3e6ea"}
 FAINT = "#8b929c"  # grids: reads on white and on black
 WIRE = "#757c87"  # spheres among points

@@ -1,11 +1,16 @@
-"""Numbers as text: the table below a figure, and tables rendered from recorded results, never typed."""
+"""Tables 1 and 2 of the paper and the ablation, rendered from recorded results, never typed."""
 
 from __future__ import annotations
 
-import html
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
+from nbhelpers.show.page.table import Table, minus
+
+Runs = Mapping[str, Mapping[str, Any]]
+"""What to call a run, and its recorded result, see :func:`nbhelpers.recorded`."""
+
+NOTHING = "–"
 NAMES = {
     "ours": "ours",
     "pca": "PCA",
@@ -15,83 +20,29 @@ NAMES = {
     "drpr": "DRPR",
     "raw_strength": "control: raw ‖f‖",
 }
+ABLATED = {
+    "shapley_pearson_mean": "w, Shapley",
+    "object_auroc": "w, AUROC of the object",
+    "h_pearson": "‖h‖, w",
+    "reliable_ratio": "reliable ratio",
+}
+"""What an ablation records of a setting, and how its table calls it."""
 
 
-class Table(NamedTuple):
-    """Numbers as text: one header a column, rows whose first cell names them, and what the numbers are."""
-
-    headers: Sequence[str]
-    rows: Sequence[Sequence[Any]]
-    caption: str
-
-    def html(self) -> str:
-        """The table for a page."""
-        head = "".join(f'<th scope="col">{html.escape(str(h))}</th>' for h in self.headers)
-        rows = "".join(
-            f'<tr><th scope="row">{html.escape(str(first))}</th>'
-            + "".join(f"<td>{html.escape(str(cell)).replace(' ± ', '&nbsp;±&nbsp;')}</td>" for cell in rest)
-            + "</tr>"
-            for first, *rest in self.rows
-        )
-        return (
-            f'<table class="dataframe"><caption>{html.escape(self.caption)}</caption>'
-            f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-        )
-
-    def folded(self) -> str:
-        """The table behind a click, below its figure; a keyboard can scroll it sideways."""
-        title = "The numbers behind this figure"
-        return (
-            f'<details class="nbh-numbers"><summary>{title}</summary>'
-            f'<div tabindex="0" role="group" aria-label="{title}">{self.html()}</div></details>'
-        )
-
-
-def at_steps(slider: str, names: Sequence[str]) -> list[str]:
-    """One header for each step of a slider; a bare number is told what it counts."""
-    return [f"{slider} {name}" if name.replace(".", "", 1).isdigit() else name for name in names]
-
-
-class TableView:
-    """A table for a notebook and for a page.
-
-    Parameters
-    ----------
-    table : Table
-
-    Examples
-    --------
-    >>> print(TableView(Table(["method", "r"], [["ours", "-0.9"]], "Correlations")))
-    Correlations
-    method | r
-    ours | -0.9
-    """
-
-    def __init__(self, table: Table) -> None:
-        self.table = table
-
-    def __repr__(self) -> str:
-        lines = [self.table.headers, *self.table.rows]
-        return "\n".join([self.table.caption, *(" | ".join(map(str, line)) for line in lines)])
-
-    def _repr_html_(self) -> str:
-        return self.table.html()
-
-
-def table1(runs: Mapping[str, Mapping[str, Any]], paper: Mapping[str, Any]) -> TableView:
+def table1(runs: Runs, paper: Mapping[str, Any]) -> Table:
     """Table 1: Pearson's correlation of strength and entropy on held-out images, ours and every other embedding's.
 
     Parameters
     ----------
     runs : mapping of str to dict
-        What to call a run, and its recorded result (key ``table1``, see :func:`nbhelpers.recorded`).
+        What to call a run, and its recorded result, see :func:`nbhelpers.recorded`.
     paper : mapping
         The recorded ``paper``: its ``table1`` of Tiny ImageNet and VGG-16 stands in the last column.
 
     Raises
     ------
     ValueError
-        If a run has no ``table1``.
+        If there is no run, or one has no ``table1``.
 
     Examples
     --------
@@ -101,26 +52,119 @@ def table1(runs: Mapping[str, Mapping[str, Any]], paper: Mapping[str, Any]) -> T
     method | scenes, T = 4 | scenes, T = 1 | paper, T = 4
     ours | −0.951 | −0.700 | −0.94
     """
-    lacking = [name for name, run in runs.items() if "table1" not in run]
-    if lacking:
-        raise ValueError(f"no table1 recorded for {', '.join(lacking)}; run `nbhelpers reproduce`")
+    parts = _parts(runs, "table1")
     printed = paper["table1"]["tiny-imagenet-vgg16"]
-    headers = ["method", *(f"{run}, T = {t}" for run in runs for t in (4, 1)), "paper, T = 4"]
-    methods = [method for method in NAMES if all(method in run["table1"] for run in runs.values())]
+    headers = ["method", *(f"{run}, T = {t}" for run in parts for t in (4, 1)), "paper, T = 4"]
     rows = [
         [
             NAMES[method],
-            *(minus(f"{run['table1'][method][f'pearson_t{t}']:.3f}") for run in runs.values() for t in (4, 1)),
+            *(_number(part[method], f"pearson_t{t}", 3) for part in parts.values() for t in (4, 1)),
             minus(f"{printed[method]:.2f}") if method in printed else "not given",
         ]
-        for method in methods
+        for method in NAMES
+        if all(method in part for part in parts.values())
     ]
     caption = (
         "Correlation of strength and entropy over held-out images: -1 is a strength that tells the uncertainty exactly"
     )
-    return TableView(Table(headers, rows, caption))
+    return Table(headers, rows, caption)
 
 
-def minus(number: str) -> str:
-    """The number with a true minus sign."""
-    return number.replace("-", "−")
+def table2(runs: Runs, paper: Mapping[str, Any]) -> Table:
+    """Table 2: Pearson's correlation of strength ``‖h‖`` and importance w over the regions of an image.
+
+    Parameters
+    ----------
+    runs : mapping of str to dict
+        What to call a run, and its recorded result, see :func:`nbhelpers.recorded`.
+    paper : mapping
+        The recorded ``paper``: its ``table2`` of the same data set and network stands in the last row.
+
+    Raises
+    ------
+    ValueError
+        If there is no run, or one has no ``table2``.
+
+    Examples
+    --------
+    >>> row = {"mean": 0.9551, "std": 0.04, "control_mean": 0.974}
+    >>> run = {"dataset": "scenes", "network": "vgg16", "table2": {"conv_53": row}}
+    >>> print(table2({"scenes": run}, {"table2": {}, "table2_layer": "not stated"}))
+    Correlation with importance w over the regions of an image: mean ± standard deviation over images, ...
+    layer | scenes, ‖h‖ | scenes, control ‖f‖
+    conv_53 | 0.955 ± 0.04 | 0.974
+    paper (layer not stated) | – | –
+    """
+    parts = _parts(runs, "table2")
+    lines = {layer: [part.get(layer, {}) for part in parts.values()] for part in parts.values() for layer in part}
+    lines[f"paper (layer {paper['table2_layer']})"] = [
+        paper["table2"].get(f"{run['dataset']}-{run['network']}", {}) for run in runs.values()
+    ]
+    rows = [
+        [name, *(text for row in line for text in (_number(row, "mean", 3, "std"), _number(row, "control_mean", 3)))]
+        for name, line in lines.items()
+    ]
+    headers = ["layer", *(f"{run}, {what}" for run in runs for what in ("‖h‖", "control ‖f‖"))]
+    caption = (
+        "Correlation with importance w over the regions of an image: mean ± standard deviation over images, "
+        "and the mean of a control that needs no projection"
+    )
+    return Table(headers, rows, caption)
+
+
+def ablation_table(runs: Runs) -> Table:
+    """What each setting of the importance and the projection does, one row a setting, columns run by run.
+
+    A column that a run has nothing for, such as the object's of images without masks, is left out.
+
+    Parameters
+    ----------
+    runs : mapping of str to dict
+        What to call a run, and its recorded result, see :func:`nbhelpers.recorded`.
+
+    Raises
+    ------
+    ValueError
+        If there is no run, or one has no ``ablation``.
+
+    Examples
+    --------
+    >>> rows = {"default": {"h_pearson": 0.95, "h_pearson_std": 0.04}, "α 1": {"h_pearson": None}}
+    >>> print(ablation_table({"scenes": {"ablation": rows}}))
+    One change at a time: means over images, with ± standard deviation for correlations within an image
+    setting | scenes: ‖h‖, w
+    default | 0.95 ± 0.04
+    α 1 | –
+    """
+    parts = _parts(runs, "ablation")
+    columns = [
+        (run, key)
+        for run, part in parts.items()
+        for key in ABLATED
+        if any(row.get(key) is not None for row in part.values())
+    ]
+    rows = [
+        [
+            setting,
+            *(_number(parts[run].get(setting, {}), key, 2, f"{key.removesuffix('_mean')}_std") for run, key in columns),
+        ]
+        for setting in dict.fromkeys(setting for part in parts.values() for setting in part)
+    ]
+    caption = "One change at a time: means over images, with ± standard deviation for correlations within an image"
+    return Table(["setting", *(f"{run}: {ABLATED[key]}" for run, key in columns)], rows, caption)
+
+
+def _parts(runs: Runs, key: str) -> dict[str, Any]:
+    """What each run recorded under the key."""
+    lacking = [name for name, run in runs.items() if key not in run]
+    if lacking or not runs:
+        raise ValueError(f"no {key} recorded for {', '.join(lacking) or 'any run'}; run `nbhelpers reproduce`")
+    return {name: run[key] for name, run in runs.items()}
+
+
+def _number(row: Mapping[str, Any], key: str, digits: int, std: str = "") -> str:
+    """The number at ``key`` with its spread, or a dash where nothing was recorded."""
+    if row.get(key) is None:
+        return NOTHING
+    spread = f" ± {row[std]:.2f}" if row.get(std) is not None else ""
+    return minus(f"{row[key]:.{digits}f}{spread}")

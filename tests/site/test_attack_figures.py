@@ -11,7 +11,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from serving import PAGE, browse
 
-from nbhelpers import show
+from nbhelpers import ImageSet, show
 
 STEPS, ROWS, COLUMNS = 10, 2, 3
 CATEGORIES = ["bag", "ankle boot", "coat"]
@@ -42,8 +42,8 @@ def figures(
 ) -> Iterator[Browser]:
     """Pages "paths", "steps" and "depth"."""
     rng = np.random.default_rng(3)
-    images = rng.integers(0, 256, (2, 3, 24, 36), dtype=np.uint8)
-    shared = (images, [0, 1], np.eye(3), CATEGORIES, (ROWS, COLUMNS))
+    pixels = rng.integers(0, 256, (2, 3, 24, 36), dtype=np.uint8)
+    shared = (ImageSet(pixels, np.arange(2), tuple(CATEGORIES), "held_out"), np.eye(3), (ROWS, COLUMNS))
     path = 0.5 + np.linspace(0, EPS, STEPS)[:, None, None, None] * rng.choice([-1, 1], (3, 24, 24))
     drawn = {
         "paths": show.region_paths(h, *shared, EXAMPLES, alt="Three ways."),

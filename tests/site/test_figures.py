@@ -11,7 +11,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from serving import browse
 
-from nbhelpers import show
+from nbhelpers import ImageSet, show
 
 STEPS = ("0", "1", "10")
 
@@ -35,11 +35,10 @@ def figures(embeddings: np.ndarray, tmp_path_factory: pytest.TempPathFactory) ->
     """Pages "space" (a 3-D figure, and far below it a curve) and "lost" (whose plotly.js is missing)."""
     space = show.sample_space(
         embeddings,
-        np.arange(20) % 2,
+        ImageSet(np.zeros((20, 3, 8, 8), np.uint8), np.arange(20) % 2, ("bag", "boot"), "held_out"),
         [[0, 0, 1], [1, 0, 0]],
-        ["bag", "boot"],
         step_labels=STEPS,
-        thumbnails=np.zeros((20, 3, 8, 8), np.uint8),
+        thumbnails=True,
         alt="Bags above, boots on the right.",
     )
     curve = show.kappa_slider({"1": lambda strength: strength, "2": lambda strength: 2 * strength}, alt="Two slopes.")

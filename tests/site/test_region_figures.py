@@ -12,7 +12,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from serving import PAGE, browse
 
-from nbhelpers import show
+from nbhelpers import ImageSet, show
 
 LAYERS = ("conv_12", "conv_33", "conv_53")
 ROWS, COLUMNS = 3, 4
@@ -39,17 +39,14 @@ def figures(
     along: np.ndarray, layers: dict[str, np.ndarray], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Browser]:
     """Pages "clouds" and "depth"."""
-    directions, categories = [[0, 0, 1], [1, 0, 0]], ["bag", "boot"]
-    clouds = show.region_clouds(
-        along, np.arange(6) % 2, directions, categories, step_labels=["0", "1", "10"], shown=40, alt="Two clouds."
-    )
-    rng = np.random.default_rng(2)
+    directions = [[0, 0, 1], [1, 0, 0]]
+    pixels = np.random.default_rng(2).integers(0, 256, (6, 3, 24, 32), dtype=np.uint8)
+    images = ImageSet(pixels, np.arange(6) % 2, ("bag", "boot"), "held_out")
+    clouds = show.region_clouds(along, images, directions, step_labels=["0", "1", "10"], alt="Two clouds.")
     depth = show.region_depth(
         layers,
-        rng.integers(0, 256, (3, 3, 24, 32), dtype=np.uint8),
-        [0, 1, 0],
+        images.subset(range(3)),
         directions,
-        categories,
         (ROWS, COLUMNS),
         picked=(1, 6),
         alt="Points leave the centre.",

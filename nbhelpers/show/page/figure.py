@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 import json
-from functools import cache
-from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from PIL import Image
-from plotly.offline import get_plotlyjs_version
 
+from nbhelpers.show.page.inline import asset, check_alt, sprite_sheet
+from nbhelpers.show.page.table import Table
 from nbhelpers.show.style import plotly_template
-from nbhelpers.show.tables import Table
-
-if TYPE_CHECKING:
-    from nbhelpers.show.page.picker import MarkedImages, Picker
 
 TURN = '<p class="nbh-hint nbh-turn">Turn: drag, or arrow keys. Zoom: + and −. Back: Home.</p>'
 
@@ -49,16 +41,20 @@ class Figure:
         In CSS pixels.
     thumbnails : array, uint8 (N, 3, H, W), optional
         Shown beside the figure while a point is hovered whose ``customdata[0]`` is the number of the image.
-    picker : Picker or MarkedImages, optional
-        Images below the figure, whose regions can be picked and followed through the frames, or are marked for good.
-        Only on a page: a notebook shows the region that the picker picks first.
+    below : str
+        HTML below the figure on a page, such as the images of :mod:`nbhelpers.show.page.picker`.
+    picker : dict, optional
+        How their regions are picked and followed through the frames: ``names`` of the images, ``grid`` of regions, the
+        ``picked`` image and region, and the numbers of two traces, the ``path`` of the picked region and the place
+        ``here``. A point is a region when its ``customdata`` begins with the number of its image, its number within
+        that image (row by row), and its strength. A notebook shows the region that is picked first.
     table : Table, optional
         The numbers behind the figure, folded away below it.
 
     Raises
     ------
     ValueError
-        If ``alt`` is empty, ``start`` names no frame, or ``thumbnails`` are no uint8 images.
+        If ``alt`` is empty or ``start`` names no frame.
 
     Examples
     --------
@@ -78,17 +74,17 @@ class Figure:
         start: int = -1,
         height: int = 560,
         thumbnails: np.ndarray | None = None,
-        picker: Picker | MarkedImages | None = None,
+        below: str = "",
+        picker: dict[str, Any] | None = None,
         table: Table | None = None,
     ) -> None:
-        if not alt.strip():
-            raise ValueError("alt is empty: say in a sentence what the figure shows, for readers who can't see it")
         self.plot = plot
-        self.alt = alt
+        self.alt = check_alt(alt)
         self.slider = slider
         self.start = check_start(start, len(plot.frames)) if plot.frames else 0
         self.height = height
         self.sprite = None if thumbnails is None else sprite_sheet(thumbnails)
+        self.below = below
         self.picker = picker
         self.table = table
 
@@ -116,7 +112,7 @@ class Figure:
         figure = json.loads(self.plot.to_json())
         figure["themes"] = {theme: plotly_template(theme) for theme in ("light", "dark")}
         figure["sprite"] = self.sprite
-        figure["picker"] = self.picker and self.picker.data()
+        figure["picker"] = self.picker
         figure.setdefault("frames", [])
         figure["layout"].pop("template", None)
         # "</" would end the script element; in JSON it may be written "<\/".
@@ -128,7 +124,7 @@ class Figure:
             f'<p class="nbh-alt">{html.escape(self.alt)}</p><div class="nbh-plot"></div>'
             f'<div class="nbh-hover" aria-hidden="true" hidden><span></span></div></div>'
             f"{TURN if 'scene' in figure['layout'] else ''}{self._controls()}"
-            f"{self.picker.html() if self.picker else ''}{self.table.folded() if self.table else ''}"
+            f"{self.below}{self.table.folded() if self.table else ''}"
             f'<script type="application/json">{payload}</script><script>{asset("figure.js")}</script></div>'
         )
 
@@ -150,33 +146,3 @@ def check_start(start: int, steps: int) -> int:
     if not -steps <= start < steps:
         raise ValueError(f"start must be one of {steps} steps, from {-steps} to {steps - 1}; got {start}")
     return start % steps
-
-
-def sprite_sheet(images: np.ndarray, side: int = 40) -> dict[str, Any]:
-    """All thumbnails in one picture: a WebP data URI, row by row, with its number of columns and rows."""
-    images = np.asarray(images)
-    if images.ndim != 4 or images.shape[1] != 3 or images.dtype != np.uint8 or not len(images):
-        raise ValueError(f"thumbnails must be uint8 images (N, 3, H, W), got {images.dtype} of shape {images.shape}")
-    columns = int(np.ceil(np.sqrt(len(images))))
-    rows = -(-len(images) // columns)
-    sheet = Image.new("RGB", (columns * side, rows * side))
-    for index, image in enumerate(images):
-        small = Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0))).resize(
-            (side, side), Image.Resampling.LANCZOS
-        )
-        sheet.paste(small, (index % columns * side, index // columns * side))
-    return {"src": data_uri(sheet, quality=50, method=6), "columns": columns, "rows": rows}
-
-
-def data_uri(image: Image.Image, **options: Any) -> str:
-    """A picture as WebP inside a ``data:`` address; ``options`` go to Pillow."""
-    buffer = io.BytesIO()
-    image.save(buffer, "webp", **options)
-    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-@cache
-def asset(name: str) -> str:
-    """The style sheet or the script of the figures, which lie beside this file."""
-    text = resources.files("nbhelpers.show.page").joinpath(name).read_text(encoding="utf-8")
-    return text.replace("@CDN@", f"https://cdn.plot.ly/plotly-{get_plotlyjs_version()}.min.js")

@@ -10,7 +10,8 @@ from typing import Any
 import ipywidgets
 from IPython.display import clear_output, display
 
-from nbhelpers.show.page.figure import Figure, asset
+from nbhelpers.show.page.figure import Figure
+from nbhelpers.show.page.inline import asset
 from nbhelpers.show.page.picture import Picture
 
 
@@ -91,13 +92,10 @@ class Explore:
 
     def html(self) -> str:
         """The figure for a page, a menu for the first list of choices, and what the other controls are."""
-        offered = next(
-            (name for name, widget in self.controls.items() if isinstance(widget, ipywidgets.Dropdown)), None
-        )
-        kept = [widget.description for name, widget in self.controls.items() if name != offered]
-        note = f'<p class="nbh-live">With a live kernel you choose here: {html.escape(", ".join(kept))}.</p>' * bool(
-            kept
-        )
+        lists = [name for name, widget in self.controls.items() if isinstance(widget, ipywidgets.Dropdown)]
+        offered = lists[0] if lists else None
+        kept = ", ".join(widget.description for name, widget in self.controls.items() if name != offered)
+        note = f'<p class="nbh-live">With a live kernel you choose here: {html.escape(kept)}.</p>' if kept else ""
         if offered is None:
             return self.figure.html() + note
         widget = self.controls[offered]
@@ -124,14 +122,10 @@ class Explore:
 
 
 def _widget(function: Callable[..., Any], name: str, choice: Any) -> ipywidgets.ValueWidget:
-    argument = inspect.signature(function).parameters.get(name)
-    widget = ipywidgets.interactive.widget_from_abbrev(
-        choice, argument.default if argument else inspect.Parameter.empty
-    )
+    argument = inspect.signature(function).parameters.get(name, inspect.Parameter)
+    widget = ipywidgets.interactive.widget_from_abbrev(choice, getattr(argument, "default", argument.empty))
     if widget is None:
-        raise ValueError(
-            f"{name}={choice!r} can't be made a control: give a widget, (low, high, step), choices or a bool"
-        )
+        raise ValueError(f"{name}={choice!r} is no control: give a widget, (low, high, step), choices or a bool")
     widget.description = widget.description or name
     widget.style.description_width = "initial"
     if hasattr(widget, "continuous_update"):

@@ -11,8 +11,8 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure as MatplotlibFigure
 from PIL import Image
 
-from nbhelpers.show.page.figure import asset, data_uri
-from nbhelpers.show.tables import Table
+from nbhelpers.show.page.inline import asset, check_alt, data_uri
+from nbhelpers.show.page.table import Table
 
 
 class Picture:
@@ -47,16 +47,12 @@ class Picture:
         self, panels: MatplotlibFigure | Sequence[MatplotlibFigure], *, alt: str, table: Table | None = None
     ) -> None:
         self.panels = [panels] if isinstance(panels, MatplotlibFigure) else list(panels)
-        if not alt.strip():
-            for panel in self.panels:
-                plt.close(panel)
-            raise ValueError("alt is empty: say in a sentence what the picture shows, for readers who can't see it")
+        self._images = [_draw(panel) for panel in self.panels]
         if not self.panels:
             raise ValueError("panels is empty: give at least one matplotlib figure")
-        self.alt = alt
+        self.alt = check_alt(alt)
         self.table = table
         self._alts = [alt] if len(self.panels) == 1 else _name_parts(self.panels)
-        self._images = [_draw(panel) for panel in self.panels]
 
     def __repr__(self) -> str:
         return self.alt

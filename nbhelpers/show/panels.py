@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from PIL import Image
 
-from nbhelpers.show.page.figure import data_uri
+from nbhelpers.show.page.inline import data_uri
 
 PURPLE, WHITE, ORANGE = "#5e3c99", "#f7f7f7", "#e66101"  # below 0, 0, above 0
 SIDE = 160  # pixels that an image is enlarged to, so that lines on it are fine
@@ -33,35 +33,17 @@ def heat(values: np.ndarray) -> dict[str, Any]:
 
 def heat_look(title: str, ticks: Sequence[float]) -> dict[str, Any]:
     """Cells with a gap between them, and the bar below all panels that tells their colours."""
-    return {
-        "xgap": 1,
-        "ygap": 1,
-        "colorbar": {
-            "title": {"text": title, "side": "top"},
-            "orientation": "h",
-            "len": 0.6,
-            "thickness": 10,
-            "yref": "container",
-            "y": 0,
-            "yanchor": "bottom",
-            "tickvals": ticks,
-        },
-    }
+    bar = {"orientation": "h", "len": 0.6, "thickness": 10, "yref": "container", "y": 0, "yanchor": "bottom"}
+    return {"xgap": 1, "ygap": 1, "colorbar": bar | {"title": {"text": title, "side": "top"}, "tickvals": ticks}}
 
 
 def square(plot: go.Figure, row: int, column: int) -> None:
     """A panel without axes whose pixels or cells are squares, counted downwards, close to its title."""
     plot.update_xaxes(visible=False, constrain="domain", row=row, col=column)
     (axis,) = plot.select_xaxes(row=row, col=column)
-    plot.update_yaxes(
-        visible=False,
-        autorange="reversed",
-        constrain="domain",
-        constraintoward="top",
-        scaleanchor=axis.plotly_name.replace("axis", ""),
-        row=row,
-        col=column,
-    )
+    down = {"autorange": "reversed", "constrain": "domain", "constraintoward": "top"}
+    across = axis.plotly_name.replace("axis", "")
+    plot.update_yaxes(visible=False, **down, scaleanchor=across, row=row, col=column)
 
 
 def finish(plot: go.Figure) -> None:
