@@ -191,10 +191,29 @@ print(samples.transform(features).shape, KappaCurve(kappa_max=1000.0)(1.0) > 1, 
 print(RegionImportance().fit(regions, a.logits).weights_.argmax(axis=1).max())
 """
 
+OWN_NETWORK = """
+import numpy as np
+from torch import nn
+from nbhelpers import ImageSet, Network, pgd, record, region_shapley, tail_of
+
+body = nn.Sequential(nn.Conv2d(3, 4, 4, 4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+network = Network(body, {"late": "1"}, head="4").eval()
+pixels = np.random.default_rng(0).integers(0, 256, (4, 3, 8, 8), dtype=np.uint8)
+a = record(network, ImageSet(pixels, [0, 1, 0, 1], ("one", "two"), "held_out"), ("late",))
+attacked = pgd(network, pixels / np.float32(255), a.labels, 2 / 255, 1 / 255)
+phi, *_ = region_shapley(tail_of(network, "late"), a.regions["late"], a.labels)
+print(a.regions["late"].shape, attacked.shape[1:], phi.shape)
+"""
+
 
 @pytest.mark.slow
 def test_the_core_alone_goes_from_activations_to_knowledge_points(bare: Path) -> None:
     assert run(bare / "python", CORE_ALONE) == "(60, 3) True (60, 16)\n0\n"
+
+
+@pytest.mark.slow
+def test_a_network_of_ones_own_needs_no_extra(bare: Path) -> None:
+    assert run(bare / "python", OWN_NETWORK) == "(4, 4, 2, 2) (4, 3, 8, 8) (4, 4)\n"
 
 
 @pytest.mark.slow
@@ -210,8 +229,8 @@ def test_what_is_missing_is_told_by_name(bare: Path) -> None:
         "from nbhelpers import show": "figures",
         "from nbhelpers.show import sample_space": "figures",
         "from nbhelpers import datasets": "data",
-        "from nbhelpers import record": "data",
-        "from nbhelpers import pgd": "data",
+        "from nbhelpers import build": "data",
+        "from nbhelpers import train": "data",
         "from nbhelpers import Study": "data",
     }
     trying = "try:\n        exec(line)\n    except ImportError as error:\n        print(error)"
