@@ -3,14 +3,15 @@
 import os
 import subprocess
 import sys
-import sysconfig
-import venv
 from pathlib import Path
 from zipfile import ZipFile
 
+import environments
 import nbformat
 import pytest
 import yaml
+from environments import required
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted(path for path in (ROOT / "book").rglob("*.ipynb") if "_build" not in path.parts)
@@ -33,22 +34,14 @@ def test_first_cell_installs_from_the_address_of_the_book(path: Path) -> None:
     cell = first_cell(path)
     assert cell.source == first_cell(TEMPLATE).source
     assert cell.metadata.tags == ["remove-cell"]  # a reader of the site has nothing to install
-    assert f"%pip install -q {address()}\n" in cell.source + "\n"
+    assert f'%pip install -q "nbhelpers[figures,data] @ {address()}"' in cell.source.splitlines()[-1]
 
 
 @pytest.fixture
 def stranger(tmp_path: Path) -> Path:
-    """The Python of an environment that has all packages of this one but ours."""
-    venv.create(tmp_path / "venv", with_pip=True, symlinks=True)
-    python = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
-    inside = subprocess.check_output(
-        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True
-    )
-    for package in Path(sysconfig.get_path("purelib")).iterdir():
-        link = Path(inside.strip()) / package.name
-        if "nbhelpers" not in package.name and not link.exists():
-            link.symlink_to(package)
-    return python
+    """The Python of an environment that has what the first cell asks for, and a kernel, but not our package."""
+    tools = [Requirement(name) for name in ("ipykernel", "hatchling")]
+    return environments.make(tmp_path / "venv", [*required("figures", "data"), *tools]) / "python"
 
 
 @pytest.mark.slow
@@ -78,12 +71,12 @@ print(notebook.cells[-1].outputs[0].text)
         ' "language": "python"}',
         encoding="utf-8",
     )
-    # The links lead into the environment of the tests: nothing but ours is to be installed, built with what is there.
+    # What the first cell asks for is there already, and our package is built with what is there.
     # (pip reads the last variable the wrong way round: 0 is what --no-build-isolation means.)
     environment = os.environ | {
         "JUPYTER_PATH": str(tmp_path / "jupyter"),
         "OMP_NUM_THREADS": "1",
-        "PIP_NO_DEPS": "1",
+        "PIP_NO_INDEX": "1",
         "PIP_NO_BUILD_ISOLATION": "0",
     }
     environment.pop("PYTHONPATH", None)

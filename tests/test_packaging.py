@@ -1,18 +1,16 @@
 """The package, its environments and its files agree with each other, and the core alone works."""
 
-import os
 import re
 import subprocess
 import sys
-import venv
-from collections.abc import Iterable
-from importlib.metadata import distribution, packages_distributions, requires, version
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from zipfile import ZipFile
 
+import environments
 import pytest
-import tomllib
 import yaml
+from environments import PROJECT, ROOT, brought, required
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -22,37 +20,12 @@ from rattler import MatchSpec
 import nbhelpers
 from nbhelpers.extras import EXTRAS, require
 
-ROOT = Path(__file__).resolve().parents[1]
 MADE = ("book", "test")  # the extras that the Makefile and environment.yml install
 CONDA_NAMES = {"pytorch": "torch"}  # conda-forge's name -> PyPI's, where they differ
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
-def lines(extra: str = "") -> list[Requirement]:
-    """What one extra of pyproject.toml, or the core, asks for; extras that it names are followed."""
-    found = []
-    for line in PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"]:
-        requirement = Requirement(line)
-        below = requirement.name == "nbhelpers"
-        found += [line for other in requirement.extras for line in lines(other)] if below else [requirement]
-    return found
-
-
-def required() -> dict[str, SpecifierSet]:
-    return {line.name: line.specifier for extra in ("", *MADE) for line in lines(extra)}
-
-
-def closure(todo: Iterable[Requirement]) -> set[str]:
-    """The names of all that an installation brings on this platform, by what is installed here."""
-    seen, todo = set(), list(todo)
-    while todo:
-        line = todo.pop()
-        for extra in ("", *line.extras):
-            if (name := canonicalize_name(line.name), extra) not in seen:
-                seen.add((name, extra))
-                below = map(Requirement, requires(name) or [])
-                todo += [line for line in below if not line.marker or line.marker.evaluate({"extra": extra})]
-    return {name for name, _ in seen}
+def ranges() -> dict[str, SpecifierSet]:
+    return {line.name: line.specifier for line in required(*MADE)}
 
 
 def pins() -> dict[str, Version]:
@@ -69,12 +42,12 @@ def pins() -> dict[str, Version]:
 
 
 def test_pins_lie_in_the_ranges_of_pyproject() -> None:
-    for name, allowed in required().items():
+    for name, allowed in ranges().items():
         assert pins()[canonicalize_name(name)] in allowed, name
 
 
 def test_all_that_an_installation_brings_is_pinned_and_installed_so() -> None:
-    names = closure(line for extra in ("", *MADE) for line in lines(extra))
+    names = brought(required(*MADE))
     assert names <= set(pins())
     assert {name: Version(version(name)).public for name in names} == {name: pins()[name].public for name in names}
 
@@ -89,19 +62,19 @@ def test_conda_environment_names_the_same_packages_and_ranges() -> None:
     found = {CONDA_NAMES.get(name, name): allowed for name, allowed in found.items()}
     assert "-e ." in pip
     found |= {line.name: line.specifier for line in (Requirement(line) for line in pip if line != "-e .")}
-    assert found == required()
+    assert found == ranges()
 
 
 def test_the_core_asks_for_five_libraries() -> None:
-    assert {line.name for line in lines()} == {"numpy", "scipy", "torch", "scikit-learn", "tqdm"}
+    assert {line.name for line in required()} == {"numpy", "scipy", "torch", "scikit-learn", "tqdm"}
     assert set(PROJECT["optional-dependencies"]) == {"figures", "data", "cluster", "book", "test", "dev"}
 
 
 @pytest.mark.parametrize("extra", EXTRAS)
 def test_the_modules_of_an_extra_are_those_of_its_distributions(extra: str) -> None:
-    brought = packages_distributions()
-    names = {canonicalize_name(name) for module in EXTRAS[extra] for name in brought[module]}
-    assert names == {canonicalize_name(line.name) for line in lines(extra)}
+    owners = packages_distributions()
+    names = {canonicalize_name(name) for module in EXTRAS[extra] for name in owners[module]}
+    assert names == {canonicalize_name(line.name) for line in required(extra)[len(required()) :]}
 
 
 def test_an_extra_that_is_there_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,17 +126,8 @@ def bare(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     Of what is installed here, it sees the distributions that the core's own requirements bring, and no others; pip
     would refuse what the wheel asks for beyond them.
     """
-    home = tmp_path_factory.mktemp("bare") / "venv"
-    venv.create(home, symlinks=True)
-    programs = home / ("Scripts" if os.name == "nt" else "bin")
-    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    inside = Path(subprocess.check_output([programs / "python", "-c", code], text=True).strip())
-    for name in closure(lines()):
-        for file in distribution(name).files or []:
-            top = file.parts[0]
-            if top not in ("..", "__pycache__") and not (inside / top).exists():
-                (inside / top).symlink_to(distribution(name).locate_file(top))
-    install = [sys.executable, "-m", "pip", "--python", programs / "python", "install", "-q", "--no-index", wheel]
+    programs = environments.make(tmp_path_factory.mktemp("bare") / "venv", required())
+    install = [programs / "python", "-m", "pip", "install", "-q", "--no-index", wheel]
     done = subprocess.run(install, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return programs

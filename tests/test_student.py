@@ -230,5 +230,5 @@ def test_the_first_cell_of_a_copy_installs_from_the_repository_of_the_book(tmp_p
     mine = "https://github.com/ann/patterns"
     for path in student.write(ROOT / "book" / "chapters", tmp_path, SITE, mine):
         text = path.read_text(encoding="utf-8")
-        assert f"%pip install -q {mine}/archive/published.zip" in text
+        assert f'@ {mine}/archive/published.zip\\"' in text
         assert student.PLACEHOLDER not in text
