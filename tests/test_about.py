@@ -4,8 +4,11 @@ import datetime
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 import yaml
+from torchvision.models import resnet18
 
 import nbhelpers
 
@@ -132,3 +135,16 @@ def test_the_page_cites_as_the_citation_file_does() -> None:
 def test_the_paper_is_cited_as_in_the_list_of_references() -> None:
     listed = bibtex((ROOT / "book" / "references.bib").read_text(encoding="utf-8"))
     assert bibtex(CITATION)["li2021visualizing"] == listed["li2021visualizing"]
+
+
+# The README
+
+
+def test_the_example_with_ones_own_network_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = re.findall(r"```python\n(.+?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.S)
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (12, 3, 224, 224), dtype=np.uint8)
+    names = {"model": resnet18(num_classes=3), "pixels": pixels, "labels": np.arange(12) % 3}
+    exec(code, names | {"categories": ("cat", "dog", "car")})
+    assert re.search(r"of 49 regions speak for a category", capsys.readouterr().out)
