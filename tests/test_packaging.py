@@ -150,7 +150,7 @@ features = regions.mean(axis=(2, 3))
 a = Activations(9 * features[:, :3], features, labels, ("one", "two", "three"), {"late": regions})
 samples = SampleProjection().fit(a.features, a.logits)
 late = regional_features(a, samples, grid=4)["late"]
-points = knowledge_points(late.h, samples.directions_, samples.weights_, labels)
+points = knowledge_points(late.h, samples.directions_, samples.weights_, labels, late.kappa)
 print(samples.transform(features).shape, KappaCurve(kappa_max=1000.0)(1.0) > 1, points.masks.shape)
 print(RegionImportance().fit(regions, a.logits).weights_.argmax(axis=1).max())
 """
