@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from importlib import import_module
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
@@ -234,6 +236,16 @@ def test_available_describes_every_data_set():
     assert list(about) == ["scenes", "tiny-imagenet", "coco", "cub", "folder"]
     assert [entry.origin for entry in about.values()] == ["bundled", *["download"] * 3, "yours"]
     assert all(entry.description and entry.licence for entry in about.values())
+
+
+@pytest.mark.parametrize("name", datasets.available())
+def test_every_data_set_keeps_the_protocol(name):
+    module = import_module(f"nbhelpers.datasets.{name.replace('-', '_')}")
+    options = signature(module.load).parameters
+    assert module.ABOUT is datasets.available()[name] and next(iter(options)) == "split"
+    assert ("root" in options) == (module.ABOUT.origin != "bundled")
+    assert ("download" in options) == (module.ABOUT.origin == "download")
+    assert ("side" in options) == module.ABOUT.any_size
 
 
 def test_an_unknown_data_set_lists_the_known_ones():
