@@ -30,7 +30,7 @@ def divide_in_place(g):
         (lambda g: (norms(g), g), "divided by its strength"),
         (lambda g: (norms(g), g / np.maximum(norms(g), 1e-12)), "each row by its own"),
         (lambda g: norms(g), "return strength, direction"),
-        (lambda g: None, "returns nothing: end it with `return`"),
+        (lambda g: None, "returns nothing"),
         (divide_in_place, "must not change"),
         (lambda g: (norms(g), np.divide(g, norms(g)[:, None], where=norms(g)[:, None] > 0, out=g * np.nan)), "not NaN"),
     ],
@@ -96,7 +96,7 @@ def test_kl_by_dimension_accepts_the_fit_and_rejects_other_numbers():
     features, logits, _ = features_and_logits(120, seed=0)
     fitted = lambda f, z, dims: [SampleProjection(n_components=d).fit(f, z).loss_ for d in dims]  # noqa: E731
     assert checks.check_kl_by_dimension(fitted, features, logits) == checks.PASSED
-    with pytest.raises(AssertionError, match="loss_ of a fit with n_components=3"):
+    with pytest.raises(AssertionError, match="n_components=3"):
         checks.check_kl_by_dimension(lambda f, z, dims: fitted(f, z, sorted(dims)), features, logits)
     with pytest.raises(AssertionError, match="can't fit better"):
         checks.check_kl_by_dimension(lambda f, z, dims: fitted(f, z, [3, 3]), features, logits)
@@ -125,7 +125,7 @@ ASKING = [
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (lambda *given: None, "returns nothing: end it with `return`"),
+        (lambda *given: None, "returns nothing"),
         (lambda *given: np.zeros((2, 7)), r"expected shape .*, got \(2, 7\)"),
         (lambda *given: "a text", "expected numbers, got str"),
         (lambda *given: ([1, 2], [3]), "parts of different shapes"),

@@ -31,8 +31,8 @@ def test_mimicry_losses_are_accepted(answer):
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (lambda s, t: ((s - t) ** 2).mean(), "divide by the mean square of the teacher's"),
-        (lambda s, t: ((s - t) ** 2).sum(), "divide by the mean square of the teacher's"),
+        (lambda s, t: ((s - t) ** 2).mean(), "mean square of the teacher"),
+        (lambda s, t: ((s - t) ** 2).sum(), "mean square of the teacher"),
         (lambda s, t: ((s - t) ** 2).mean() / (s**2).mean(), "lower its own ratio by growing"),
         (lambda s, t: np.linalg.norm(s - t) / np.linalg.norm(t), "no root"),
         (
@@ -95,7 +95,7 @@ def test_turns_are_accepted(answer):
         (lambda s, t: scipy.spatial.procrustes(t, s)[1], "leaves every length"),
         (lambda s, t: t, "leaves every length"),
         (lambda s, t: abs(s), "angles between rows"),
-        (lambda s, t: s, "away from target, but the best orthogonal matrix comes as near as .*[0-9]$"),
+        (lambda s, t: s, "away from target.*[0-9]$"),
         (lambda s, t: turn(s, t, reflecting=False), "a reflection, which is allowed"),
         (lambda s, t: orthogonal_procrustes(s, t)[0], r"one turned row .* expected shape \(20, 3\), got \(3, 3\)"),
     ],
@@ -135,7 +135,7 @@ def test_intervals_are_accepted(answer):
         (lambda v: interval(v, ddof=0, quantile=lambda n: 1.96), "neither ddof=0 nor 1.96"),
         (lambda v: interval(v, root=lambda n: 1), r"divide the standard deviation by sqrt\(n\)"),
         (lambda v: (v.mean(), v.std(ddof=1)), "standard deviation of the seeds"),
-        (lambda v: (v.mean(), stats.sem(v)), "this is the standard error"),
+        (lambda v: (v.mean(), stats.sem(v)), "standard error"),
         (lambda v: interval(v, quantile=lambda n: stats.t.ppf(0.95, n - 1)), "2.5 % lie on either side"),
         (lambda v: interval(v, quantile=lambda n: stats.t.ppf(0.975, n)), "3 seeds have 2 degrees of freedom"),
         (lambda v: interval(v, quantile=lambda n: 2 * stats.t.ppf(0.975, n - 1)), "the whole width"),

@@ -19,7 +19,7 @@ CHECKS = {
 def test_a_stub_returns_nothing(check):
     def stub(*given): ...
 
-    rejects(check, stub, "returns nothing: end it with `return`")
+    rejects(check, stub, "returns nothing")
 
 
 @pytest.mark.parametrize(("check", "message"), CHECKS.items())
@@ -36,9 +36,7 @@ def test_a_matrix_of_all_correlations_is_not_one_an_image():
 
 
 def test_adding_all_scores_up_forgets_w():
-    rejects(
-        importance.check_image_likelihood, lambda scores, w: softmax(scores.sum(axis=0)), "the importance w is missing"
-    )
+    rejects(importance.check_image_likelihood, lambda scores, w: softmax(scores.sum(axis=0)), "w is missing")
 
 
 def test_cutting_off_once_and_lowering_again_is_not_the_nearest_point():
@@ -46,4 +44,4 @@ def test_cutting_off_once_and_lowering_again_is_not_the_nearest_point():
         cut = np.maximum(x + (1 - x.sum()) / len(x), 0)
         return cut / cut.sum()
 
-    rejects(importance.check_simplex, once, "away, but the nearest point is")
+    rejects(importance.check_simplex, once, "away, but")

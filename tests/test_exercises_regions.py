@@ -38,7 +38,7 @@ def sharpened(p, labels, threshold):
         (lambda p, y, t: (points(p, y, t)[0], points(p, 0 * y, t)[0] & False), "is the label of its image"),
         (lambda p, y, t: (p > t, p > t), r"expected shape \(2, 3, 3\), got \(2, 3, 3, 3\)"),
         (lambda p, y, t: points(p, y, t)[0], r"two arrays.* expected shape \(2, 3, 3\), got \(3, 3\)"),
-        (lambda p, y, t: 1 * np.array(points(p, y, t)), "one True or False a region: expected bool, got int"),
+        (lambda p, y, t: 1 * np.array(points(p, y, t)), "expected bool, got int"),
         (lambda p, y, t: points(p, y, t + 0.2), "largest probability"),
         (sharpened, "must not change"),
     ],
@@ -62,7 +62,7 @@ def enrichment(masks, share, on=lambda share: share >= 0.5):
         (lambda m, s: np.mean([enrichment(a, b) for a, b in zip(m, s, strict=True)]), "not image by image"),
         (lambda m, s: np.array([enrichment(a, b) for a, b in zip(m, s, strict=True)]), "one number for all images"),
         (lambda m, s: 2.0, "they lie there by chance"),
-        (lambda m, s: None, "returns nothing: end it with `return`"),
+        (lambda m, s: None, "returns nothing"),
     ],
 )
 def test_wrong_enrichments_are_rejected(answer, message):
@@ -84,7 +84,7 @@ def in_place(layers):
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (lambda layers: same_mean(layers, to=1.0), "expected the last layer's mean strength"),
+        (lambda layers: same_mean(layers, to=1.0), "last layer's mean strength"),
         (lambda layers: same_mean(layers, lambda h: np.linalg.norm(h.mean(axis=(0, 1)))), "mean of the norms"),
         (lambda layers: same_mean(layers, lambda h: np.sqrt((h**2).sum(axis=2).mean())), "mean of the norms"),
         (lambda layers: same_mean(layers, lambda h: norms(h).mean(axis=1)[:, None, None], to=1.0), "one factor"),
@@ -92,7 +92,7 @@ def in_place(layers):
         (lambda layers: {name: h - h.mean() for name, h in layers.items()}, "not the direction"),
         (lambda layers: dict(reversed(same_mean(layers).items())), "same order: conv_33"),
         (lambda layers: same_mean({name: h[0] for name, h in layers.items()}, lambda h: h.mean()), "shapes stay"),
-        (lambda layers: None, "returns NoneType: end it with `return` and a dictionary"),
+        (lambda layers: None, "returns NoneType"),
         (lambda layers: list(same_mean(layers).values()), "returns list: .* a dictionary, one array a layer"),
         (in_place, "must not change"),
     ],
@@ -217,15 +217,15 @@ def sampled(players):
     ("answer", "message"),
     [
         (banzhaf, "do not all count alike"),
-        (leave_one_out, "all coalitions that a player can join"),
-        (lambda v, n: np.array([v([i]) - v([]) for i in range(n)]), "all coalitions that a player can join"),
-        (without_size, "a player who adds nothing|gets that: 1, 4, 0"),
+        (leave_one_out, "all coalitions"),
+        (lambda v, n: np.array([v([i]) - v([]) for i in range(n)]), "all coalitions"),
+        (without_size, "adds nothing|1, 4, 0"),
         (ignoring_nobody, "not anyone's merit"),
         (lambda v, n: shapley(v, n, sampled), "the same to everyone|exactly 2/3, 1/6, 1/6"),
         (lambda v, n: shapley(v, n, lambda n: [tuple(range(n))]), "they get the same"),
-        (lambda v, n: np.full(n, (v(range(n)) - v(())) / n), "adds nothing to any coalition gets nothing"),
+        (lambda v, n: np.full(n, (v(range(n)) - v(())) / n), "adds nothing"),
         (lambda v, n: shapley(v, n)[:-1], r"expected shape \(3,\), got \(2,\)"),
-        (lambda v, n: v(range(1, n + 1)), r"asked for \[1, 2, 3\]: each of the players 0 ... 2 at most once"),
+        (lambda v, n: v(range(1, n + 1)), r"\[1, 2, 3\].*at most once"),
     ],
 )
 def test_wrong_shapley_values_are_rejected(answer, message):
@@ -292,8 +292,8 @@ def shifted(x):
     ("answer", "message"),
     [
         (softmax, "its own nearest point"),
-        (lambda x: np.maximum(x, 1e-9) / np.maximum(x, 1e-9).sum(), r"away, but the nearest point is"),
-        (lambda x: np.abs(x) / np.abs(x).sum(), "away, but the nearest point is"),
+        (lambda x: np.maximum(x, 1e-9) / np.maximum(x, 1e-9).sum(), r"away, but"),
+        (lambda x: np.abs(x) / np.abs(x).sum(), "away, but"),
         (lambda x: x + (1 - x.sum()) / len(x), "no entry may be below 0"),
         (lambda x: np.clip(x, 0, None), "they sum to 1.2"),
         (lambda x: project(x)[:2], r"expected shape \(3,\), got \(2,\)"),

@@ -260,7 +260,6 @@ def test_words_are_in_alphabetical_order() -> None:
 @pytest.mark.parametrize("term", glossary())
 def test_a_word_has_a_meaning_a_chapter_that_uses_it_and_a_name_in_code(term: str) -> None:
     meaning, _, code = glossary()[term].rpartition("In code: ")
-    assert meaning.count(". ") >= 2  # a sentence, and the chapter
     places = re.findall(r"\]\((.+?\.ipynb)\)", meaning)
     assert places
     for place in places:

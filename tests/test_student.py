@@ -152,13 +152,13 @@ def broken(*sources: str) -> NotebookNode:
 @pytest.mark.parametrize(
     ("sources", "message"),
     [
-        ([START, "text"], "01.ipynb: the solution of ex-one never ends"),
-        (["text", END], "01.ipynb: a solution ends, after the first exercise, that has not begun"),
-        ([START, END, f"text\n\n{END}"], "01.ipynb: a solution ends, after ex-one, that has not begun"),
-        ([START, START.replace("one", "two"), END], "01.ipynb: the solution of ex-two begins before that of ex-one"),
-        ([START, END, START.replace("one", "two").removesuffix("\n```")], "01.ipynb: a mark .* after ex-one, cannot"),
-        (["```{solution} ex-one\nIn one block.\n```"], "01.ipynb: a mark of a solution, at or after the first"),
-        ([f"- {START}", END], "01.ipynb: a mark of a solution"),
+        ([START, "text"], r"01\.ipynb.*ex-one never ends"),
+        (["text", END], "first exercise.*not begun"),
+        ([START, END, f"text\n\n{END}"], "after ex-one.*not begun"),
+        ([START, START.replace("one", "two"), END], "ex-two begins before.*ex-one"),
+        ([START, END, START.replace("one", "two").removesuffix("\n```")], "mark.*after ex-one"),
+        (["```{solution} ex-one\nIn one block.\n```"], "mark.*after the first"),
+        ([f"- {START}", END], r"01\.ipynb: a mark"),
     ],
     ids=["open", "no start", "two ends", "nested", "open fence", "other form", "indented"],
 )
@@ -196,11 +196,11 @@ def test_a_changed_file_is_kept_and_an_unchanged_one_may_be_written_again(tmp_pa
     student.write(chapters, out, SITE)
     (out / "01.ipynb").unlink()
     (out / "02.ipynb").write_text("a student's own work", encoding="utf-8")
-    with pytest.raises(FileExistsError, match=r"02\.ipynb is there already and differs"):
+    with pytest.raises(FileExistsError, match=r"02\.ipynb.*differs"):
         student.write(chapters, out, SITE)
     assert (out / "02.ipynb").read_text(encoding="utf-8") == "a student's own work"
     assert not (out / "01.ipynb").exists(), "nothing is written if something is in the way"
-    with pytest.raises(ValueError, match="holds no notebook"):
+    with pytest.raises(ValueError, match="nowhere.*no notebook"):
         student.write(tmp_path / "nowhere", out, SITE)
 
 
@@ -212,7 +212,7 @@ def test_command_tells_what_it_did_and_why_it_refuses(tmp_path: Path, capsys: py
     with pytest.raises(SystemExit) as stopped:
         student.main([str(tmp_path), "--site", SITE])
     assert stopped.value.code == 1
-    assert "is there already and differs" in capsys.readouterr().err
+    assert "differs" in capsys.readouterr().err
 
 
 def test_site_follows_the_settings(tmp_path: Path) -> None:

@@ -80,8 +80,3 @@ def test_script_of_the_grading_sheet_uncomments_the_checks_of_every_stub() -> No
             live = re.sub(pattern, new, source, flags=re.M)
             compile(live, path.name, "exec")
             assert re.search(name, live, flags=re.M)
-
-
-@pytest.mark.parametrize("page", sorted(TEACHING.glob("*.md")), ids=lambda page: page.stem)
-def test_pages_are_short(page: Path) -> None:
-    assert len(page.read_text(encoding="utf-8").splitlines()) < 200
