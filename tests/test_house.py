@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import nbhelpers
+from nbhelpers.extras import EXTRAS
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "nbhelpers"
@@ -108,6 +109,22 @@ def test_the_core_is_thin() -> None:
 @pytest.mark.parametrize("module", [name for name in MODULES if room(name) != "show"])
 def test_only_figures_draw(module: str) -> None:
     assert not {source.split(".")[0] for source, _ in imports(MODULES[module])} & DRAWING
+
+
+def extras(tree: ast.Module) -> set[str]:
+    """The extras that a module requires before it imports what they bring."""
+    calls = [node.value for node in tree.body if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)]
+    return {call.args[0].value for call in calls if ast.unparse(call.func) == "require"}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_what_the_core_does_not_bring_is_required_by_the_name_of_its_extra(module: str) -> None:
+    tree = MODULES[module]
+    at_once = ast.Module([node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)], [])
+    beyond = {source.split(".")[0] for source, _ in imports(at_once)} - CORE_NEEDS - set(sys.stdlib_module_names)
+    required = extras(tree) | extras(MODULES.get(f"nbhelpers.{room(module)}", tree))
+    brought = {name for extra in required for name in EXTRAS[extra]}
+    assert beyond <= brought | {"nbhelpers"} | ({"IPython"} if "ipywidgets" in brought else set())
 
 
 # Names

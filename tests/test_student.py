@@ -200,7 +200,7 @@ def test_a_changed_file_is_kept_and_an_unchanged_one_may_be_written_again(tmp_pa
         student.write(chapters, out, SITE)
     assert (out / "02.ipynb").read_text(encoding="utf-8") == "a student's own work"
     assert not (out / "01.ipynb").exists(), "nothing is written if something is in the way"
-    with pytest.raises(ValueError, match="nowhere.*no notebook"):
+    with pytest.raises(ValueError, match=r"nowhere.*no notebook"):
         student.write(tmp_path / "nowhere", out, SITE)
 
 
