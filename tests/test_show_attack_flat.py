@@ -131,6 +131,17 @@ def test_success_along_draws_and_writes_the_rates() -> None:
     assert axes.get_ylim()[0] < 0 < 1 < axes.get_ylim()[1]
 
 
+@pytest.mark.parametrize("figure", [show.type_shares, show.success_along])
+def test_figures_of_a_sweep_refuse_what_lacks_numbers(figure: object) -> None:
+    with pytest.raises(ValueError, match=r"size.*missing"):
+        figure({}, alt="Nothing.")
+    with pytest.raises(ValueError, match=r"size.*types, control_types.*success_rate"):
+        figure({"1/255": SWEEP["1/255"], "2/255": RATES["2/255"]}, alt="Nothing.")
+    with pytest.raises(KeyError, match=r"control_types|success_rate"):
+        figure({"1/255": {"types": ATTACK["1/255"]}}, alt="Nothing.")
+    assert plt.get_fignums() == []
+
+
 # Histograms
 
 
@@ -241,7 +252,7 @@ def test_all_layers_have_one_scale() -> None:
         ({}, "layers.*missing"),
         ({"teacher": {}}, "layers.*missing"),
         ({"a": {"conv_53": seeds(1.0)}, "b": {}}, "layers.*conv_53.*none"),
-        ({"a": {"conv_53": []}}, "zero-size"),
+        ({"a": {"conv_53": []}}, "a must.*each seed.*none"),
     ],
 )
 def test_student_points_refuses(given: dict, message: str) -> None:

@@ -275,7 +275,7 @@ def test_points_along_gives_all_layers_one_scale_and_keeps_the_last_epoch() -> N
     [
         ([0, 1], [], "layers.*missing"),
         ([0, 1], [{}], "layers.*missing"),
-        ([0, 1, 2], [{"conv_53": rows()}], "one row for each of the 3 epochs"),
+        ([0, 1, 2], [{"conv_53": rows()}], r"3 epochs.*\{2\}"),
         ([0, 1], [{"conv_53": rows()}, {"conv_43": rows()}], "layers.*conv_53.*conv_43"),
     ],
 )

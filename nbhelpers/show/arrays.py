@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -53,10 +53,11 @@ def objects(images: ImageSet) -> Sequence[np.ndarray | None]:
     return [None] * len(images) if images.masks is None else images.masks == images.labels[:, None, None]
 
 
-def check_each(name: str, things: Sized, count: int) -> None:
-    """One thing for each image, such as a caption."""
-    if len(things) != count:
-        raise ValueError(f"{name} must hold one for each of the {count} images, got {len(things)}")
+def check_each(name: str, texts: Sequence[str], count: int) -> list[str]:
+    """One text for each image, such as a caption."""
+    if len(texts) != count:
+        raise ValueError(f"{name} must hold one text for each of the {count} images, got {len(texts)}")
+    return list(texts)
 
 
 def same_names(what: str, rows: Sequence[Mapping[str, object]]) -> list[str]:

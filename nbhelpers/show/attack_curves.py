@@ -13,9 +13,10 @@ from nbhelpers.show.arrays import columns, same_names
 from nbhelpers.show.page.picture import Picture
 from nbhelpers.show.style import COLOURS, FAINT, INK, MATPLOTLIB
 
-ATTACK = {"color": COLOURS[2], "ls": "-", "marker": "o"}
-CONTROL = {"color": COLOURS[8], "ls": "--", "marker": "s"}
-LOOKS = {"attack": ATTACK, "random control": CONTROL}
+LOOKS = {
+    "attack": {"color": COLOURS[2], "ls": "-", "marker": "o"},
+    "random control": {"color": COLOURS[8], "ls": "--", "marker": "s"},
+}
 Sweep = Mapping[str, Mapping[str, Any]]
 NUMBERS = (COLOURS[2], INK["light"])  # written beside each: slate is too faint for small letters
 
@@ -98,6 +99,7 @@ def type_shares(sweep: Sweep, *, alt: str) -> Picture:
     >>> type_shares({"1/255": {"types": moved, "control_types": still}}, alt="Half of the regions have a type.")
     Half of the regions have a type.
     """
+    same_names("numbers of each size", list(sweep.values()))
     percent = {
         kind: [[100 * row[key][kind] for row in sweep.values()] for key in ("types", "control_types")]
         for kind in ("1", "2", "3", "4", "none")
@@ -138,6 +140,7 @@ def success_along(sweep: Sweep, *, alt: str) -> Picture:
     >>> success_along(sweep, alt="Only the attack succeeds.")
     Only the attack succeeds.
     """
+    same_names("numbers of each size", list(sweep.values()))
     rates = [[row[key] for row in sweep.values()] for key in ("success_rate", "control_success_rate")]
     with plt.rc_context(MATPLOTLIB):
         figure, axes = plt.subplots(figsize=(4.2, 3))

@@ -60,16 +60,15 @@ def histogram(
     with plt.rc_context(MATPLOTLIB):
         figure, axes = plt.subplots(figsize=(4.2, 3.2))
         for (name, numbers), (line, mark), hue in zip(groups.items(), LOOKS, COLOURS, strict=False):
+            look = {"ls": line, "marker": mark, "color": hue}
             if not len(numbers):
-                axes.plot([], [], ls=line, marker=mark, color=hue, label=f"{name}: none")
+                axes.plot([], [], label=f"{name}: none", **look)
                 continue
             median = float(np.median(numbers))
             said = f"{name}: median {median:.2f} (n = {len(numbers):,})".replace("-", "−")
             shares = np.histogram(numbers, edges)[0] / len(numbers)
             axes.stairs(shares, edges, ls=line, lw=1.8, color=hue, zorder=2.5)
-            axes.plot(
-                median, 0, ls=line, marker=mark, color=hue, ms=7, mec="white", clip_on=False, zorder=4, label=said
-            )
+            axes.plot(median, 0, ms=7, mec="white", clip_on=False, zorder=4, label=said, **look)
         axes.set(xlabel=xlabel, ylabel="share of each group", xlim=(edges[0], edges[-1]))
         axes.set_ylim(bottom=0)
         figure.legend(frameon=False, fontsize=9, loc="outside upper left", handlelength=3.5)

@@ -56,9 +56,7 @@ def map_browser(
     pictures = [_outlined(image, mask) for image, mask in zip(images.images, objects(images), strict=True)]
     names = [f"{i + 1}, {caption}" for i, caption in enumerate(captions)]
 
-    def step(i: int) -> list[dict]:
-        return [pictures[i], *(_heat(values[i]) for values in shown.values())]
-
+    steps = [[pictures[i], *(_heat(values[i]) for values in shown.values())] for i in range(len(images))]
     rows = -(-(1 + len(shown)) // _COLUMNS)
     plot = make_subplots(
         rows, _COLUMNS, subplot_titles=["image", *shown], horizontal_spacing=0.04, vertical_spacing=0.12
@@ -70,16 +68,18 @@ def map_browser(
         "zmax": 1,
         "hovertemplate": "row %{y}, column %{x}: %{customdata:.3g}<extra></extra>",
     }
-    for i, trace in enumerate(step(0)):
+    for i, trace in enumerate(steps[0]):
         row, column = 1 + i // _COLUMNS, 1 + i % _COLUMNS
         rest = look | {"showscale": i == 1} if trace["type"] == "heatmap" else {"hoverinfo": "skip"}
         plot.add_trace(trace | rest, row, column)
         square(plot, row, column)
     finish(plot)
-    plot.frames = [
-        go.Frame(name=name, data=step(i), traces=list(range(1 + len(shown)))) for i, name in enumerate(names)
-    ]
-    largest = [[names[i], *(_where(values[i]) for values in shown.values())] for i in range(len(images))]
+    traces = list(range(1 + len(shown)))
+    plot.frames = [go.Frame(name=name, data=step, traces=traces) for name, step in zip(names, steps, strict=True)]
+    largest = []
+    for name, *its in zip(names, *shown.values(), strict=True):
+        at = [(*np.unravel_index(values.argmax(), grid), values.max()) for values in its]
+        largest.append([name, *(f"row {row + 1}, column {column + 1} ({top:.3g})" for row, column, top in at)])
     headers = ["image", *(f"{name}: largest at" for name in shown)]
     table = Table(headers, largest, "The region of each image where a map is largest, and how large it is there")
     return Figure(plot, alt=alt, slider="image", start=0, height=96 + 200 * rows, table=table)
@@ -88,11 +88,6 @@ def map_browser(
 def _heat(values: np.ndarray) -> dict:
     top = float(np.abs(values).max()) or 1.0
     return heat(values / top) | {"customdata": [[float(f"{v:.3g}") for v in row] for row in values]}
-
-
-def _where(values: np.ndarray) -> str:
-    row, column = np.unravel_index(values.argmax(), values.shape)
-    return f"row {row + 1}, column {column + 1} ({values.max():.3g})"
 
 
 def _outlined(image: np.ndarray, mask: np.ndarray | None) -> dict:

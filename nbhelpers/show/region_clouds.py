@@ -67,8 +67,12 @@ def region_clouds(
     if weights is not None:
         w = read(weights, "weights", steps=len(steps), images=len(images), regions=points.shape[2])
     present = np.unique(labels)
-    if w.min() < 0 or not all(w[:, labels == c].sum(axis=(1, 2)).all() for c in present):
-        raise ValueError("weights must be 0 or more, and above 0 for a region of each category at every step")
+    empty = [categories[c] for c in present if not w[:, labels == c].sum(axis=(1, 2)).all()]
+    if w.min() < 0 or empty:
+        raise ValueError(
+            f"weights must not be negative (the smallest is {w.min():.3g}), nor all zero at a step, as those of "
+            f"{', '.join(empty) or 'no category'}"
+        )
     lot = np.random.default_rng(0).permutation(points[0, ..., 0].size)[:SHOWN]
     image, region = np.divmod(np.sort(lot), points.shape[2])
 

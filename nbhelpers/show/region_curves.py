@@ -47,8 +47,9 @@ def points_along(
     From 4 to 20 points, half of them reliable.
     """
     layers = same_names("layers of runs", runs)
-    if any(len(rows) != len(epochs) for run in runs for rows in run.values()):
-        raise ValueError(f"every layer must have one row for each of the {len(epochs)} epochs")
+    counts = {len(rows) for run in runs for rows in run.values()}
+    if counts != {len(epochs)}:
+        raise ValueError(f"every layer must have one row for each of the {len(epochs)} epochs, got {counts}")
     names = "total", "total_std", "reliable", "reliable_std", "ratio"
     read = [{layer: columns(run[layer], *names) for layer in layers} for run in runs]
     top = 1.35 * max(run[layer]["total"].max() for run in read for layer in layers) or 1.0  # room for a legend

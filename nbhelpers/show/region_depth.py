@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -69,24 +69,24 @@ def region_depth(
     ['conv_12', 'conv_53']
     """
     categories, labels, steps = images.categories, images.labels, list(h)
-    rows, columns = grid
+    regions, columns = grid[0] * grid[1], grid[1]
     if len(steps) < 2:
         raise ValueError(f"h must hold at least two steps for the slider to go through, got {', '.join(h) or 'none'}")
-    axes = {"images": len(images), "regions": rows * columns, "axes": 3}
+    axes = {"images": len(images), "regions": regions, "axes": 3}
     points = np.stack([read(features, f"h[{step!r}]", **axes) for step, features in h.items()])
     mu = arrows(directions, categories)
     start = check_start(start, len(steps))
     names = [f"image {i + 1} ({categories[c]})" for i, c in enumerate(labels)]
     strengths = np.linalg.norm(points, axis=-1)
     image, region = (0, int(strengths[-1, 0].argmax())) if picked is None else picked
-    if not (0 <= image < len(images) and 0 <= region < rows * columns):
-        raise ValueError(f"picked must be one of {len(images)} images and {rows * columns} regions, got {picked}")
+    if not (0 <= image < len(images) and 0 <= region < regions):
+        raise ValueError(f"picked must be one of {len(images)} images and {regions} regions, got {picked}")
 
     strongest = max(1e-3, float(strengths.max()))
     # Few regions are as strong as the strongest: stay near the many.
     scene = Scene(mu, points[start].reshape(-1, 3), 0.6 * strongest, strongest, steps, start)
     for c in np.unique(labels):
-        members = [(int(i), r) for i in np.flatnonzero(labels == c) for r in range(rows * columns)]
+        members = [(int(i), r) for i in np.flatnonzero(labels == c) for r in range(regions)]
         at = tuple(np.transpose(members))
         told = [[[i, r, round(float(strength[i, r]), 2)] for i, r in members] for strength in strengths]
         scene.add(
@@ -115,27 +115,17 @@ def region_depth(
         hovertemplate=f"{slider} %{{text}}<extra>the picked region</extra>",
     )
     scene.add_arrows(mu, categories)
+    own = ((points @ mu.T).argmax(axis=-1) == labels[:, None]).mean(axis=-1)
+    means = strengths.mean(axis=-1)
+    rows = [[name, *(f"{means[s, i]:.2f}, {own[s, i]:.0%}" for s in range(len(steps)))] for i, name in enumerate(names)]
+    caption = (
+        f"Mean strength of each image's {points.shape[2]} regions, background included, "
+        "and how many of them are nearest to the arrow of its category"
+    )
     return scene.figure(
         alt=alt,
         slider=slider,
         below=pickable(images.images, names, [colour(c) for c in labels]),
         picker={"names": names, "grid": grid, "picked": (image, region), "path": path, "here": here},
-        table=_summary(at_steps(slider, steps), names, points, mu, labels),
+        table=Table(["image", *at_steps(slider, steps)], rows, caption),
     )
-
-
-def _summary(
-    steps: Sequence[str], names: Sequence[str], points: np.ndarray, mu: np.ndarray, labels: np.ndarray
-) -> Table:
-    """The figure in words: how strong each image's regions are, and how many point to its own category."""
-    strengths = np.linalg.norm(points, axis=-1).mean(axis=-1).T
-    own = ((points @ mu.T).argmax(axis=-1) == labels[:, None]).mean(axis=-1).T
-    rows = [
-        [name, *(f"{strength:.2f}, {share:.0%}" for strength, share in zip(*cells, strict=True))]
-        for name, *cells in zip(names, strengths, own, strict=True)
-    ]
-    caption = (
-        f"Mean strength of each image's {points.shape[2]} regions, background included, "
-        "and how many of them are nearest to the arrow of its category"
-    )
-    return Table(["image", *steps], rows, caption)

@@ -72,12 +72,12 @@ def region_paths(
     [1, 'rebuilt', 'image 1 (coat → shirt)']
     """
     categories = images.categories
-    rows, columns = grid
-    points = read(h, "h", steps=None, images=len(images), regions=rows * columns, axes=3)
+    regions, columns = grid[0] * grid[1], grid[1]
+    points = read(h, "h", steps=None, images=len(images), regions=regions, axes=3)
     if len(points) < 2:
         raise ValueError(f"h must hold at least two steps for the slider to go through, got {len(points)}")
     mu = arrows(directions, categories)
-    after = _check(examples, (len(images), rows * columns, len(categories)))
+    after = _check(examples, (len(images), regions, len(categories)))
     names = {i: f"image {i + 1} ({categories[images.labels[i]]} → {categories[new]})" for i, new in after.items()}
 
     _, image, region, _ = zip(*examples, strict=True)
@@ -124,11 +124,13 @@ def _check(examples: Sequence[Example], sizes: tuple[int, int, int]) -> dict[int
     if not len(examples):
         raise ValueError("examples is empty: name at least one region to follow")
     after: dict[int, int] = {}
-    for kind, *place in examples:
-        if kind not in LOOKS or not all(0 <= value < size for value, size in zip(place, sizes, strict=True)):
+    for example in examples:
+        kind, *place = example
+        fits = len(place) == 3 and all(0 <= value < size for value, size in zip(place, sizes, strict=True))
+        if kind not in LOOKS or not fits:
             raise ValueError(
-                f"examples must name a type among {', '.join(LOOKS)} and one of {sizes} images, regions and "
-                f"categories; got {(kind, *place)}"
+                f"examples must be (type, image, region, category), of the types {', '.join(LOOKS)} and of {sizes} "
+                f"images, regions and categories; got {example!r}"
             )
         image, _, new = place
         if after.setdefault(image, new) != new:

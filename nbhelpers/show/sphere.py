@@ -74,9 +74,7 @@ def sample_space(
     p = None
     if probabilities is not None:
         p = read_steps(probabilities, "probabilities", len(steps), images=count, categories=len(categories))
-    names = None if names is None else list(names)
-    if names is not None:
-        check_each("names", names, count)
+    names = None if names is None else check_each("names", names, count)
     rings = {text: check_positive(radius, "strength_rings") for text, radius in (strength_rings or {}).items()}
 
     strengths = np.linalg.norm(g, axis=-1)

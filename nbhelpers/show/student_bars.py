@@ -43,6 +43,9 @@ def student_points(networks: Mapping[str, Mapping[str, Rows]], *, alt: str) -> P
     Half as many.
     """
     layers = same_names("layers of networks", list(networks.values()))
+    empty = [name for name, its in networks.items() if not all(its.values())]
+    if empty:
+        raise ValueError(f"{', '.join(empty)} must have one row for each seed, got none")
     names = "total", "reliable", "ratio"
     read = {layer: {name: columns(its[layer], *names) for name, its in networks.items()} for layer in layers}
     top = 1.2 * max(its["total"].max() for rows in read.values() for its in rows.values()) or 1.0

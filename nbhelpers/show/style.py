@@ -66,7 +66,7 @@ def black_or_white(background: Sequence[float]) -> str:
 
 def plotly_template(theme: str, background: str = "rgba(0,0,0,0)") -> dict[str, Any]:
     """Plotly's defaults for the ``"light"`` or ``"dark"`` page: ink, grid and hover label on a clear background."""
-    ink = INK[theme]
+    ink, other = INK[theme], INK["dark" if theme == "light" else "light"]
     axis = {"color": ink, "gridcolor": FAINT + "55", "zerolinecolor": FAINT + "99", "linecolor": FAINT}
     return {
         "data": {"scatter3d": [{"marker": {"color": ink}, "line": {"color": ink}}]},  # what has no colour of its own
@@ -77,10 +77,6 @@ def plotly_template(theme: str, background: str = "rgba(0,0,0,0)") -> dict[str, 
             "xaxis": axis,
             "yaxis": axis,
             "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": FAINT, "activecolor": ink},
-            "hoverlabel": {
-                "bgcolor": INK["dark" if theme == "light" else "light"],
-                "font": {"color": ink},
-                "align": "left",
-            },
+            "hoverlabel": {"bgcolor": other, "font": {"color": ink}, "align": "left"},
         },
     }

@@ -108,7 +108,7 @@ def test_slider_moves_points_and_clouds(clouds: Browser, along: np.ndarray) -> N
         press(clouds, key, step)
         drawn = [tuple(point) for name in ("bag", "boot") for point in trace(clouds, name)]
         assert set(drawn) <= {tuple(h) for h in along[step].reshape(-1, 3).tolist()}
-        assert len(drawn) == 40
+        assert len(drawn) == 72
         assert (clouds.run(size) == 0) == (step == 0)
     assert clouds.run(size) == before
     assert clouds.problems() == []

@@ -64,12 +64,9 @@ class Explore:
         for widget in self.controls.values():
             widget.observe(self._redraw, names="value")
 
-    def draw(self) -> Figure | Picture:
-        """The figure for what the controls say now."""
-        return self.function(**self._values())
-
-    def _values(self) -> dict[str, Any]:
-        return {name: widget.get_interact_value() for name, widget in self.controls.items()}
+    def draw(self, **instead: Any) -> Figure | Picture:
+        """The figure for what the controls say now, but for these arguments."""
+        return self.function(**{name: widget.get_interact_value() for name, widget in self.controls.items()} | instead)
 
     def _redraw(self, change: Any) -> None:
         with self.output:  # in a notebook it shows what is raised here, else lets it pass
@@ -116,7 +113,7 @@ class Explore:
 
     def _page(self, name: str, value: Any) -> str:
         try:
-            return self.function(**self._values() | {name: value}).html()
+            return self.draw(**{name: value}).html()
         except Exception as error:  # of one choice: it must not take the figure and the other choices from the reader
             return f'<p class="nbh-raised">{html.escape(f"{type(error).__name__}: {error}")}</p>'
 
