@@ -88,37 +88,54 @@ class KappaCurve:
 
     def look_up(self, strength: torch.Tensor) -> torch.Tensor:
         """``kappa`` of a tensor, computed in double precision and unchecked: for the inside of fits."""
-        return _LookUp.apply(strength, self)
+        if strength.requires_grad and torch.is_grad_enabled():
+            return _LookUp.apply(strength, self)[0]
+        return self.read(strength)[0].to(strength.dtype)
 
-    def with_slope(self, strength: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """``kappa`` and its derivative by strength, both float64 and without a graph."""
+    def read(self, strength: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+        """``kappa`` of a tensor in double precision, without a graph, and what :meth:`pull_back` needs."""
         cubics, low, top = _table(self.kappa_max, self.dim, strength.device)
-        scale = (_NODES - 1) / math.log(top)
         relative = strength.detach().double() / low
-        place = relative.clamp(1, top).log_().mul_(scale)
+        place = relative.clamp(1, top).log_().mul_((_NODES - 1) / math.log(top))
         step = place.long().clamp_(max=_NODES - 2)
         cubic, square, line, start = cubics[step].unbind(-1)
         within = place.sub_(step)
-        kappa = (((cubic * within + square) * within + line) * within + start).exp_()
-        elasticity = (3 * cubic * within).add_(square, alpha=2).mul_(within).add_(line).mul_(scale)
-        elasticity = torch.where(relative < 1, 1, elasticity).masked_fill_(relative > top, 0)
-        return kappa * relative.clamp(max=1), kappa * elasticity / (low * relative.clamp(min=1))
+        bend = cubic * within + square
+        slope = bend * within + line
+        inner, outer = (slope * within + start).exp_(), relative.clamp(max=1)
+        return inner * outer, (relative, within, cubic, bend, slope, inner, outer)
+
+    def pull_back(self, grad: torch.Tensor, kept: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        """The gradient by strength from that by kappa."""
+        relative, within, cubic, bend, slope, inner, outer = kept
+        _, low, top = _table(self.kappa_max, self.dim, relative.device)
+        below, line = relative < 1, grad * inner
+        g = grad * outer * inner
+        by_within = g * slope
+        g = g.mul_(within)
+        by_within.add_(g * bend).add_(g.mul_(within).mul_(cubic)).mul_((_NODES - 1) / math.log(top))
+        by_within.div_(relative.clamp(1, top)).masked_fill_(relative > top, 0)
+        return torch.where(below, line, by_within).div_(low)
 
 
 class _LookUp(torch.autograd.Function):
-    """kappa(l) from the table; its gradient is the slope of the same cubic."""
+    """kappa(l) as the table has it."""
 
     @staticmethod
-    def forward(ctx: Any, strength: torch.Tensor, curve: KappaCurve) -> torch.Tensor:
-        kappa, slope = curve.with_slope(strength)
-        ctx.save_for_backward(slope)
-        return kappa.to(strength.dtype)
+    def forward(strength: torch.Tensor, curve: KappaCurve) -> tuple[torch.Tensor, ...]:
+        kappa, kept = curve.read(strength)
+        return kappa.to(strength.dtype), *kept
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[torch.Tensor, ...]) -> None:
+        ctx.curve, kept = inputs[1], output[1:]
+        ctx.mark_non_differentiable(*kept)
+        ctx.save_for_backward(*kept)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:
-        (slope,) = ctx.saved_tensors
-        return (grad * slope).to(grad.dtype), None
+    def backward(ctx: Any, grad: torch.Tensor, *_: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return ctx.curve.pull_back(grad.double(), ctx.saved_tensors).to(grad.dtype), None
 
 
 # Every call reads a table: log kappa as a cubic of log l in each of a thousand equal steps, exact in value and
