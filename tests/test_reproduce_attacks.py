@@ -13,8 +13,8 @@ from nbhelpers.experiments.rows.attacks import before_row, carrier_row, change_r
 from nbhelpers.experiments.rows.students import difference
 from nbhelpers.experiments.study import Study
 from nbhelpers.images import ImageSet
-from nbhelpers.method.trajectories import Trail
 from nbhelpers.networks.recording import record
+from nbhelpers.probes.attacks import Trail
 
 pytestmark = pytest.mark.slow
 

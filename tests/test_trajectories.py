@@ -16,8 +16,8 @@ from nbhelpers.maths.kappa import KappaCurve
 from nbhelpers.method.matching import pool_regions
 from nbhelpers.method.regional import RegionalFeatures
 from nbhelpers.method.regions import RegionProjection
-from nbhelpers.method.trajectories import TYPES, Trail, changes, trajectory_types
-from nbhelpers.probes.attacks import follow, pgd
+from nbhelpers.method.trajectories import TYPES, changes, trajectory_types
+from nbhelpers.probes.attacks import Trail, follow, pgd
 
 NORTH, EAST = np.array([0.0, 1.0]), np.array([1.0, 0.0])
 AXES, HALVES = np.stack([NORTH, EAST]), [0.5, 0.5]

@@ -16,23 +16,12 @@ Objective = Callable[[torch.Tensor, bool], tuple[torch.Tensor, torch.Tensor | No
 
 
 class Descent(NamedTuple):
-    """Where a descent ended.
-
-    Attributes
-    ----------
-    point : Tensor
-    looks : list
-        What the objective told at the start and after every :data:`STRIDE` iterations.
-    n_iter : int
-    fall : float
-        By how much the last iterations lowered the loss.
-    converged : bool
-    """
+    """Where a descent ended."""
 
     point: torch.Tensor
-    looks: list[Any]
+    looks: list[Any]  # what the objective told at the start and after every STRIDE iterations
     n_iter: int
-    fall: float
+    fall: float  # of the loss in the last STRIDE iterations
     converged: bool
 
 
@@ -46,19 +35,9 @@ def minimise(
     evaluations: int,
     describe: str,
 ) -> Descent:
-    """Descend until :data:`STRIDE` iterations lower the loss by at most ``tol`` of it, or of ``least``.
+    """Descend until :data:`STRIDE` iterations, in at most ``evaluations``, lower the loss by ``tol`` of it or less.
 
-    Parameters
-    ----------
-    objective : Objective
-    start : Tensor
-    max_iter : int
-    tol, least : float
-        ``least`` has the unit of the loss.
-    evaluations : int
-        Of the objective, at most, between two looks.
-    describe : str
-        What the progress bar says.
+    Of a loss that is smaller than ``least``, ``tol`` is taken of that. The bar says what to ``describe``.
     """
     point = start.clone()
     optimizer = torch.optim.LBFGS(

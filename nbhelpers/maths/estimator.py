@@ -1,10 +1,11 @@
-"""What all estimators of the house share: parameters that are checked when a fit begins, and learned tensors."""
+"""What all estimators of the house share: parameters, each with its limit, and learned tensors."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import field, fields
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from sklearn.base import BaseEstimator
@@ -26,16 +27,19 @@ def one_of(*choices: str) -> Limit:
     return partial(check_choice, choices=choices)
 
 
-class Estimator(BaseEstimator):
-    """scikit-learn's conventions: the constructor stores parameters, ``fit`` learns attributes that end in ``_``."""
+def within(limit: Limit, default: Any) -> Any:
+    """A parameter of an estimator: what it may be, and what it is by default."""
+    return field(default=default, metadata={"limit": limit})
 
-    limits: ClassVar[dict[str, Limit]] = {}
-    """What each parameter may be."""
+
+class Estimator(BaseEstimator):
+    """scikit-learn's conventions, for a dataclass of parameters: ``fit`` checks them, and learns what ends in ``_``."""
 
     def check_parameters(self) -> None:
-        """Refuse what lies outside the limits with a ``ValueError`` that shows it."""
-        for name, limit in self.limits.items():
-            limit(getattr(self, name), name)
+        """Refuse what lies outside its limit with a ``ValueError`` that shows it."""
+        for parameter in fields(self):  # pyright: ignore[reportArgumentType]
+            if "limit" in parameter.metadata:
+                parameter.metadata["limit"](getattr(self, parameter.name), parameter.name)
 
     def learned(self, name: str, where: torch.Tensor | None = None) -> torch.Tensor:
         """A learned attribute as a tensor, of the type and on the device of another."""

@@ -24,21 +24,8 @@ def projected_normal_resultant_length(strength: Any, dim: int) -> Any:
                     {}_1F_1(\tfrac12; \tfrac d2+1; -\tfrac{l^2}2)
                   = \sqrt{\tfrac2\pi}\,l\int_0^{\pi/2} e^{-l^2\sin^2\theta/2}\cos^d\theta\,d\theta
 
-    Parameters
-    ----------
-    strength : float, array or tensor
-        Lengths l in units of the noise's standard deviation, 0 or more.
-    dim : int
-        Number of coordinates d, 2 or more.
-
-    Returns
-    -------
-    Same kind, shape and floating type as ``strength``. Tensors keep their graph.
-
-    Raises
-    ------
-    ValueError
-        If a strength is negative, NaN or infinite, or ``dim`` is no whole number of at least 2.
+    Strengths l are in units of the noise's standard deviation, 0 or more. Their errors, and the kind of the result, are
+    those of :func:`~nbhelpers.maths.vmf.log_normalizer`.
 
     Examples
     --------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import ClassVar
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 import torch
@@ -12,12 +12,13 @@ from sklearn.exceptions import ConvergenceWarning
 from tqdm import trange
 
 from nbhelpers.maths.arrays import Array, on_tensors
-from nbhelpers.maths.estimator import Estimator, positive, whole
+from nbhelpers.maths.estimator import Estimator, positive, whole, within
 from nbhelpers.maths.vmf import LONGEST, check_dim, check_unit, concentration, log_constant, log_normalizer
 
 Parameters = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # weights, directions, kappas
 
 
+@dataclass(eq=False, repr=False)
 class VonMisesFisherMixture(Estimator):
     r"""Mixture :math:`\sum_k \pi_k\,C_d(\kappa_k)\,e^{\kappa_k\mu_k^\top x}` fitted by expectation maximisation.
 
@@ -63,31 +64,14 @@ class VonMisesFisherMixture(Estimator):
     ([0.3, 0.3, 0.3], (600, 3))
     """
 
-    limits: ClassVar = {
-        "n_components": whole(1),
-        "n_init": whole(1),
-        "max_iter": whole(1),
-        "tol": positive,
-    }
-
-    def __init__(
-        self,
-        n_components: int = 1,
-        *,
-        tied: bool = False,
-        n_init: int = 10,
-        max_iter: int = 1000,
-        tol: float = 1e-8,
-        random_state: int = 0,
-        device: str = "auto",
-    ) -> None:
-        self.n_components = n_components
-        self.tied = tied
-        self.n_init = n_init
-        self.max_iter = max_iter
-        self.tol = tol
-        self.random_state = random_state
-        self.device = device
+    n_components: int = within(whole(1), 1)
+    _: KW_ONLY
+    tied: bool = False
+    n_init: int = within(whole(1), 10)
+    max_iter: int = within(whole(1), 1000)
+    tol: float = within(positive, 1e-8)
+    random_state: int = 0
+    device: str = "auto"
 
     @on_tensors(X="N d", responsibilities="N K")
     def fit(self, X: Array, responsibilities: Array | None = None) -> VonMisesFisherMixture:

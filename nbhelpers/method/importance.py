@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import ClassVar
+from dataclasses import KW_ONLY, dataclass
 
 import torch
 import torch.nn.functional as F
@@ -11,9 +11,9 @@ from sklearn.exceptions import ConvergenceWarning
 from tqdm import tqdm
 
 from nbhelpers.maths.arrays import Array, on_tensors, resolve_device
-from nbhelpers.maths.estimator import Estimator, not_negative, one_of, positive, whole
+from nbhelpers.maths.estimator import Estimator, not_negative, one_of, positive, whole, within
 from nbhelpers.method.matching import (
-    TARGET_LIMITS,
+    TARGETS,
     best_matches,
     check_comparable,
     draw_groups,
@@ -28,6 +28,7 @@ _SHARED = 64  # images that shared channel weights are learned from
 _ROUNDS = 3  # alternations between w and v
 
 
+@dataclass(eq=False, repr=False)
 class RegionImportance(Estimator):
     r"""Importance w of each region and weight v of each channel, Eq. 11-12.
 
@@ -97,44 +98,19 @@ class RegionImportance(Estimator):
     [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
     """
 
-    limits: ClassVar = {
-        **TARGET_LIMITS,
-        "kappa_regions": positive,
-        "channels": one_of(*CHANNELS),
-        "ridge": not_negative,
-        "partners": whole(3),
-        "steps": whole(1),
-        "memory": positive,
-    }
-
-    def __init__(
-        self,
-        *,
-        target: str = "logits",
-        temperature: float = 4.0,
-        kappa_target: float = 20.0,
-        kappa_regions: float = 1.0,
-        radial: bool = True,
-        channels: str = "uniform",
-        ridge: float = 0.5,
-        partners: int = 200,
-        steps: int = 50,
-        memory: int = 2**30,
-        random_state: int = 0,
-        device: str | torch.device = "auto",
-    ) -> None:
-        self.target = target
-        self.temperature = temperature
-        self.kappa_target = kappa_target
-        self.kappa_regions = kappa_regions
-        self.radial = radial
-        self.channels = channels
-        self.ridge = ridge
-        self.partners = partners
-        self.steps = steps
-        self.memory = memory
-        self.random_state = random_state
-        self.device = device
+    _: KW_ONLY
+    target: str = within(one_of(*TARGETS), "logits")
+    temperature: float = within(positive, 4.0)
+    kappa_target: float = within(positive, 20.0)
+    kappa_regions: float = within(positive, 1.0)
+    radial: bool = True
+    channels: str = within(one_of(*CHANNELS), "uniform")
+    ridge: float = within(not_negative, 0.5)
+    partners: int = within(whole(3), 200)
+    steps: int = within(whole(1), 50)
+    memory: int = within(positive, 2**30)
+    random_state: int = 0
+    device: str | torch.device = "auto"
 
     @on_tensors(torch.float32, regions="N K H W, as given", logits="N C")
     def fit(self, regions: Array, logits: Array) -> RegionImportance:
@@ -211,21 +187,10 @@ def descend(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     r"""Weights u on the simplex that minimise :math:`\mathrm{KL}(P \| Q) + \tfrac\lambda2 A \|u - 1/A\|^2`.
 
-    :math:`Q = \operatorname{softmax}_j \sum_a u_a s_a(j)`, with scores s of A regions or channels. Nesterov's
+    :math:`Q = \operatorname{softmax}_j \sum_a u_a s_a(j)`, with scores s (m, A, n) of A regions or channels. Nesterov's
     accelerated projected gradients (FISTA) from the middle of the simplex. The step is the inverse of a bound on the
-    curvature: a variable within a range has at most a quarter of its square as variance.
-
-    Parameters
-    ----------
-    scores : (m, A, n)
-    log_p : (m, n)
-    ridge, steps : float, int
-    shared : bool
-        One u that minimises the mean over the m problems.
-
-    Returns
-    -------
-    u (m, A) or (1, A), and the objective (m, steps + 1) at every step.
+    curvature: a variable within a range has at most a quarter of its square as variance. Gives u (m, A), or (1, A)
+    where one is ``shared`` by all m problems, and the objective (m, steps + 1) at every step.
     """
     m, a, _ = scores.shape
     bound = (scores.amax(2) - scores.amin(2)).square().sum(1, keepdim=True) / 4 + ridge * a

@@ -116,24 +116,8 @@ def knowledge_points(
 def category_probabilities(h: Array, directions: Array, weights: Array, kappa: KappaCurve | float) -> Array:
     r"""What every region says: :math:`p(c|h) \propto \pi_c \exp[\kappa(\|h\|) \cos(h, \mu_c)]`.
 
-    Parameters
-    ----------
-    h : (..., d)
-        Regional features.
-    directions, weights : (C, d), (C,)
-        :math:`\mu` and :math:`\pi` of the sample features.
-    kappa : KappaCurve or float
-        :math:`\kappa`, or the concentration it ends at.
-
-    Returns
-    -------
-    (..., C)
-        The last axis sums to 1.
-
-    Raises
-    ------
-    ValueError
-        If shapes do not fit, values are not finite, or weights are negative or do not sum to 1.
+    From h (..., d) to probabilities (..., C) that sum to 1 along the last axis; parameters and errors are those of
+    :func:`knowledge_points`.
 
     Examples
     --------

@@ -7,11 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from nbhelpers.maths.arrays import BLOCK, Array, on_tensors
-from nbhelpers.maths.estimator import Limit, one_of, positive
 
 TARGETS = ("logits", "probabilities")
-TARGET_LIMITS: dict[str, Limit] = {"target": one_of(*TARGETS), "temperature": positive, "kappa_target": positive}
-"""Of the parameters that :func:`target_log_probabilities` takes."""
 _BLOCK = 2**23  # similarities held at once: 32 MB of float32 stay near the processor
 
 
@@ -89,16 +86,7 @@ def best_matches(
 
     .. math:: s_{irj} = \max_{r'} q_i^{(r)} \cdot k_j^{(r')}
 
-    Parameters
-    ----------
-    queries : (m, R, K)
-    keys : (n, R', K)
-    index : bool
-        Without the places of the best regions it is faster.
-
-    Returns
-    -------
-    s (m, R, n), and r' as int16 (m, R, n) or None.
+    From queries (m, R, K) and keys (n, R', K) to s (m, R, n), and r' as int16 (m, R, n), without which it is faster.
     """
     (m, r, k), (n, s, _) = queries.shape, keys.shape
     similarity = queries.new_empty(m, r, n)

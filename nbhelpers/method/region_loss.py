@@ -18,23 +18,10 @@ def projection_losses(
     place: torch.Tensor | None,
     curve: KappaCurve,
 ) -> torch.Tensor:
-    """KL(P || Q) and minus the weighted cosines, each summed over a group of images that are each other's partners.
+    """KL(P || Q) and minus the weighted cosines (2,), each summed over a group of images, each other's partners.
 
-    Parameters
-    ----------
-    h : (n, R, d)
-    w : (n, R)
-    g : (n, d)
-        Unit vectors.
-    log_p : (n, n)
-        log P of column given row.
-    place : (n, R, n) or None
-        Region of image j (last axis) that matches region r of image i; None finds it from h.
-    curve : KappaCurve
-
-    Returns
-    -------
-    (2,)
+    Takes h (n, R, d), w (n, R), unit vectors g (n, d), log P of column given row (n, n), and the place (n, R, n): which
+    region of image j (last axis) matches region r of image i. Where it is None, it is found from h.
     """
     n, r, d = h.shape
     strength = (h.square().sum(2) + 1e-16).sqrt()

@@ -120,27 +120,20 @@ def regional_along(
 ) -> list[dict[str, RegionalFeatures]]:
     """Regional features of every checkpoint, all in the frame of the last.
 
-    Each checkpoint is aligned with its own sample features, which :func:`~nbhelpers.fit_along` has brought to
-    one frame, and starts from its successor.
+    Each checkpoint is aligned with its own sample features and starts from its successor.
 
     Parameters
     ----------
     history : sequence of Activations
         Of the same images and layers, first to last.
     samples : sequence of SampleProjection
-        One a checkpoint, in one frame.
+        One a checkpoint, brought to one frame by :func:`~nbhelpers.fit_along`.
     grid : int
         Regions a side.
 
     Returns
     -------
-    list of dict
-        In the order of the checkpoints, as of :func:`regional_features`.
-
-    Raises
-    ------
-    ValueError
-        If the two sequences differ in length, and as :func:`regional_features`.
+    list of dict, as of :func:`regional_features`, whose errors are these, too; ValueError if the lengths differ.
     """
     if len(history) != len(samples):
         raise ValueError(f"every checkpoint needs its sample projection: got {len(history)} and {len(samples)}")

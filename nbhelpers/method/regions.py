@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import ClassVar
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 import torch
@@ -14,10 +14,10 @@ from tqdm import tqdm
 from nbhelpers.maths.arrays import BLOCK, Array, on_tensors, resolve_device
 from nbhelpers.maths.axes import whitening_map
 from nbhelpers.maths.descent import STRIDE, minimise
-from nbhelpers.maths.estimator import Estimator, not_negative, one_of, positive, whole
+from nbhelpers.maths.estimator import Estimator, not_negative, one_of, positive, whole, within
 from nbhelpers.maths.kappa import KappaCurve
 from nbhelpers.method.matching import (
-    TARGET_LIMITS,
+    TARGETS,
     best_matches,
     check_comparable,
     check_weights,
@@ -31,6 +31,7 @@ MATCHES = ("feature", "projection")
 _SCALES = (0.5, 1.0, 2.0, 4.0, 8.0)  # mean strengths tried for the start
 
 
+@dataclass(eq=False, repr=False)
 class RegionProjection(Estimator):
     r"""Project regional features to :math:`h^{(r)} = \Lambda f^{(r)}`, so that alike regions tell alike images.
 
@@ -106,54 +107,22 @@ class RegionProjection(Estimator):
     ((30, 4, 3), True)
     """
 
-    limits: ClassVar = {
-        **TARGET_LIMITS,
-        "n_components": whole(2),
-        "alpha": not_negative,
-        "kappa_align": positive,
-        "kappa_max": positive,
-        "match": one_of(*MATCHES),
-        "partners": whole(3),
-        "max_images": whole(3),
-        "weight_decay": not_negative,
-        "max_iter": whole(1),
-        "tol": positive,
-    }
-
-    def __init__(
-        self,
-        n_components: int = 3,
-        *,
-        alpha: float = 0.1,
-        kappa_align: float = 10.0,
-        kappa_max: float = 1000.0,
-        match: str = "feature",
-        target: str = "logits",
-        temperature: float = 4.0,
-        kappa_target: float = 20.0,
-        partners: int = 100,
-        max_images: int = 1000,
-        weight_decay: float = 1e-3,
-        max_iter: int = 200,
-        tol: float = 1e-3,
-        random_state: int = 0,
-        device: str | torch.device = "auto",
-    ) -> None:
-        self.n_components = n_components
-        self.alpha = alpha
-        self.kappa_align = kappa_align
-        self.kappa_max = kappa_max
-        self.match = match
-        self.target = target
-        self.temperature = temperature
-        self.kappa_target = kappa_target
-        self.partners = partners
-        self.max_images = max_images
-        self.weight_decay = weight_decay
-        self.max_iter = max_iter
-        self.tol = tol
-        self.random_state = random_state
-        self.device = device
+    n_components: int = within(whole(2), 3)
+    _: KW_ONLY
+    alpha: float = within(not_negative, 0.1)
+    kappa_align: float = within(positive, 10.0)
+    kappa_max: float = within(positive, 1000.0)
+    match: str = within(one_of(*MATCHES), "feature")
+    target: str = within(one_of(*TARGETS), "logits")
+    temperature: float = within(positive, 4.0)
+    kappa_target: float = within(positive, 20.0)
+    partners: int = within(whole(3), 100)
+    max_images: int = within(whole(3), 1000)
+    weight_decay: float = within(not_negative, 1e-3)
+    max_iter: int = within(whole(1), 200)
+    tol: float = within(positive, 1e-3)
+    random_state: int = 0
+    device: str | torch.device = "auto"
 
     @on_tensors(
         torch.float32,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from nbhelpers.maths.arrays import Array, on_tensors
 from nbhelpers.maths.axes import frame, principal_axes, whitening_map
 from nbhelpers.maths.descent import STRIDE, minimise
-from nbhelpers.maths.estimator import Estimator, one_of, positive, whole
+from nbhelpers.maths.estimator import Estimator, one_of, positive, whole, within
 from nbhelpers.maths.kappa import KappaCurve
 from nbhelpers.maths.radial import Loss, SoftLabels, concentrate, label_loss, log_posterior
 
@@ -25,6 +26,7 @@ EM_STEPS = {"teacher": 0, "posterior": 20}
 _LEAST = 1e-2  # nats; relative changes are taken of at least this much, so that an untrained network converges too
 
 
+@dataclass(eq=False, repr=False)
 class SampleProjection(TransformerMixin, Estimator):
     r"""Project sample features to g = M f, so that a mixture on the sphere repeats the network's soft labels.
 
@@ -92,38 +94,16 @@ class SampleProjection(TransformerMixin, Estimator):
     True
     """
 
-    limits: ClassVar = {
-        "n_components": whole(2),
-        "temperature": positive,
-        "kappa_max": positive,
-        "mixture": one_of(*EM_STEPS),
-        "weight_decay": positive,
-        "max_iter": whole(1),
-        "tol": positive,
-    }
-
-    def __init__(
-        self,
-        n_components: int = 3,
-        *,
-        temperature: float = 4.0,
-        kappa_max: float = 10.0,
-        mixture: str = "teacher",
-        weight_decay: float = 0.03,
-        max_iter: int = 500,
-        tol: float = 1e-5,
-        random_state: int = 0,
-        device: str = "auto",
-    ) -> None:
-        self.n_components = n_components
-        self.temperature = temperature
-        self.kappa_max = kappa_max
-        self.mixture = mixture
-        self.weight_decay = weight_decay
-        self.max_iter = max_iter
-        self.tol = tol
-        self.random_state = random_state
-        self.device = device
+    n_components: int = within(whole(2), 3)
+    _: KW_ONLY
+    temperature: float = within(positive, 4.0)
+    kappa_max: float = within(positive, 10.0)
+    mixture: str = within(one_of(*EM_STEPS), "teacher")
+    weight_decay: float = within(positive, 0.03)
+    max_iter: int = within(whole(1), 500)
+    tol: float = within(positive, 1e-5)
+    random_state: int = 0
+    device: str = "auto"
 
     @on_tensors(features="N D", logits="N C")
     def fit(self, features: Array, logits: Array, *, init: SampleProjection | None = None) -> SampleProjection:

@@ -16,40 +16,6 @@ TYPES = ("none", "direct", "rebuilt", "awakened", "damaged")
 """Names of the types 0 ... 4."""
 
 
-@dataclass(frozen=True)
-class Trail:
-    """What a network says of every iterate of an attack on N images.
-
-    Attributes
-    ----------
-    logits : float32 (T + 1, N, C)
-    h : dict of str to float32 (T + 1, N, R, 3)
-        Regional features by layer, in the frame of the clean images, in units of the layer's mean strength there.
-    """
-
-    logits: np.ndarray
-    h: dict[str, np.ndarray]
-
-    @property
-    def before(self) -> np.ndarray:
-        """What the network takes each clean image for, (N,)."""
-        return self.logits[0].argmax(axis=1)
-
-    @property
-    def after(self) -> np.ndarray:
-        """What it takes each image for after the last step, (N,)."""
-        return self.logits[-1].argmax(axis=1)
-
-    def fooled(self, labels: np.ndarray) -> np.ndarray:
-        """Which images were named rightly before and wrongly after, bool (N,)."""
-        return (self.before == labels) & (self.after != labels)
-
-    def success_rate(self, labels: np.ndarray) -> float:
-        """Share of fooled images among those that were named rightly; NaN if there is none."""
-        right = int((self.before == labels).sum())
-        return int(self.fooled(labels).sum()) / right if right else float("nan")
-
-
 @on_tensors(h="T N R d")
 def changes(h: Array) -> tuple[np.ndarray, np.ndarray]:
     r"""How far the features of each region turned and faded, from the first iterate to the last (Fig. 8 left).

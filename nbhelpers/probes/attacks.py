@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,6 @@ from nbhelpers.maths.arrays import (
     resolve_device,
 )
 from nbhelpers.method.regional import RegionalFeatures
-from nbhelpers.method.trajectories import Trail
 from nbhelpers.networks.network import Network, check_evaluating
 from nbhelpers.networks.recording import record
 
@@ -161,6 +161,40 @@ def random_path(path: Array, random_state: int = 0) -> Array:
     lot = torch.randint(0, 2, twice.shape, generator=torch.Generator().manual_seed(random_state)) == 0
     mirrored = lot & (given.amax(dim=0) <= twice) & (given.amin(dim=0) >= twice - 1)
     return like(torch.where(mirrored, twice - given, given), path)
+
+
+@dataclass(frozen=True)
+class Trail:
+    """What a network says of every iterate of an attack on N images.
+
+    Attributes
+    ----------
+    logits : float32 (T + 1, N, C)
+    h : dict of str to float32 (T + 1, N, R, 3)
+        Regional features by layer, in the frame of the clean images, in units of the layer's mean strength there.
+    """
+
+    logits: np.ndarray
+    h: dict[str, np.ndarray]
+
+    @property
+    def before(self) -> np.ndarray:
+        """What the network takes each clean image for, (N,)."""
+        return self.logits[0].argmax(axis=1)
+
+    @property
+    def after(self) -> np.ndarray:
+        """What it takes each image for after the last step, (N,)."""
+        return self.logits[-1].argmax(axis=1)
+
+    def fooled(self, labels: np.ndarray) -> np.ndarray:
+        """Which images were named rightly before and wrongly after, bool (N,)."""
+        return (self.before == labels) & (self.after != labels)
+
+    def success_rate(self, labels: np.ndarray) -> float:
+        """Share of fooled images among those that were named rightly; NaN if there is none."""
+        right = int((self.before == labels).sum())
+        return int(self.fooled(labels).sum()) / right if right else float("nan")
 
 
 def follow(

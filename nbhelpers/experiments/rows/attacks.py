@@ -16,8 +16,8 @@ from nbhelpers.maths.kappa import KappaCurve
 from nbhelpers.method.knowledge import THRESHOLD, category_probabilities, probability_of
 from nbhelpers.method.portraits import Portrait, portray
 from nbhelpers.method.samples import SampleProjection
-from nbhelpers.method.trajectories import TYPES, Trail, Trajectories, changes, trajectory_types
-from nbhelpers.probes.attacks import follow, pgd, random_path
+from nbhelpers.method.trajectories import TYPES, Trajectories, changes, trajectory_types
+from nbhelpers.probes.attacks import Trail, follow, pgd, random_path
 from nbhelpers.probes.truth import PLACES, named_by_chance, region_truth, shown_categories
 
 SIZES = (1, 2, 4, 8)
