@@ -45,7 +45,7 @@ def region_paths(
     Parameters
     ----------
     h : array, (T + 1, n, R, 3)
-        Projected regional features of every iterate, as in :class:`nbhelpers.method.trajectories.Trail`.
+        Projected regional features of every iterate, as in :class:`nbhelpers.probes.attacks.Trail`.
     images : ImageSet
         The n clean images.
     directions : array, (C, 3)
