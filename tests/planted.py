@@ -1,6 +1,18 @@
-"""Images of regions whose truth is known: an object of one category in front of backgrounds that all share."""
+"""What has known answers: regions with an object in front of a background, pictures, and a classifier of them."""
+
+import itertools
 
 import numpy as np
+import torch
+from torch import nn
+
+from nbhelpers import ImageSet, Network
+
+GREY, BLOCK = 128, 4
+"""The pictures' background, of 255, and how many pixels a side a region has: the object fills one."""
+COLOURS = np.array(list(itertools.product((1, -1), repeat=3)))
+"""Colour of each category, up to eight: each channel lighter or darker than the background."""
+GAIN = 200.0
 
 
 def planted(n=60, k=24, side=4, categories=4, noise=0.2, seed=0, dtype=np.float32):
@@ -40,3 +52,34 @@ def bad_images():
         (silent, logits, "image 4 .*zero"),
         (regions[:0], logits[:0], "regions.*empty"),
     ]
+
+
+def pictures(n=12, categories=4, side=16, contrast=64, rightly=True, seed=0):
+    """Grey pictures with one block in the colour of its category, at a random region; the masks tell where.
+
+    With ``rightly=False`` each picture is labelled with the category after that of its colour.
+    """
+    rng = np.random.default_rng(seed)
+    colours, cells = np.arange(n) % categories, rng.integers(0, side // BLOCK, (n, 2))
+    inside = np.arange(side) // BLOCK == cells[..., None]  # (n, 2, side): rows and columns of the object
+    block = inside[:, 0, :, None] & inside[:, 1, None, :]
+    pixels = GREY + contrast * COLOURS[colours][:, :, None, None] * block[:, None]
+    labels = colours if rightly else (colours + 1) % categories
+    masks = np.where(block, colours[:, None, None], -1).astype(np.int8)
+    return ImageSet(pixels.astype(np.uint8), labels, tuple("abcdefgh"[:categories]), "held_out", masks)
+
+
+def classifier(categories=4, gain=GAIN):
+    """A network that adds up how much of each category's colour it sees; layer ``regions`` has one region a block.
+
+    A block of contrast c / 255 in colour a gives category b the evidence c / 255 max(0, a . b), with a . b = 3 where a
+    is b; a logit is ``gain`` times the mean evidence over all regions. So :func:`pictures` are named by their colours,
+    the Shapley value of a region is its own evidence times gain / regions, and an attack that moves every pixel by
+    less than a third of the contrast fools nobody, one by more than all of it everybody.
+    """
+    see, head = nn.Conv2d(3, categories, 1, bias=False), nn.Linear(categories, categories, bias=False)
+    see.weight.data = torch.tensor(COLOURS[:categories], dtype=torch.float32)[:, :, None, None]
+    head.weight.data = gain * torch.eye(categories)
+    pool = nn.AvgPool2d(BLOCK)
+    body = nn.Sequential(see, nn.ReLU(), pool, nn.AdaptiveAvgPool2d(1), nn.Flatten(), head)
+    return Network(body, {"pixels": "1", "regions": "2"}, head="5", mean=(GREY / 255,) * 3, std=(1, 1, 1)).eval()
