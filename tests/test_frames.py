@@ -5,6 +5,7 @@ import pytest
 from planted import planted
 from scipy.stats import ortho_group
 
+from nbhelpers.experiments.rows.students import difference
 from nbhelpers.method.activations import Activations
 from nbhelpers.method.portraits import portray, turn
 
@@ -33,6 +34,25 @@ def test_a_network_that_knows_the_same_by_other_features_is_laid_over_the_first(
     strong = np.linalg.norm(h[0], axis=2) > np.median(np.linalg.norm(h[0], axis=2))
     agreement = (h[0] * h[1]).sum(axis=2) / np.linalg.norm(h, axis=3).prod(axis=0)
     assert np.median(agreement[strong]) > 0.95
+
+
+def test_a_network_beside_itself_differs_by_what_its_fits_leave_open():
+    """The second fit starts where the first stopped and goes on. Both stop where ten iterations gain less than ``tol``,
+    so that their losses may differ by so much, on any processor. The alignment costs alpha kappa' (1 - cos) and bounds
+    the directions; a loss that is flat at its minimum leaves the square root of its tolerance open in the strengths.
+    """
+    one = portray(network(), grid=4)
+    again = portray(network(), one, grid=4)
+    samples = one.samples
+    assert abs(again.samples.loss_ - samples.loss_) <= samples.tol * max(samples.loss_, 1e-2)
+    first, second = (view.regions["conv_53"] for view in (one, again))
+    fit = first.projection
+    weights = np.array([1, fit.alpha * fit.kappa_align])
+    assert abs((second.projection.loss_curve_[-1] - fit.loss_curve_[-1]) @ weights) <= fit.tol
+    row = difference(second.h, first.h)
+    assert row["orientation_mean"] <= fit.tol / weights[1]
+    assert abs(row["strength_mean"]) <= fit.tol**0.5 * first.strength.mean()
+    np.testing.assert_array_equal(fit.transform(second.raw), first.h)  # where nothing is fitted, nothing differs
 
 
 def test_points_are_counted_with_one_mean_strength():
