@@ -131,7 +131,7 @@ def test_features_that_are_not_finite_are_refused(data, name):
 
 def test_drpr_refuses_bad_input(data):
     features, logits = data
-    with pytest.raises(ValueError, match="features has 119, logits has 120"):
+    with pytest.raises(ValueError, match="119 and 120"):
         drpr(features[1:], logits)
     with pytest.raises(ValueError, match="temperature must be a finite number above 0, got 0"):
         drpr(features, logits, temperature=0)

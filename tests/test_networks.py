@@ -1,8 +1,5 @@
 """Networks: names, grids, recording, and hooks that are always released."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -153,28 +150,3 @@ def test_pixels_that_do_not_fit_are_refused(network, images, spoil, message):
     with pytest.raises(ValueError, match=message):
         record(network, images, pixels=spoil(images.images.astype(np.float32) / 255))
     assert hooks(network) == 0
-
-
-BARE = """
-import sys
-for module in ("torchvision", "safetensors", "PIL", "pooch", "requests"):
-    sys.modules[module] = None  # as if it were not installed
-import numpy as np, torch
-from nbhelpers import ImageSet, Network, follow, pgd, record, region_shapley, tail_of
-body = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.Flatten(), torch.nn.Linear(16, 2))
-network = Network(body, {"conv": "0"}, head="2").eval()
-images = ImageSet(np.zeros((3, 3, 2, 2), np.uint8), np.array([0, 1, 0]), ("a", "b"), "train")
-regions = record(network, images, ["conv"]).regions["conv"]
-assert region_shapley(tail_of(network, "conv"), regions, 0)[0].shape == (3, 4)
-assert pgd(network, images.images / 255, images.labels, steps=1).shape == (2, 3, 3, 2, 2)
-try:
-    from nbhelpers import train
-except ImportError as error:
-    print(error)
-"""
-
-
-def test_an_own_network_needs_no_extra_and_training_says_which():
-    answer = subprocess.run([sys.executable, "-c", BARE], capture_output=True, text=True)
-    assert answer.returncode == 0, answer.stderr
-    assert "torchvision" in answer.stdout and "nbhelpers[data]" in answer.stdout

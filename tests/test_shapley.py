@@ -327,13 +327,13 @@ def test_mode_is_put_back_even_after_an_error(tail, regions):
 def test_nothing_is_made_on_the_wrong_device(tail):
     """The computation runs on the meta device, where a tensor made elsewhere would be refused."""
     tail.to("meta")
-    game = shapley._Game(
+    game = shapley.Game(
         tail, torch.zeros(10, 5, device="meta"), torch.arange(9, device="meta"), (3, 3), 1, "log_probability", 4
     )
     orders = torch.empty(6, 9, dtype=torch.long, device="meta")
-    v = game.payoff(shapley._prefixes(orders).flatten(0, 1))
+    v = game.payoff(shapley.prefixes(orders).flatten(0, 1))
     assert v.device.type == "meta"
-    assert shapley._contributions(orders, v.view(6, 8), torch.empty(2, dtype=torch.float64, device="meta")).is_meta
+    assert shapley.contributions(orders, v.view(6, 8), torch.empty(2, dtype=torch.float64, device="meta")).is_meta
 
 
 def nan_tail():
@@ -354,8 +354,8 @@ def nan_tail():
         ({"regions": np.zeros((5, 5, 5))}, r"25 players have 2\^25 coalitions.*ends at 16.*method='permutation'"),
         ({"target": 4}, r"target must lie in 0 \.\.\. 3, found 4 \.\.\. 4"),
         ({"target": -1}, r"target must lie in 0 \.\.\. 3, found -1 \.\.\. -1"),
-        ({"target": 1.0}, "target must be 1 whole numbers, got shape .* of float64"),
-        ({"target": np.array([1, 2])}, r"target must be 1 whole numbers, got shape \(2,\)"),
+        ({"target": 1.0}, "target.*float64"),
+        ({"target": np.array([1, 2])}, r"regions has 1, target has 2"),
         ({"baseline": "blur"}, "baseline must be a number, 'mean' or a vector of length K, got 'blur'"),
         ({"baseline": math.inf}, "baseline holds 1 NaN or infinite values"),
         ({"baseline": np.zeros(4)}, "one number for each of the 5 channels, got 4"),
@@ -363,13 +363,13 @@ def nan_tail():
         ({"players": np.zeros(4, int)}, r"players must be 9 whole numbers, got shape \(4,\)"),
         ({"players": np.zeros(9)}, "players must be 9 whole numbers, got shape .* of float64"),
         ({"players": np.array([0, 0, 0, 1, 1, 1, 3, 3, 3])}, r"without a gap, found \[0, 1, 3\]"),
-        ({"method": "kernel"}, "method must be 'exact' or 'permutation', got 'kernel'"),
-        ({"output": "probability"}, "output must be 'logit' or 'log_probability', got 'probability'"),
+        ({"method": "kernel"}, "'exact', 'permutation', got 'kernel'"),
+        ({"output": "probability"}, "'logit', 'log_probability', got 'probability'"),
         ({"permutations": 2}, "even number of at least 4, got 2"),
         ({"permutations": 7}, "even number of at least 4, got 7"),
-        ({"precision": -0.1}, "precision must be a finite number of at least 0, got -0.1"),
-        ({"precision": math.nan}, "precision must be a finite number of at least 0, got nan"),
-        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"precision": -0.1}, "precision.*-0.1"),
+        ({"precision": math.nan}, "precision.*nan"),
+        ({"batch_size": 0}, "batch_size.*at least 1, got 0"),
     ],
 )
 def test_bad_input_is_refused(tail, arguments, message):

@@ -26,25 +26,16 @@ from torchvision.models import mobilenetv2, resnet, vgg
 
 
 class Family(NamedTuple):
-    """How to make a network, and which of its layers the book's figures show.
-
-    Attributes
-    ----------
-    make : callable
-        From the number of categories, the width, how many halvings of the grid to leave out and the size of images.
-    halvings : int
-        Of the side of the grid, from the image to the deepest layer.
-    depth : tuple of str
-        Five layers, shallow to deep: the figures along depth. The last three are those whose knowledge points are
-        counted along training.
-    penultimate : str
-        The layer whose output is the sample feature.
-    """
+    """How to make a network, and which of its layers the book's figures show."""
 
     make: Callable[[int, float, int, int], Network]
+    """From the number of categories, the width, how many halvings of the grid to leave out, and the images' side."""
     halvings: int
+    """Of the grid's side, from the image to the deepest layer."""
     depth: tuple[str, ...]
+    """Five layers, shallow to deep; knowledge points of the last three are counted along training."""
     penultimate: str
+    """The layer whose output is the sample feature."""
 
 
 def _vgg16(categories: int, width: float, skip: int, input_size: int) -> Network:
@@ -56,15 +47,9 @@ def _vgg16(categories: int, width: float, skip: int, input_size: int) -> Network
     features = vgg.make_layers(plan, batch_norm=True)
     pool = min(7, input_size // 32)
     hidden = max(1, round(4096 * width * min(1.0, input_size / 128)))
-    classifier = nn.Sequential(
-        nn.Linear(channels * pool**2, hidden),
-        nn.ReLU(),
-        nn.Dropout(),
-        nn.Linear(hidden, hidden),
-        nn.ReLU(),
-        nn.Dropout(),
-        nn.Linear(hidden, categories),
-    )
+    first, second = nn.Linear(channels * pool**2, hidden), nn.Linear(hidden, hidden)
+    between = (nn.ReLU(), nn.Dropout(), second, nn.ReLU(), nn.Dropout())
+    classifier = nn.Sequential(first, *between, nn.Linear(hidden, categories))
     ends = {"avgpool": nn.AdaptiveAvgPool2d(pool), "flatten": nn.Flatten(), "classifier": classifier}
     body = nn.Sequential(OrderedDict(features=features, **ends))
     for module in body.modules():
@@ -90,16 +75,13 @@ def _resnet(block: type[resnet.BasicBlock] | type[resnet.Bottleneck]) -> Callabl
         stages, layers = OrderedDict(), {"conv_1": "relu"}
         for stage, count in enumerate(counts, start=1):
             planes, stride = max(1, round(64 * width)) * 2 ** (stage - 1), _stride(stage, skip) if stage > 1 else 1
-            blocks = []
+            blocks, width_out = [], planes * block.expansion
             for _ in range(count):
                 shortcut = None
-                if stride != 1 or channels != planes * block.expansion:
-                    shortcut = nn.Sequential(
-                        resnet.conv1x1(channels, planes * block.expansion, stride),
-                        nn.BatchNorm2d(planes * block.expansion),
-                    )
+                if stride != 1 or channels != width_out:
+                    shortcut = nn.Sequential(resnet.conv1x1(channels, width_out, stride), nn.BatchNorm2d(width_out))
                 blocks.append(block(channels, planes, stride, shortcut))
-                channels, stride = planes * block.expansion, 1
+                channels, stride = width_out, 1
             stages[f"layer{stage}"] = nn.Sequential(*blocks)
             layers |= {f"block_{stage}{i + 1}": f"layer{stage}.{i}" for i in range(count)}
         ends = OrderedDict(avgpool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), fc=nn.Linear(channels, categories))

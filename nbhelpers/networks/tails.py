@@ -39,9 +39,7 @@ def tail_of(network: Network, layer: str) -> nn.Sequential:
     """
     rest = _after(network.body, network.named(layer)[layer])
     if rest is None:
-        raise ValueError(
-            f"{layer} does not lie on a chain of modules, so it has no tail that runs from its output alone"
-        )
+        raise ValueError(f"{layer} does not lie on a chain of modules: no tail runs from its output alone")
     return nn.Sequential(*rest)
 
 
@@ -49,9 +47,7 @@ def _after(module: nn.Module, layer: nn.Module) -> list[nn.Module] | None:
     """The modules of a nested chain that run after ``layer``; None where the chain does not lead to it."""
     if module is layer:
         return []
-    if isinstance(module, nn.Sequential):
-        for i, child in enumerate(module):
-            rest = _after(child, layer)
-            if rest is not None:
-                return [*rest, *list(module)[i + 1 :]]
+    for i, child in enumerate(module if isinstance(module, nn.Sequential) else ()):
+        if (rest := _after(child, layer)) is not None:
+            return [*rest, *module[i + 1 :]]
     return None

@@ -1,4 +1,4 @@
-"""Projected gradient descent with every iterate kept, and a random perturbation of the same size beside it."""
+"""Attacks with every iterate kept, a random perturbation of the same size, and where regional features go meanwhile."""
 
 from __future__ import annotations
 
@@ -104,29 +104,30 @@ def pgd(
     model.to(where)
     with torch.inference_mode():
         categories = _logits(model, pixels[:1].to(where)).shape[1]
-    wanted = torch.from_numpy(check_labels(labels, categories))
-    check_same_length(images=pixels, labels=wanted)
+    targets = torch.from_numpy(check_labels(labels, categories)).to(where)
+    check_same_length(images=pixels, labels=targets)
     sign = -step if targeted else step
     generator = torch.Generator().manual_seed(random_state)
-    path = torch.empty(steps + 1, *pixels.shape)
+    path = torch.empty(steps + 1, *pixels.shape, pin_memory=where.type == "cuda")
     with tqdm(total=len(pixels) * steps, desc="attacking", unit="step", delay=2) as bar:
-        for rows in torch.arange(len(pixels)).split(batch_size):
-            start, y = pixels[rows], wanted[rows].to(where)
-            x = start.to(where, memory_format=torch.channels_last)
+        for start in range(0, len(pixels), batch_size):
+            rows = slice(start, start + batch_size)
+            x = pixels[rows].to(where, memory_format=torch.channels_last)
             low, high = (x - eps).clamp(min=0), (x + eps).clamp(max=1)
             if random_start:
-                noise = torch.empty(start.shape).uniform_(-eps, eps, generator=generator)
-                x = (start + noise).clamp(0, 1).to(x)
-            path[0, rows] = x.cpu()
-            for t in range(steps):
+                noise = torch.empty(pixels[rows].shape).uniform_(-eps, eps, generator=generator)
+                x = (pixels[rows] + noise).clamp(0, 1).to(x)
+            sound = []
+            path[0, rows].copy_(x, non_blocking=True)
+            for t in range(1, steps + 1):
                 x = x.detach().requires_grad_()
-                loss = F.cross_entropy(_logits(model, x), y, reduction="sum")
-                slope = torch.autograd.grad(loss, x)[0]
-                if slope.isnan().any():
-                    raise ValueError(f"the gradient holds NaN at step {t + 1}: the model has no derivative there")
+                z = _logits(model, x)
+                slope = torch.autograd.grad(F.cross_entropy(z, targets[rows], reduction="sum"), x)[0]
+                sound.append(torch.stack([z.isfinite().all(), ~slope.isnan().any()]))
                 x = torch.clamp(x.detach() + sign * slope.sign(), low, high)
-                path[t + 1, rows] = x.cpu()
-                bar.update(len(rows))
+                path[t, rows].copy_(x, non_blocking=True)
+                bar.update(len(x))
+            _check_sound(torch.stack(sound))  # once a batch: every look would make the device wait
     return like(path, images)
 
 
@@ -156,11 +157,11 @@ def random_path(path: Array, random_state: int = 0) -> Array:
     >>> np.unique(moved.round(6))
     array([-0.2,  0.2])
     """
-    given = read_pixels(path, "path", ndim=5)
-    twice = 2 * given[0]
+    x = read_pixels(path, "path", ndim=5)
+    twice = 2 * x[0]
     lot = torch.randint(0, 2, twice.shape, generator=torch.Generator().manual_seed(random_state)) == 0
-    mirrored = lot & (given.amax(dim=0) <= twice) & (given.amin(dim=0) >= twice - 1)
-    return like(torch.where(mirrored, twice - given, given), path)
+    mirrored = lot & (x.amax(dim=0) <= twice) & (x.amin(dim=0) >= twice - 1)
+    return like(torch.where(mirrored, twice - x, x), path)
 
 
 @dataclass(frozen=True)
@@ -227,15 +228,14 @@ def follow(
         raise ValueError(f"all layers must lie on one grid, got {grids}; fit them with one grid")
     grid = next(iter(grids.values()))[0]
     strength = {layer: view.strength.mean() for layer, view in fitted.items()}
-    silent = [layer for layer, mean in strength.items() if mean == 0]
-    if silent:
+    if silent := [layer for layer, mean in strength.items() if mean == 0]:
         raise ValueError(f"all regional features of {', '.join(silent)} are zero: no strength to measure with")
     logits, h = [], {layer: [] for layer in fitted}
     for pixels in read_pixels(path, "path", ndim=5):
-        found = record(network, images, tuple(fitted), grid=grid, pixels=pixels, **options)
-        logits.append(found.logits)
+        iterate = record(network, images, tuple(fitted), grid=grid, pixels=pixels, **options)
+        logits.append(iterate.logits)
         for layer, view in fitted.items():
-            h[layer].append(view.projection.transform(found.regions[layer]) / strength[layer])
+            h[layer].append(view.projection.transform(iterate.regions[layer]) / strength[layer])
     return Trail(np.stack(logits), {layer: np.stack(steps) for layer, steps in h.items()})
 
 
@@ -243,6 +243,13 @@ def _logits(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
     z = model(x)
     if z.ndim != 2 or len(z) != len(x):
         raise ValueError(f"the model must give (N, C) logits for {len(x)} images, got shape {tuple(z.shape)}")
-    if not torch.isfinite(z).all():
-        raise ValueError("the model gives NaN or infinite logits: check its weights")
     return z
+
+
+def _check_sound(steps: torch.Tensor) -> None:
+    """Of every step, whether the logits were finite and the gradient no NaN: (T, 2)."""
+    for t, (logits, slope) in enumerate(steps.cpu().numpy(), start=1):
+        if not logits:
+            raise ValueError("the model gives NaN or infinite logits: check its weights")
+        if not slope:
+            raise ValueError(f"the gradient holds NaN at step {t}: the model has no derivative there")

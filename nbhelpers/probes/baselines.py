@@ -10,40 +10,45 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE, Isomap, LocallyLinearEmbedding
 from tqdm import trange
 
-from nbhelpers.maths.arrays import Array, as_tensor, check_positive, check_same_length, float_type, like
+from nbhelpers.maths.arrays import Array, check_positive, on_tensors
 
 N_COMPONENTS = 3
 NEIGHBOURS = 30
 """Images that count as near, the same for t-SNE (its perplexity), LLE and ISOMAP; they need more images than this."""
 
 
+@on_tensors(features="N D", logits="N C")
 def pca(features: Array, logits: Array, random_state: int = 0) -> Array:
     """(N, 3) principal components; the origin is the mean feature."""
     return _embed(PCA(N_COMPONENTS, svd_solver="full"), features)
 
 
+@on_tensors(features="N D", logits="N C")
 def tsne(features: Array, logits: Array, random_state: int = 0) -> Array:
     """(N, 3) t-SNE; the origin is as given, close to the mean."""
     return _embed(TSNE(N_COMPONENTS, perplexity=NEIGHBOURS, random_state=random_state), features)
 
 
+@on_tensors(features="N D", logits="N C")
 def lle(features: Array, logits: Array, random_state: int = 0) -> Array:
     """(N, 3) locally linear embedding; the origin is as given, the mean."""
     method = LocallyLinearEmbedding(n_neighbors=NEIGHBOURS, n_components=N_COMPONENTS, random_state=random_state)
     return _embed(method, features)
 
 
+@on_tensors(features="N D", logits="N C")
 def isomap(features: Array, logits: Array, random_state: int = 0) -> Array:
     """(N, 3) ISOMAP; the origin is as given, the mean. The dense solver draws no random start."""
     return _embed(Isomap(n_neighbors=NEIGHBOURS, n_components=N_COMPONENTS, eigen_solver="dense"), features)
 
 
+@on_tensors(features="N D", logits="N C")
 def raw_strength(features: Array, logits: Array, random_state: int = 0) -> Array:
     """(N, 1) length of the feature as the network computed it: the control that projects nothing."""
-    f = as_tensor(features, "features", ndim=2, dtype=torch.float64)
-    return like(f.norm(dim=1, keepdim=True).to(float_type(features)), features)
+    return features.norm(dim=1, keepdim=True)
 
 
+@on_tensors(features="N D", logits="N C")
 def drpr(
     features: Array, logits: Array, random_state: int = 0, *, temperature: float = 4.0, steps: int = 8000
 ) -> Array:
@@ -67,15 +72,13 @@ def drpr(
     >>> z.shape, bool(abs(z.mean(0)).max() < 1e-6)
     ((15, 3), True)
     """
-    scores = as_tensor(logits, "logits", ndim=2, dtype=torch.float64)
-    n = check_same_length(features=features, logits=scores)
-    p = torch.softmax(scores / check_positive(temperature, "temperature"), dim=1)
-    z = torch.as_tensor(np.random.default_rng(random_state).normal(size=(n, N_COMPONENTS)))
+    p = torch.softmax(logits / check_positive(temperature, "temperature"), dim=1)
+    z = torch.as_tensor(np.random.default_rng(random_state).normal(size=(len(p), N_COMPONENTS))).to(p)
     optimizer = torch.optim.RMSprop([z], lr=1e-3, alpha=0.99, eps=1e-6)
     for _ in trange(steps, desc="DRPR", unit="step", delay=2):
         z.grad = drpr_loss(z, p)[1]
         optimizer.step()
-    return like((z - z.mean(0)).to(float_type(logits)), logits)
+    return z - z.mean(0)
 
 
 def drpr_loss(z: torch.Tensor, p: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -100,6 +103,5 @@ BASELINES: dict[str, Callable[..., Array]] = {
 """The baselines by name: ``(features (N, D), logits (N, C), random_state=0) -> embedding``."""
 
 
-def _embed(method: PCA | TSNE | LocallyLinearEmbedding | Isomap, features: Array) -> Array:
-    f = as_tensor(features, "features", ndim=2, dtype=torch.float64).numpy()
-    return like(torch.as_tensor(method.fit_transform(f)).to(float_type(features)), features)
+def _embed(method: PCA | TSNE | LocallyLinearEmbedding | Isomap, features: torch.Tensor) -> torch.Tensor:
+    return torch.as_tensor(method.fit_transform(features.cpu().numpy()))

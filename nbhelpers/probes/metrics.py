@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from sklearn.metrics import roc_auc_score
 
-from nbhelpers.maths.arrays import Array, as_tensor, check_positive, check_same_length, float_type, like
+from nbhelpers.maths.arrays import Array, check_positive, on_tensors
 
 
+@on_tensors(logits="N C")
 def label_entropy(logits: Array, temperature: float = 4.0) -> Array:
     r"""Entropy H(Y|x) of :math:`\mathrm{softmax}(z / T)` in nats, from 0 (sure) to log C (clueless).
 
@@ -34,11 +35,11 @@ def label_entropy(logits: Array, temperature: float = 4.0) -> Array:
     >>> label_entropy(np.array([[0.0, 0.0], [40.0, 0.0]]), temperature=1.0).round(3)
     array([0.693, 0.   ])
     """
-    z = as_tensor(logits, "logits", ndim=2, dtype=torch.float64)
-    log_p = torch.log_softmax(z / check_positive(temperature, "temperature"), dim=1)
-    return like(-(log_p.exp() * log_p).sum(1).to(float_type(logits)), logits)
+    log_p = torch.log_softmax(logits / check_positive(temperature, "temperature"), dim=1)
+    return -(log_p.exp() * log_p).sum(1)
 
 
+@on_tensors(embedding="N d", logits="N C")
 def strength_entropy_pearson(embedding: Array, logits: Array, temperature: float = 4.0) -> float:
     r"""Pearson correlation of the strengths :math:`\|g\|` with the entropies H(Y|x), over images: Table 1.
 
@@ -68,19 +69,17 @@ def strength_entropy_pearson(embedding: Array, logits: Array, temperature: float
     >>> round(strength_entropy_pearson(logits, logits, temperature=1.0), 3)
     -0.998
     """
-    g = as_tensor(embedding, "embedding", ndim=2, dtype=torch.float64)
-    entropy = as_tensor(label_entropy(logits, temperature), "entropy", dtype=torch.float64)
-    n = check_same_length(embedding=g, logits=entropy)
+    n = len(embedding)
     if n < 2:
         raise ValueError(f"a correlation needs at least 2 images, got {n}")
-    pair = torch.stack([g.norm(dim=1), entropy])
-    spread = pair.std(dim=1)
-    for name, values, std in zip(("strengths", "entropies"), pair, spread, strict=True):
-        if std <= 1e-12 * values.abs().max():
+    pair = {"strengths": embedding.norm(dim=1), "entropies": label_entropy(logits, temperature)}
+    for name, values in pair.items():
+        if values.std() <= 1e-12 * values.abs().max():
             raise ValueError(f"all {n} {name} are {float(values[0]):g}: nothing correlates with a constant")
-    return float(torch.corrcoef(pair)[0, 1])
+    return float(torch.corrcoef(torch.stack([*pair.values()]))[0, 1])
 
 
+@on_tensors(a="N R", b="N R")
 def per_image_pearson(a: Array, b: Array) -> np.ndarray:
     """Pearson correlation over the regions of each image; NaN where one of the two is constant.
 
@@ -103,9 +102,7 @@ def per_image_pearson(a: Array, b: Array) -> np.ndarray:
     >>> per_image_pearson([[1, 2, 3], [1, 2, 3], [0, 0, 0]], [[2, 4, 6], [3, 2, 1], [1, 2, 3]]).round(6).tolist()
     [1.0, -1.0, nan]
     """
-    pair = [as_tensor(x, name, ndim=2, dtype=torch.float64).cpu().numpy() for x, name in ((a, "a"), (b, "b"))]
-    if pair[0].shape != pair[1].shape:
-        raise ValueError(f"a and b must give one number a region alike, got shapes {pair[0].shape} and {pair[1].shape}")
+    pair = [x.cpu().numpy() for x in (a, b)]
     # subtracting a mean leaves rounding errors of constants: those are no spread
     flat = [np.ptp(x, axis=1) <= 1e-12 * np.abs(x).max(axis=1) for x in pair]
     x, y = (x - x.mean(axis=1, keepdims=True) for x in pair)
@@ -114,6 +111,7 @@ def per_image_pearson(a: Array, b: Array) -> np.ndarray:
     return np.where(flat[0] | flat[1], np.nan, r)
 
 
+@on_tensors(score="N R", truth="N R")
 def per_image_auroc(score: Array, truth: Array) -> np.ndarray:
     """Chance that in one image a true region has the higher score than an untrue one (area under the ROC curve).
 
@@ -137,13 +135,8 @@ def per_image_auroc(score: Array, truth: Array) -> np.ndarray:
     >>> per_image_auroc([[3, 2, 1], [1, 2, 3], [1, 2, 3]], [[1, 1, 0], [1, 0, 0], [0, 0, 0]]).tolist()
     [1.0, 0.0, nan]
     """
-    scores = as_tensor(score, "score", ndim=2, dtype=torch.float64).cpu().numpy()
-    true = np.asarray(truth).astype(bool)
-    if scores.shape != true.shape:
-        raise ValueError(f"score and truth must cover the same regions, got shapes {scores.shape} and {true.shape}")
-    return np.array(
-        [roc_auc_score(t, s) if 0 < t.sum() < len(t) else np.nan for s, t in zip(scores, true, strict=True)]
-    )
+    pairs = zip(score.cpu().numpy(), truth.bool().cpu().numpy(), strict=True)
+    return np.array([roc_auc_score(true, s) if 0 < true.sum() < len(true) else np.nan for s, true in pairs])
 
 
 def per_image_partial(a: Array, b: Array, given: Array) -> np.ndarray:

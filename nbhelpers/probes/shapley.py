@@ -22,7 +22,17 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 from tqdm import tqdm
 
-from nbhelpers.maths.arrays import Array, as_tensor, like, resolve_device
+from nbhelpers.maths.arrays import (
+    Array,
+    as_tensor,
+    check_choice,
+    check_labels,
+    check_not_negative,
+    check_same_length,
+    check_whole,
+    like,
+    resolve_device,
+)
 from nbhelpers.networks.network import evaluating
 
 MAX_EXACT = 16
@@ -113,19 +123,19 @@ def region_shapley(
     where = resolve_device(device)
     x = as_tensor(regions, "regions", ndim=(3, 4), device=where)
     images = x if x.ndim == 4 else x[None]
-    one_for_all = np.ndim(target) == 0
-    targets = _whole_numbers(np.repeat(target, len(images)) if one_for_all else target, "target", len(images)).tolist()
-    groups = _read_players(players, images.shape[2:]).to(where)
+    groups = _read_players(players, images.shape[2:].numel()).to(where)
     count = int(groups.max()) + 1
     _check_options(method, count, output, permutations, precision, batch_size)
     tail.to(where)
     results, rough = [], []
     with torch.no_grad(), evaluating(tail):
-        _check_tail(tail, images[:1], targets)
+        each = np.repeat(target, len(images)) if np.ndim(target) == 0 else target
+        targets = check_labels(each, _categories(tail, images[:1]), "target")
+        check_same_length(regions=images, target=targets)
         # One player has one order: nothing to sample.
-        coalitions = _all_coalitions(count) if method == "exact" or count == 1 else None
+        coalitions = _all_coalitions(count, where) if method == "exact" or count == 1 else None
         for i, image in enumerate(tqdm(images, "Shapley values", unit="image", delay=2)):
-            game = _Game(tail, _table(image, baseline), groups, image.shape[1:], targets[i], output, batch_size)
+            game = Game(tail, _table(image, baseline), groups, image.shape[1:], int(targets[i]), output, batch_size)
             if coalitions is not None:
                 masks, weights = coalitions
                 value = game(masks) @ weights
@@ -147,7 +157,7 @@ def region_shapley(
 
 
 @dataclass(frozen=True)
-class _Game:
+class Game:
     """What coalitions of one image's regions are paid: v(S)."""
 
     tail: nn.Module
@@ -159,8 +169,8 @@ class _Game:
     batch_size: int
 
     def __call__(self, masks: torch.Tensor) -> torch.Tensor:
-        """Payoffs (M,) in float64 of coalitions given as boolean rows (M, P)."""
-        v = [self.payoff(part.to(self.table.device)) for part in masks.split(self.batch_size)]
+        """Payoffs (M,) in float64 on the CPU of coalitions, boolean rows (M, P) on the tail's device."""
+        v = [self.payoff(part) for part in masks.split(self.batch_size)]
         return as_tensor(torch.cat(v), "the tail's output", dtype=torch.float64)
 
     def payoff(self, masks: torch.Tensor) -> torch.Tensor:
@@ -173,41 +183,43 @@ class _Game:
         return (scores if self.output == "logit" else scores.log_softmax(dim=1))[:, self.target]
 
 
-def _all_coalitions(players: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _all_coalitions(players: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """Every coalition as a boolean row (2^P, P), and the weight of its payoff in each player's value (2^P, P)."""
     masks = (torch.arange(2**players)[:, None] >> torch.arange(players)) % 2 == 1
     sizes = masks.sum(dim=1, keepdim=True)
     arriving = torch.tensor([1 / (players * math.comb(players - 1, s)) for s in range(players)], dtype=torch.float64)
     weights = torch.where(masks, arriving[(sizes - 1).clamp(min=0)], -arriving[sizes.clamp(max=players - 1)])
-    return masks, weights
+    return masks.to(device), weights
 
 
 def _sample(
-    game: _Game, players: int, permutations: int, precision: float, generator: np.random.Generator
+    game: Game, players: int, permutations: int, precision: float, generator: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean contributions over antithetic pairs and their standard errors, until precise enough."""
-    ends = game(torch.tensor([[False] * players, [True] * players]))
+    device = game.table.device
+    ends = game(torch.tensor([[False] * players, [True] * players], device=device))
     pairs, rounds = permutations // 2, []
     whole = max(1, 2**24 // players**2)  # orders whose coalitions are written out at a time, in 16 MB
     while True:
         new = min(PAIRS_A_ROUND, pairs - sum(len(r) for r in rounds))
         forward = generator.permuted(np.tile(np.arange(players), (new, 1)), axis=1)
         orders = torch.from_numpy(np.concatenate([forward, forward[:, ::-1]]))
-        v = torch.cat([game(_prefixes(part).flatten(0, 1)) for part in orders.split(whole)]).view(len(orders), -1)
-        rounds.append(_contributions(orders, v, ends).view(2, new, players).mean(dim=0))
+        parts = [game(prefixes(part).flatten(0, 1)) for part in orders.to(device).split(whole)]
+        v = torch.cat(parts).view(len(orders), -1)
+        rounds.append(contributions(orders, v, ends).view(2, new, players).mean(dim=0))
         drawn = torch.cat(rounds)
         value, error = drawn.mean(dim=0), drawn.std(dim=0) / len(drawn) ** 0.5
         if len(drawn) == pairs or (precision and _roughness(value, error) <= precision):
             return value, error
 
 
-def _prefixes(orders: torch.Tensor) -> torch.Tensor:
+def prefixes(orders: torch.Tensor) -> torch.Tensor:
     """Coalitions of the first 1 ... P - 1 players of each order (M, P), as booleans (M, P - 1, P)."""
     players = orders.shape[1]
     return orders.argsort(dim=1)[:, None, :] < torch.arange(1, players, device=orders.device)[:, None]
 
 
-def _contributions(orders: torch.Tensor, v: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
+def contributions(orders: torch.Tensor, v: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
     """What each player added (M, P) as it joined the payoffs (M, P - 1); ``ends`` are those of nobody and of all."""
     empty, full = ends.expand(len(orders), 2).split(1, dim=1)
     steps = torch.cat([empty, v, full], dim=1).diff(dim=1)
@@ -233,29 +245,25 @@ def _table(image: torch.Tensor, baseline: float | str | Array) -> torch.Tensor:
     return torch.cat([rows, last.expand(1, rows.shape[1])])
 
 
-def _whole_numbers(given: int | Array, name: str, length: int) -> np.ndarray:
-    array = np.asarray(given.cpu() if isinstance(given, torch.Tensor) else given)
-    if array.dtype.kind not in "iu" or array.shape != (length,):
-        raise ValueError(f"{name} must be {length} whole numbers, got shape {array.shape} of {array.dtype}")
-    return array.astype(np.int64)
-
-
-def _read_players(players: Array | None, grid: tuple[int, int]) -> torch.Tensor:
-    regions = grid[0] * grid[1]
-    numbers = _whole_numbers(np.arange(regions) if players is None else players, "players", regions)
-    found = np.unique(numbers)
-    if not np.array_equal(found, np.arange(len(found))):
-        raise ValueError(f"players must be numbered 0, 1, 2 ... without a gap, found {found.tolist()}")
-    return torch.from_numpy(numbers)
+def _read_players(players: Array | None, regions: int) -> torch.Tensor:
+    if players is None:
+        return torch.arange(regions)
+    numbers = np.asarray(players.cpu() if isinstance(players, torch.Tensor) else players)
+    if numbers.dtype.kind not in "iu" or numbers.shape != (regions,):
+        raise ValueError(f"players must be {regions} whole numbers, got shape {numbers.shape} of {numbers.dtype}")
+    there = np.unique(numbers).tolist()
+    if there != list(range(len(there))):
+        raise ValueError(f"players must be numbered 0, 1, 2 ... without a gap, found {there}")
+    return torch.from_numpy(numbers.astype(np.int64))
 
 
 def _check_options(
     method: str, players: int, output: str, permutations: int, precision: float, batch_size: int
 ) -> None:
-    if method not in ("exact", "permutation"):
-        raise ValueError(f"method must be 'exact' or 'permutation', got {method!r}")
-    if output not in ("logit", "log_probability"):
-        raise ValueError(f"output must be 'logit' or 'log_probability', got {output!r}")
+    check_choice(method, "method", ("exact", "permutation"))
+    check_choice(output, "output", ("logit", "log_probability"))
+    check_not_negative(precision, "precision")
+    check_whole(batch_size, "batch_size", 1)
     if method == "exact" and players > MAX_EXACT:
         raise ValueError(
             f"{players} players have 2^{players} coalitions, and exact enumeration ends at {MAX_EXACT} players; "
@@ -263,13 +271,9 @@ def _check_options(
         )
     if permutations < 4 or permutations % 2:
         raise ValueError(f"permutations come in pairs and must be an even number of at least 4, got {permutations}")
-    if not 0 <= precision < math.inf:
-        raise ValueError(f"precision must be a finite number of at least 0, got {precision!r}")
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
 
 
-def _check_tail(tail: nn.Module, image: torch.Tensor, targets: list[int]) -> None:
+def _categories(tail: nn.Module, image: torch.Tensor) -> int:
     """One run tells whether the tail takes such regions, and which targets exist."""
     try:
         scores = tail(image.clone())
@@ -277,5 +281,4 @@ def _check_tail(tail: nn.Module, image: torch.Tensor, targets: list[int]) -> Non
         raise ValueError(f"the tail does not take regions of shape {tuple(image.shape[1:])}: {error}") from None
     if scores.ndim != 2 or len(scores) != 1:
         raise ValueError(f"the tail must give logits (B, C), got shape {tuple(scores.shape)} for one image")
-    if min(targets) < 0 or max(targets) >= scores.shape[1]:
-        raise ValueError(f"target must lie in 0 ... {scores.shape[1] - 1}, found {min(targets)} ... {max(targets)}")
+    return scores.shape[1]

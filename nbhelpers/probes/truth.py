@@ -105,13 +105,12 @@ class Chance(NamedTuple):
     p_value: float
 
 
-def named_by_chance(
-    named: np.ndarray, original: np.ndarray, shows: np.ndarray, *, shuffles: int = 10_000, random_state: int = 0
-) -> Chance:
+def named_by_chance(named: np.ndarray, original: np.ndarray, shows: np.ndarray) -> Chance:
     """Are images given the name of a category whose fragment they show, more often than chance?
 
     By chance, the names of all images of one original category are dealt out among these images: categories that are
-    easily confused stay as they are, only the fragments lose their say.
+    easily confused stay as they are, only the fragments lose their say. The p-value counts 10,000 deals, and the names
+    as they are.
 
     Parameters
     ----------
@@ -119,10 +118,6 @@ def named_by_chance(
         The names given, and the images' own categories.
     shows : bool (N, C)
         Of which categories each image shows a fragment.
-    shuffles : int
-        Deals behind the p-value, which counts the names as they are as one more.
-    random_state : int
-        Shuffles.
 
     Raises
     ------
@@ -142,7 +137,7 @@ def named_by_chance(
     groups = [np.flatnonzero(original == c) for c in np.unique(original)]
     share = float(shows[np.arange(n), named].mean())
     expected = sum(float(shows[np.ix_(group, named[group])].mean()) * len(group) for group in groups) / n
-    rng = np.random.default_rng(random_state)
+    rng, shuffles = np.random.default_rng(0), 10_000
     hits = np.zeros(shuffles, dtype=np.int64)
     for group in groups:
         table = shows[np.ix_(group, named[group])]
