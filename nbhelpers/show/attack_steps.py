@@ -74,7 +74,7 @@ def attack_steps(
     axes = {"steps": len(pixels), "regions": grid[0] * grid[1], "categories": len(categories)}
     said = _probabilities(regions, "regions", **axes)
     answers = _probabilities(probabilities, "probabilities", steps=len(pixels), categories=len(categories))
-    pair = check_labels([original, new], len(categories))
+    pair = check_labels([original, new], len(categories), "original and new")
     called = [categories[c] for c in pair]
     moved = 0.5 + (pixels - pixels[0]) * (0.5 / eps)
 
