@@ -57,7 +57,7 @@ def enrichment(masks, share, on=lambda share: share >= 0.5):
     [
         (lambda m, s: enrichment(m, s, lambda x: x > 0.5), "exactly one half"),
         (lambda m, s: (s >= 0.5)[m].mean(), "chance by area"),
-        (lambda m, s: m[s >= 0.5].mean(), "share of points on object regions"),
+        (lambda m, s: m[s >= 0.5].mean(), "that of points on object"),
         (lambda m, s: enrichment(m, s, lambda x: x), "decide for each region"),
         (lambda m, s: np.mean([enrichment(a, b) for a, b in zip(m, s, strict=True)]), "not image by image"),
         (lambda m, s: np.array([enrichment(a, b) for a, b in zip(m, s, strict=True)]), "one number for all images"),

@@ -25,6 +25,7 @@ def check_mimicry_loss(function: Callable[[np.ndarray, np.ndarray], float]) -> s
     square, energy = (student - teacher) ** 2, teacher**2
     right = square.mean() / energy.mean()
     each = square.mean(axis=(1, 2, 3)) / energy.mean(axis=(1, 2, 3))
+    own = "divide by the teacher's mean square: a student could lower its own ratio by growing"
     raw = "divide by the mean square of the teacher's features, or the loss depends on the layer's scale"
     compare(
         got,
@@ -33,7 +34,7 @@ def check_mimicry_loss(function: Callable[[np.ndarray, np.ndarray], float]) -> s
         "but the teacher's features from the student's",
         (square.mean(), raw),
         (square.sum(), raw),
-        (square.mean() / (student**2).mean(), "a student could lower its own ratio by growing: take the teacher's"),
+        (square.mean() / (student**2).mean(), own),
         (np.sqrt(right), "there is no root: squares over squares"),
         (each.mean(), "take both means over all numbers at once, not a ratio for each image"),
     )

@@ -72,8 +72,8 @@ def check_enrichment(function: Callable[[np.ndarray, np.ndarray], float]) -> str
         f"2 of the 4 points and 3 of all the 12 regions are on the object: expected 0.5 / 0.25 = 2, got {got:.4g}. "
         "Count over all images at once, not image by image",
         (strict[masks].mean() / strict.mean(), "a region that the object fills by exactly one half counts: >= 0.5"),
-        (on_object[masks].mean(), "this is the share of points on the object; divide it by chance by area"),
-        (masks[on_object].mean(), "points among object regions: asked is the share of points on object regions"),
+        (on_object[masks].mean(), "the share of points on the object: divide it by what chance by area would give"),
+        (masks[on_object].mean(), "the share of object regions that are points: asked is that of points on object"),
         (share[masks].mean() / share.mean(), "decide for each region whether it is object (>= 0.5), then average"),
     )
     everywhere = function(np.ones_like(masks), share)
