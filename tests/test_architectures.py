@@ -239,5 +239,5 @@ def by_hand(tail, regions, players, player, target):
 
 @pytest.mark.parametrize("least", [0, 65])
 def test_a_grid_finer_than_the_image_is_refused(least):
-    with pytest.raises(ValueError, match=rf"min_grid must lie in 1 \.\.\. 64 for images of 64 pixels, got {least}"):
+    with pytest.raises(ValueError, match=f"min_grid.*64.*got {least}"):
         build("resnet34", input_size=64, min_grid=least)

@@ -203,26 +203,26 @@ TWO = np.full((2, 3, 4, 4), 0.5, np.float32)
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"images": TWO + 1}, r"images must lie in \[0, 1\], found 1\.5 \.\.\. 1\.5; divide uint8 pixels by 255"),
-        ({"images": -TWO}, r"images must lie in \[0, 1\], found -0\.5"),
-        ({"images": np.full(TWO.shape, 200, np.uint8)}, "found 200 ... 200; divide uint8 pixels by 255"),
-        ({"images": TWO * np.nan}, "images holds 96 NaN or infinite values"),
-        ({"images": TWO[0]}, r"images must have 4 axes, got shape \(3, 4, 4\)"),
-        ({"images": TWO[:0]}, "images is empty"),
-        ({"labels": [0, 3]}, r"labels must lie in 0 \.\.\. 2, found 0 \.\.\. 3"),
-        ({"labels": [-1, 0]}, r"labels must lie in 0 \.\.\. 2, found -1"),
-        ({"labels": [0.0, 1.0]}, "labels must be one whole number an image, got .* float64"),
-        ({"labels": np.eye(3, dtype=int)[:2]}, r"labels must be one whole number an image, got shape \(2, 3\)"),
-        ({"labels": [0]}, "images has 2, labels has 1"),
-        *[({"eps": e}, "eps must be a finite number above 0, got") for e in (0, -0.1, np.nan, np.inf, "1")],
-        *[({"step": s}, "step must be a finite number above 0, got") for s in (0, -0.1, np.nan)],
-        *[({"steps": s}, "steps must be a whole number of at least 1, got") for s in (0, -1, 1.5, True)],
-        ({"batch_size": 0}, "batch_size must be a whole number of at least 1, got 0"),
-        ({"model": perceptron().train()}, "the model, or a part of it, is in training mode; call model.eval"),
-        ({"model": nn.Identity().eval()}, r"must give \(N, C\) logits for 1 images, got shape \(1, 3, 4, 4\)"),
+        ({"images": TWO + 1}, r"images.*1\.5.*255"),
+        ({"images": -TWO}, r"images.*-0\.5"),
+        ({"images": np.full(TWO.shape, 200, np.uint8)}, "200.*255"),
+        ({"images": TWO * np.nan}, "images.* 96 NaN"),
+        ({"images": TWO[0]}, r"images.*4 axes.*\(3, 4, 4\)"),
+        ({"images": TWO[:0]}, "images.*empty"),
+        ({"labels": [0, 3]}, "labels.*2.*3"),
+        ({"labels": [-1, 0]}, "labels.*-1"),
+        ({"labels": [0.0, 1.0]}, "labels.*float64"),
+        ({"labels": np.eye(3, dtype=int)[:2]}, r"labels.*\(2, 3\)"),
+        ({"labels": [0]}, "2.*1"),
+        *[({"eps": e}, "eps.*above 0") for e in (0, -0.1, np.nan, np.inf, "1")],
+        *[({"step": s}, "step.*above 0") for s in (0, -0.1, np.nan)],
+        *[({"steps": s}, "steps.*at least 1") for s in (0, -1, 1.5, True)],
+        ({"batch_size": 0}, "batch_size.*0"),
+        ({"model": perceptron().train()}, r"training mode.*model\.eval"),
+        ({"model": nn.Identity().eval()}, r"logits.*\(1, 3, 4, 4\)"),
         (
             {"model": nn.Sequential(nn.Flatten(0), nn.Unflatten(0, (1, -1))).eval()},
-            r"must give \(N, C\) logits for 2 images, got shape \(1, 96\)",
+            r"logits for 2 images.*\(1, 96\)",
         ),
     ],
 )
@@ -235,7 +235,7 @@ def test_bad_input_is_refused(change, message):
 def test_a_model_of_which_one_part_is_in_training_mode_is_refused():
     model, (images, labels) = small_network(), small_images()
     model.body.classifier[2].train()
-    with pytest.raises(ValueError, match="a part of it, is in training mode"):
+    with pytest.raises(ValueError, match=r"part.*training mode"):
         pgd(model, images, labels)
 
 
@@ -256,7 +256,7 @@ def test_derivatives_that_are_no_numbers_are_refused(steps):
 def test_logits_that_are_no_numbers_are_refused():
     broken = perceptron()
     nn.init.constant_(broken[1].weight, float("nan"))
-    with pytest.raises(ValueError, match="the model gives NaN or infinite logits: check its weights"):
+    with pytest.raises(ValueError, match=r"logits.*weights"):
         pgd(broken, TWO, [0, 1])
 
 
@@ -314,10 +314,10 @@ def test_the_control_leaves_the_attack_alone_and_gives_back_what_was_given():
 @pytest.mark.parametrize(
     "path, message",
     [
-        (TWO, "path must have 5 axes"),
-        (255 * TWO[None], r"path must lie in \[0, 1\], found 127\.5"),
-        (-TWO[None], r"path must lie in \[0, 1\], found -0\.5"),
-        (np.nan * TWO[None], "path holds 96 NaN"),
+        (TWO, "path.*5 axes"),
+        (255 * TWO[None], r"path.*127\.5"),
+        (-TWO[None], r"path.*-0\.5"),
+        (np.nan * TWO[None], "path.* 96 NaN"),
     ],
 )
 def test_what_is_no_path_is_refused(path, message):

@@ -125,7 +125,7 @@ def test_each_is_deterministic_and_leaves_arrays_and_random_numbers_alone(data, 
 def test_features_that_are_not_finite_are_refused(data, name):
     features = data[0].copy()
     features[0, 0] = np.nan
-    with pytest.raises(ValueError, match="features holds 1 NaN or infinite values of 2400"):
+    with pytest.raises(ValueError, match=r"features.* 1 NaN.*2400"):
         BASELINES[name](features, data[1])
 
 
@@ -133,7 +133,7 @@ def test_drpr_refuses_bad_input(data):
     features, logits = data
     with pytest.raises(ValueError, match="119 and 120"):
         drpr(features[1:], logits)
-    with pytest.raises(ValueError, match="temperature must be a finite number above 0, got 0"):
+    with pytest.raises(ValueError, match=r"temperature.*got 0"):
         drpr(features, logits, temperature=0)
-    with pytest.raises(ValueError, match="logits holds 120 NaN"):
+    with pytest.raises(ValueError, match=r"logits.* 120 NaN"):
         drpr(features, logits * np.array([np.inf] + [1] * 9))

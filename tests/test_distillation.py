@@ -255,7 +255,7 @@ def test_the_folder_of_another_lesson_is_refused(tmp_path, teacher, monkeypatch,
         patch.setattr(training, "augment", None)  # the folder is claimed before the first batch
         with pytest.raises(TypeError):
             distill(tiny_network(1), teacher, tiny_set(), tmp_path, first, SHORT)
-    with pytest.raises(ValueError, match=r"holds another run.*Choose another folder"):
+    with pytest.raises(ValueError, match="another folder"):
         distill(tiny_network(1), teacher, tiny_set(), tmp_path, second, SHORT)
 
 
@@ -263,19 +263,19 @@ def test_the_folder_of_another_lesson_is_refused(tmp_path, teacher, monkeypatch,
 def test_the_folder_of_another_teacher_is_refused(tmp_path, teacher, lesson):
     distill(tiny_network(1), teacher, tiny_set(), tmp_path, lesson, SHORT)
     teacher.head.bias.data[0] += 1
-    with pytest.raises(ValueError, match=r"holds another run: .*teacher_sha256"):
+    with pytest.raises(ValueError, match="teacher_sha256"):
         distill(tiny_network(1), teacher, tiny_set(), tmp_path, lesson, SHORT)
 
 
 def test_the_folder_of_another_temperature_is_refused(tmp_path, teacher):
     distill(tiny_network(1), teacher, tiny_set(), tmp_path, "soft", SHORT, temperature=2.0)
-    with pytest.raises(ValueError, match=r"'soft_labels': 2\.0.*asked for .*'soft_labels': 4\.0"):
+    with pytest.raises(ValueError, match=r"2\.0.*4\.0"):
         distill(tiny_network(1), teacher, tiny_set(), tmp_path, "soft", SHORT)
 
 
 @pytest.mark.parametrize("temperature", [0, -1.0, float("nan"), float("inf"), "4"])
 def test_impossible_temperatures_are_refused(tmp_path, teacher, temperature):
-    with pytest.raises(ValueError, match="temperature must be a finite number above 0, got"):
+    with pytest.raises(ValueError, match=r"temperature.*above 0"):
         distill(tiny_network(1), teacher, tiny_set(), tmp_path, "soft", SHORT, temperature=temperature)
     assert not list(tmp_path.iterdir())
 
@@ -288,20 +288,20 @@ def part_of(network, layers):
 @pytest.mark.parametrize(
     "lesson, student, message",
     [
-        ("conv_99", vgg, r"unknown lesson 'conv_99'; there are alone, soft, conv_11, .*conv_53, fc"),
-        ("hard", vgg, "unknown lesson 'hard'"),
+        ("conv_99", vgg, "conv_99.*alone, soft, conv_11.*fc"),
+        ("hard", vgg, "lesson 'hard'"),
         (
             "conv_53",
             lambda: vgg(width=0.1),
-            r"conv_53 has shape \(51, 8, 8\), the teacher's \(26, 8, 8\).* one width",
+            r"conv_53.*\(51, 8, 8\).*\(26, 8, 8\).*width",
         ),
-        ("conv_53", lambda: vgg(input_size=128), r"\(26, 2, 2\), the teacher's \(26, 8, 8\): .*input size"),
-        ("fc", lambda: vgg(width=0.1), r"the student's fc has shape \(102,\), the teacher's \(51,\)"),
-        *[(lesson, lambda: vgg(3), "must both score the 2 categories, got 3 and 2") for lesson in LESSONS],
+        ("conv_53", lambda: vgg(input_size=128), r"\(26, 2, 2\).*\(26, 8, 8\).*input size"),
+        ("fc", lambda: vgg(width=0.1), r"fc.*\(102,\).*\(51,\)"),
+        *[(lesson, lambda: vgg(3), "2 categories.*3 and 2") for lesson in LESSONS],
         (
             "conv_53",
             lambda: part_of(vgg(), ["conv_12", "fc"]),
-            "the student has no layer conv_53; it has conv_12, fc",
+            "student.*conv_53.*conv_12, fc",
         ),
     ],
 )
@@ -312,7 +312,7 @@ def test_pairs_that_cannot_teach_each_other_are_refused(tmp_path, teacher, lesso
 
 
 def test_a_teacher_of_other_categories_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="must both score the 2 categories, got 2 and 5"):
+    with pytest.raises(ValueError, match=r"2 categories.*2 and 5"):
         distill(tiny_network(1), vgg(5).eval(), tiny_set(), tmp_path, "soft", SHORT)
 
 
@@ -325,7 +325,7 @@ def test_a_teacher_in_training_mode_is_refused(tmp_path, teacher, lesson, part):
         "batch normalisation": teacher.body.features[1],
     }
     chosen[part].train()
-    with pytest.raises(ValueError, match=r"teacher.* is in training mode.*call teacher.eval\(\) first"):
+    with pytest.raises(ValueError, match=r"training mode.*teacher\.eval"):
         distill(tiny_network(1), teacher, tiny_set(), tmp_path, lesson, SHORT)
 
 

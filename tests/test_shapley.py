@@ -243,7 +243,7 @@ def test_stops_when_precise_and_not_later(tail, regions):
 
 
 def test_warns_when_the_bound_comes_first(tail, regions):
-    with pytest.warns(ConvergenceWarning, match=r"3 of 3 images used all 6 permutations .* above the 0\.10% asked for"):
+    with pytest.warns(ConvergenceWarning, match=r"3 of 3 images.* 6 permutations.*0\.10%"):
         region_shapley(tail, regions, 1, method="permutation", permutations=6, precision=0.001)
 
 
@@ -318,7 +318,7 @@ def test_mode_is_put_back_even_after_an_error(tail, regions):
     first, _ = region_shapley(tail, regions[0], 1)
     assert [m.training for m in tail.modules()] == modes
     np.testing.assert_array_equal(first, region_shapley(tail, regions[0], 1)[0])  # no dropout while it ran
-    with pytest.raises(ValueError, match="target must lie in 0"):
+    with pytest.raises(ValueError, match=r"target.* 9"):
         region_shapley(tail, regions[0], 9)
     assert [m.training for m in tail.modules()] == modes
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in tail.modules())
@@ -345,24 +345,24 @@ def nan_tail():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"regions": np.zeros((5, 3))}, r"regions must have 3 or 4 axes, got shape \(5, 3\)"),
+        ({"regions": np.zeros((5, 3))}, r"3 or 4 axes.*\(5, 3\)"),
         ({"regions": np.zeros((0, 5, 3, 3))}, "regions is empty"),
-        ({"regions": np.full((5, 3, 3), np.nan)}, "regions holds 45 NaN or infinite values"),
-        ({"regions": np.zeros((4, 3, 3))}, r"the tail does not take regions of shape \(4, 3, 3\)"),
-        ({"tail": nn.Identity()}, r"the tail must give logits \(B, C\), got shape \(1, 5, 3, 3\)"),
-        ({"tail": nan_tail()}, "the tail's output holds .* NaN or infinite values"),
-        ({"regions": np.zeros((5, 5, 5))}, r"25 players have 2\^25 coalitions.*ends at 16.*method='permutation'"),
-        ({"target": 4}, r"target must lie in 0 \.\.\. 3, found 4 \.\.\. 4"),
-        ({"target": -1}, r"target must lie in 0 \.\.\. 3, found -1 \.\.\. -1"),
+        ({"regions": np.full((5, 3, 3), np.nan)}, "regions.* 45 NaN"),
+        ({"regions": np.zeros((4, 3, 3))}, r"tail.*regions.*\(4, 3, 3\)"),
+        ({"tail": nn.Identity()}, r"logits.*\(1, 5, 3, 3\)"),
+        ({"tail": nan_tail()}, "tail's output.*NaN"),
+        ({"regions": np.zeros((5, 5, 5))}, "25 players.* 16 .*'permutation'"),
+        ({"target": 4}, "target.* 3.* 4"),
+        ({"target": -1}, "target.*-1"),
         ({"target": 1.0}, "target.*float64"),
         ({"target": np.array([1, 2])}, r"regions has 1, target has 2"),
-        ({"baseline": "blur"}, "baseline must be a number, 'mean' or a vector of length K, got 'blur'"),
-        ({"baseline": math.inf}, "baseline holds 1 NaN or infinite values"),
-        ({"baseline": np.zeros(4)}, "one number for each of the 5 channels, got 4"),
-        ({"baseline": np.zeros((5, 3, 3))}, "baseline must have 0 or 1 axes"),
-        ({"players": np.zeros(4, int)}, r"players must be 9 whole numbers, got shape \(4,\)"),
-        ({"players": np.zeros(9)}, "players must be 9 whole numbers, got shape .* of float64"),
-        ({"players": np.array([0, 0, 0, 1, 1, 1, 3, 3, 3])}, r"without a gap, found \[0, 1, 3\]"),
+        ({"baseline": "blur"}, "baseline.*'mean'.*'blur'"),
+        ({"baseline": math.inf}, "baseline.* 1 NaN"),
+        ({"baseline": np.zeros(4)}, "5 channels, got 4"),
+        ({"baseline": np.zeros((5, 3, 3))}, "baseline.*0 or 1 axes"),
+        ({"players": np.zeros(4, int)}, r"players.* 9 .*\(4,\)"),
+        ({"players": np.zeros(9)}, "players.*float64"),
+        ({"players": np.array([0, 0, 0, 1, 1, 1, 3, 3, 3])}, r"gap.*\[0, 1, 3\]"),
         ({"method": "kernel"}, "'exact', 'permutation', got 'kernel'"),
         ({"output": "probability"}, "'logit', 'log_probability', got 'probability'"),
         ({"permutations": 2}, "even number of at least 4, got 2"),
@@ -403,7 +403,7 @@ def test_a_tail_shares_the_networks_modules_and_leaves_its_mode(network):
 
 
 def test_an_absent_layer_is_named_beside_those_that_exist(network):
-    with pytest.raises(ValueError, match=r"no layer conv_99; this network has conv_11, conv_12, .*conv_53"):
+    with pytest.raises(ValueError, match=r"conv_99.*conv_11.*conv_53"):
         tail_of(network, "conv_99")
 
 
@@ -419,5 +419,5 @@ def test_a_layer_beside_a_shortcut_has_no_tail():
     body = nn.Sequential(Block(), nn.Flatten(), nn.Linear(12, 2))
     residual = Network(body, {"inside": "0.conv", "block": "0"}, "2")
     assert isinstance(tail_of(residual, "block")[0], nn.Flatten)
-    with pytest.raises(ValueError, match="inside does not lie on a chain of modules"):
+    with pytest.raises(ValueError, match=r"inside.*chain"):
         tail_of(residual, "inside")

@@ -114,12 +114,12 @@ def test_finished_run_is_read_not_repeated(tmp_path):
 
 def test_another_run_is_not_overwritten(tmp_path):
     training.train(tiny_network(), tiny_set(), tmp_path, RECIPE, seed=1)
-    with pytest.raises(ValueError, match=r"holds another run: .*'seed': 1.*asked for .*'seed': 2"):
+    with pytest.raises(ValueError, match=r"'seed': 1.*'seed': 2"):
         training.train(tiny_network(), tiny_set(), tmp_path, RECIPE, seed=2)
 
 
 def test_too_few_images_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="one batch needs 8 images, got 4; lower batch_size"):
+    with pytest.raises(ValueError, match=r"8 images, got 4.*batch_size"):
         training.train(tiny_network(), tiny_set(4), tmp_path, RECIPE)
 
 
@@ -148,10 +148,10 @@ def test_full_disk_leaves_no_half_checkpoint(tmp_path, monkeypatch):
 def test_damaged_and_foreign_checkpoints_are_named(tmp_path):
     path = tmp_path / "step.safetensors"
     save_checkpoint(tiny_network(), path)
-    with pytest.raises(ValueError, match=r"step\.safetensors does not fit this network"):
+    with pytest.raises(ValueError, match=r"step\.safetensors.* not fit"):
         load_checkpoint(build("vgg16", 2, width=0.1, input_size=32), path)
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(OSError, match=r"step\.safetensors is no whole file.*delete it"):
+    with pytest.raises(OSError, match=r"step\.safetensors.*no whole.*delete"):
         load_checkpoint(tiny_network(), path)
 
 
@@ -235,5 +235,5 @@ def test_without_an_objective_the_true_labels_are_learned(tmp_path):
 
 def test_the_folder_of_another_objective_is_refused(tmp_path):
     training.train(tiny_network(), tiny_set(), tmp_path, RECIPE, objective=Tail())
-    with pytest.raises(ValueError, match=r"holds another run: .*'follows': 'conv_53'.*Choose another folder"):
+    with pytest.raises(ValueError, match=r"'follows': 'conv_53'.*another folder"):
         training.train(tiny_network(), tiny_set(), tmp_path, RECIPE)

@@ -162,7 +162,7 @@ def test_files_of_other_networks_are_refused_and_nothing_is_changed(spoil, messa
 @pytest.mark.parametrize("name", NAMES)
 def test_another_width_is_refused(name, tmp_path):
     save_checkpoint(tiny(name, width=0.3), tmp_path / "wide.safetensors")
-    with pytest.raises(ValueError, match=r"wide.safetensors belongs to another network.*same name and width"):
+    with pytest.raises(ValueError, match=r"wide\.safetensors.*another network"):
         start_from(tiny(name), tmp_path / "wide.safetensors")
 
 
@@ -175,7 +175,7 @@ class Code:
 def test_code_in_a_file_is_refused_and_not_run(save, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     save({"conv1.weight": Code()}, tmp_path / "code.pth")
-    with pytest.raises(OSError, match=r"code\.pth is no whole file of weights"):
+    with pytest.raises(OSError, match=r"code\.pth.*no whole"):
         start_from(tiny(), tmp_path / "code.pth")
     assert not Path("ran").exists()
 
@@ -189,19 +189,19 @@ def test_damaged_files_are_named(suffix, damage, tmp_path):
     (save_file if suffix == ".safetensors" else torch.save)(tiny().body.state_dict(), path)
     path.write_bytes(damage(path.read_bytes()))
     target = tiny(seed=3)
-    with pytest.raises(OSError, match=rf"damaged\{suffix} is no whole file of weights"):
+    with pytest.raises(OSError, match=rf"damaged\{suffix}.*no whole"):
         start_from(target, path)
     assert same(target, tiny(seed=3))
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path):
     for path in (tmp_path / "none.pth", tmp_path):
-        with pytest.raises(OSError, match=f"there is no file of weights at {path}"):
+        with pytest.raises(OSError, match=f"no file.*{path}"):
             start_from(tiny(), path)
 
 
 def test_an_unknown_scaling_is_answered_with_those_that_exist():
-    with pytest.raises(ValueError, match=r"scaling must be one of 'imagenet', 'symmetric', got 'bytes'"):
+    with pytest.raises(ValueError, match=r"scaling.*symmetric.*bytes"):
         start_from(tiny(), "any.pth", "bytes")
 
 
@@ -213,7 +213,7 @@ def test_without_a_network_the_file_and_its_place_are_named(name, tmp_path, monk
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr(torch.hub, "urlopen", offline)
     url = get_model_weights({"vgg16": "vgg16_bn"}.get(name, name)).DEFAULT.url
-    with pytest.raises(OSError, match="could not download") as caught:
+    with pytest.raises(OSError, match="download") as caught:
         torchvision_weights(name)
     place = tmp_path / "hub" / "checkpoints" / url.rsplit("/", 1)[-1]
     assert url in str(caught.value) and str(place) in str(caught.value) and "no route to host" in str(caught.value)
@@ -229,7 +229,7 @@ def test_a_download_with_another_hash_is_an_error_of_the_file(tmp_path, monkeypa
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr(torch.hub, "download_url_to_file", other)
-    with pytest.raises(OSError, match=r"could not download .*invalid hash"):
+    with pytest.raises(OSError, match=r"download.*invalid hash"):
         torchvision_weights("mobilenet_v2")
 
 

@@ -1,8 +1,9 @@
 """Sections that hold the device against the processor: the same fits, recordings and attacks on both.
 
-Limits are what other orders of summation may do, with a margin of ten to a hundred over what changing the last bits of
-the input does on one processor: double precision agrees to 1e-9 where nothing is fitted, and a fit's loss to its own
-tolerance; in single precision a fit that chooses best matches agrees in its loss, and in most of what it learns.
+Limits are ten to a thousand times what the same fit moves on one processor when the last bits of its input change:
+1e-13 for sample features, 1e-8 for importance, 1e-4 for regional features with matches found once, and 1e-2 where they
+are found anew at every step. Functions in double precision agree to 1e-9. In single precision, without the short
+mantissa of TF32, layers agree to 1e-4 of their largest value.
 """
 
 from __future__ import annotations
@@ -87,14 +88,14 @@ def samples(report: Report) -> None:
     for mixture in ("teacher", "posterior"):
         here, there = (SampleProjection(mixture=mixture, device=str(d)) for d in (CPU, report.device))
         here.fit(features, logits), there.fit(features, logits)
-        report.check(f"SampleProjection, {mixture}: loss", _apart(there, here, "loss_"), 1e-4)
+        report.check(f"SampleProjection, {mixture}: loss", _apart(there, here, "loss_"), 1e-7)
         q, other = here.predict_proba(features), there.predict_proba(features)
-        report.check(f"SampleProjection, {mixture}: Q", np.abs(other - q).max(), 0.01)
+        report.check(f"SampleProjection, {mixture}: Q", np.abs(other - q).max(), 1e-6)
         report.measure(f"SampleProjection, {mixture}: iterations", there.n_iter_, f"(processor: {here.n_iter_})")
     history = [(features, share * logits) for share in (0.2, 1.0)]
     here, there = ([p.transform(features) for p in fit_along(history, device=str(d))] for d in (CPU, report.device))
     for name, g, other in zip(("first", "last"), here, there, strict=True):
-        report.check(f"fit_along, {name} checkpoint: g", np.linalg.norm(other - g) / np.linalg.norm(g), 0.02)
+        report.check(f"fit_along, {name} checkpoint: g", np.linalg.norm(other - g) / np.linalg.norm(g), 1e-5)
 
 
 def regions(report: Report) -> None:
@@ -103,15 +104,15 @@ def regions(report: Report) -> None:
     f, logits, labels, _ = planted(size["images"], size["channels"], size["side"])
     for channels in ("uniform", "shared", "fitted"):
         here, there = (RegionImportance(channels=channels, device=d).fit(f, logits) for d in (CPU, report.device))
-        report.check(f"RegionImportance, {channels}: loss", _last(there, here), 1e-4)
+        report.check(f"RegionImportance, {channels}: loss", _last(there, here), 1e-5)
         near = np.abs(there.weights_ - here.weights_).sum(axis=1).mean()
-        report.check(f"RegionImportance, {channels}: w", near, 1e-3 if channels == "uniform" else 0.02)
+        report.check(f"RegionImportance, {channels}: w", near, 1e-4)
     w = RegionImportance(device=CPU).fit(f, logits).weights_
     g = SampleProjection(device="cpu").fit(f.mean(axis=(2, 3)), logits).transform(f.mean(axis=(2, 3)))
-    for match in ("feature", "projection"):
+    for match, limit in (("feature", 0.01), ("projection", 0.1)):
         here, there = (RegionProjection(match=match, device=d).fit(f, logits, w, g) for d in (CPU, report.device))
-        report.check(f"RegionProjection, {match}: loss", _last(there, here), 0.01)
-        report.check(f"RegionProjection, {match}: h", _turned(there.transform(f), here.transform(f)), 0.02)
+        report.check(f"RegionProjection, {match}: loss", _last(there, here), limit)
+        report.check(f"RegionProjection, {match}: h", _turned(there.transform(f), here.transform(f)), limit)
         again = RegionProjection(match=match, device=report.device).fit(f, logits, w, g)
         report.measure(f"RegionProjection, {match}: fitted twice, largest difference", _apart(again, there), "")
     a = Activations(logits, f.mean(axis=(2, 3)), labels, tuple("abcd"), {"layer": f})

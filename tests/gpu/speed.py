@@ -17,7 +17,7 @@ from report import Report
 from waits import waits
 
 from nbhelpers import KappaCurve, RegionImportance, RegionProjection, SampleProjection, pgd, region_shapley, tail_of
-from nbhelpers.maths.radial import label_loss
+from nbhelpers.maths.radial import SoftLabels, label_loss
 from nbhelpers.method.importance import channel_scores, descend
 from nbhelpers.method.matching import best_matches
 from nbhelpers.method.region_loss import projection_losses
@@ -40,9 +40,9 @@ def synchronisation(report: Report) -> None:
     g = F.normalize(torch.randn(n, 3, generator=rng), dim=1).to(device)
     w = torch.full((n, r), 1 / r, device=device)
     log_p = torch.log_softmax(torch.randn(n, n, generator=rng).fill_diagonal_(-torch.inf), dim=1).to(device)
-    labels = torch.log_softmax(torch.randn(n, 5, generator=rng).double(), dim=1).to(device)
+    soft = torch.log_softmax(torch.randn(n, 5, generator=rng).double(), dim=1).to(device)
     embedding = torch.randn(n, 3, generator=rng).double().to(device).requires_grad_()
-    curve = KappaCurve(10.0)
+    labels, curve = SoftLabels(soft), KappaCurve(10.0)
     scores, place = best_matches(units, units)
     losses = {
         "label_loss, teacher": lambda: label_loss(embedding, labels, curve).divergence.backward(),
