@@ -95,6 +95,8 @@ def in_place(layers):
         (lambda layers: None, "returns NoneType"),
         (lambda layers: list(same_mean(layers).values()), "returns list: .* a dictionary, one array a layer"),
         (in_place, "must not change"),
+        (lambda layers: layers.update(same_mean(layers)) or layers, "must not change"),
+        (lambda layers: {name: layers.pop(name) for name in list(layers)}, "must not change"),
     ],
 )
 def test_wrong_normalisations_are_rejected(answer, message):

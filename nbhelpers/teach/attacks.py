@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from nbhelpers.teach import PASSED, ask, compare, expect
+from nbhelpers.teach import PASSED, Answer, ask, compare, expect
 
 
-def check_pgd_step(function: Callable[..., np.ndarray]) -> str:
-    """Check ``function(x, start, slope, eps, step) -> next iterate``, arrays (N, 3, H, W): a step up the slope.
-
-    x + step * sign(slope), within eps of the start and in [0, 1].
-
-    >>> def pgd_step(x, start, slope, eps, step):
-    ...     return np.clip(x + step * np.sign(slope), start - eps, start + eps).clip(0, 1)
-    >>> check_pgd_step(pgd_step)
-    'Right.'
-    """
+def check_pgd_step(function: Answer) -> str:
+    """Check ``function(x, start, slope, eps, step) -> next iterate``, arrays (N, 3, H, W): a step up the slope."""
     rng = np.random.default_rng(9)
     eps, step = 0.1, 0.04
     start = rng.uniform(-0.2, 1.2, (2, 3, 8, 8)).clip(0, 1)
@@ -26,33 +16,30 @@ def check_pgd_step(function: Callable[..., np.ndarray]) -> str:
     slope = rng.normal(size=start.shape)
     slope[rng.random(start.shape) < 0.1] = 0
     got = ask(function, x, start, slope, eps, step, shape=x.shape, what="one value for each pixel of x")
-
-    def inside(moved: np.ndarray) -> np.ndarray:
-        return np.clip(moved, start - eps, start + eps).clip(0, 1)
-
     away = np.abs(got - start).max()
-    expect(
-        away <= eps + 1e-6,
-        f"a pixel is {away:.3f} away from start, more than eps = {eps}: the ball stands around the clean image, start, "
-        "not around x",
-    )
+    ball = "the ball stands around the clean image, start, not around x"
+    expect(away <= eps + 1e-6, f"a pixel is {away:.3f} away from start, more than eps = {eps}: {ball}")
     expect((got >= -1e-6) & (got <= 1 + 1e-6), f"pixels lie in [0, 1], found {got.min():.3f} ... {got.max():.3f}: clip")
     flat = slope == 0
     expect(np.isclose(got[flat], x[flat], atol=1e-6), "where the slope is 0 a pixel stays, because the sign of 0 is 0")
-    right = inside(x + step * np.sign(slope))
+    low, high = np.maximum(start - eps, 0), np.minimum(start + eps, 1)
+    right = np.clip(x + step * np.sign(slope), low, high)
     compare(
         got,
         right,
         "expected x + step * sign(slope), clipped to within eps of start and to [0, 1]; a pixel is "
         f"{np.abs(got - right).max():.3f} away from that",
-        (inside(x - step * np.sign(slope)), "the sign is turned: an attack moves up the slope of the loss"),
-        (inside(x + step * slope), "take the sign of the slope: every pixel moves by a whole step, steep or not"),
+        (np.clip(x - step * np.sign(slope), low, high), "the sign is turned: an attack moves up the slope of the loss"),
+        (
+            np.clip(x + step * slope, low, high),
+            "take the sign of the slope: every pixel moves by a whole step, steep or not",
+        ),
         atol=1e-6,
     )
     return PASSED
 
 
-def check_success_rate(function: Callable[[np.ndarray, np.ndarray, np.ndarray], float]) -> str:
+def check_success_rate(function: Answer) -> str:
     """Check ``function(before, after, labels) -> rate``, categories (N,): the share of right names that became wrong.
 
     >>> def rate(before, after, labels):
@@ -81,19 +68,8 @@ def check_success_rate(function: Callable[[np.ndarray, np.ndarray, np.ndarray], 
     return PASSED
 
 
-def check_damaged(function: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]) -> str:
-    """Check ``function(h (T + 1, R, 3), mu_ori (3,), p_new (R,)) -> damaged``, boolean (R,): type 4.
-
-    Important at the start (cosine with mu_ori above 0.9, strength above 1), not turned (p_new, at the end, at most
-    0.5), and of a strength below 1 at the end.
-
-    >>> def damaged(h, mu_ori, p_new):
-    ...     strength = np.linalg.norm(h, axis=2)
-    ...     important = (h[0] @ mu_ori > 0.9 * strength[0]) & (strength[0] > 1)
-    ...     return important & (p_new <= 0.5) & (strength[-1] < 1)
-    >>> check_damaged(damaged)
-    'Right.'
-    """
+def check_damaged(function: Answer) -> str:
+    """Check ``function(h (T + 1, R, 3), mu_ori (3,), p_new (R,)) -> damaged``, boolean (R,): regions of type 4."""
     mu, other = np.array([0.6, 0.8, 0.0]), np.array([0.8, -0.6, 0.0])
     cases = [  # cosine at the start, strength at the start, halfway and at the end, p_new, whether damaged, why
         (0.95, 1.5, 1.0, 0.5, 0.1, True, "it spoke for the original category, and its strength fell from 1.5 to 0.5"),
@@ -118,26 +94,13 @@ def check_damaged(function: Callable[[np.ndarray, np.ndarray, np.ndarray], np.nd
     strength = np.linalg.norm(h, axis=2)
     right = (h[0] @ mu > 0.9 * strength[0]) & (strength[0] > 1) & (p_new <= 0.5) & (strength[-1] < 1)
     differ = (ask(function, h, mu, p_new, shape=right.shape, what=what) != right).sum()
-    expect(
-        differ == 0,
-        f"of 500 drawn regions {right.sum()} are damaged, and {differ} are sorted otherwise: all four conditions must "
-        "hold together",
-    )
+    otherwise = f"of 500 drawn regions {right.sum()} are damaged, and {differ} are sorted otherwise"
+    expect(differ == 0, f"{otherwise}: all four conditions must hold together")
     return PASSED
 
 
-def check_fragment_chance(function: Callable[[np.ndarray, np.ndarray, np.ndarray], float]) -> str:
-    """Check ``function(new (N,), original (N,), shows (N, C)) -> chance``: new names that fragments show by chance.
-
-    ``shows`` tells which categories the fragments of each image have. Chance is the mean over the images i of the
-    share of images j with i's original category, i among them, whose new category i shows: no draw is needed.
-
-    >>> def chance(new, original, shows):
-    ...     alike = original[:, None] == original
-    ...     return (shows[:, new] * alike / alike.sum(axis=1)).sum(axis=1).mean()
-    >>> check_fragment_chance(chance)
-    'Right.'
-    """
+def check_fragment_chance(function: Answer) -> str:
+    """Check ``function(new (N,), original (N,), shows (N, C)) -> chance``: new names that fragments show by chance."""
     rng = np.random.default_rng(11)
     original = np.repeat([0, 1, 2, 3], [6, 4, 3, 2])
     new = (original + rng.choice([1, 2, 3], len(original), p=[0.6, 0.3, 0.1])) % 4

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from scipy.linalg import orthogonal_procrustes
 from scipy.special import log_softmax
 from scipy.stats import norm, t
 
-from nbhelpers.teach import PASSED, ask, compare, expect
+from nbhelpers.teach import PASSED, Answer, ask, compare, expect
 
 
-def check_mimicry_loss(function: Callable[[np.ndarray, np.ndarray], float]) -> str:
+def check_mimicry_loss(function: Answer) -> str:
     """Check ``function(student, teacher) -> loss``, features of one shape: mean((s - t)^2) / mean(t^2).
 
     >>> check_mimicry_loss(lambda student, teacher: ((student - teacher) ** 2).mean() / (teacher**2).mean())
@@ -41,17 +39,8 @@ def check_mimicry_loss(function: Callable[[np.ndarray, np.ndarray], float]) -> s
     return PASSED
 
 
-def check_turn(function: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> str:
-    """Check ``function(source (N, 3), target (N, 3)) -> turned (N, 3)``: source turned as near to target as can be.
-
-    The same orthogonal matrix turns all rows: a reflection is allowed, no stretching and no shift.
-
-    >>> def turn(source, target):
-    ...     u, _, v = np.linalg.svd(source.T @ target)
-    ...     return source @ u @ v
-    >>> check_turn(turn)
-    'Right.'
-    """
+def check_turn(function: Answer) -> str:
+    """Check ``function(source (N, 3), target (N, 3)) -> source turned (N, 3)``, by the best orthogonal matrix."""
     rng = np.random.default_rng(13)
     source = rng.normal([1, 0, 2], size=(20, 3))
     rotation = np.linalg.qr(rng.normal(size=(3, 3)))[0]
@@ -81,15 +70,8 @@ def check_turn(function: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> str:
     return PASSED
 
 
-def check_interval(function: Callable[[np.ndarray], tuple[float, float]]) -> str:
-    """Check ``function(values (n,)) -> (mean, half)``: the 95 % t-interval of the mean over n seeds is mean ± half.
-
-    >>> def interval(values):
-    ...     n = len(values)
-    ...     return values.mean(), t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)
-    >>> check_interval(interval)
-    'Right.'
-    """
+def check_interval(function: Answer) -> str:
+    """Check ``function(values (n,)) -> (mean, half)``: the 95 % t-interval of the mean over n seeds is mean ± half."""
     for values in (np.array([0.5, 0.6, 0.85]), np.array([3.0, 7.0, 4.0, 1.0, 2.0])):
         mean, half = ask(function, values, shape=(2,), what="the mean and the half width, two numbers")
         n, s = len(values), values.std(ddof=1)
@@ -118,17 +100,8 @@ def check_interval(function: Callable[[np.ndarray], tuple[float, float]]) -> str
     return PASSED
 
 
-def check_soft_label_loss(function: Callable[[np.ndarray, np.ndarray, float], float]) -> str:
-    """Check ``function(student_logits (N, C), teacher_logits (N, C), temperature) -> loss``, in nats.
-
-    The mean over images of KL(teacher || student), both softened by the temperature T, times T^2.
-
-    >>> def loss(student, teacher, temperature):
-    ...     s, t = (log_softmax(z / temperature, axis=1) for z in (student, teacher))
-    ...     return temperature**2 * (np.exp(t) * (t - s)).sum(axis=1).mean()
-    >>> check_soft_label_loss(loss)
-    'Right.'
-    """
+def check_soft_label_loss(function: Answer) -> str:
+    """Check ``function(student, teacher, T) -> loss``, logits (N, C): T^2 mean KL(teacher || student), in nats."""
     rng = np.random.default_rng(14)
     student, teacher = 3 * rng.normal(size=(2, 5, 3))
     got = ask(function, student, teacher, 4.0)

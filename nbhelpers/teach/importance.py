@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -12,12 +11,10 @@ from scipy.special import log_softmax, softmax
 
 from nbhelpers.method.importance import project_to_simplex
 from nbhelpers.probes.metrics import per_image_pearson
-from nbhelpers.teach import PASSED, ask, compare, expect
-
-Payoff = Callable[[Iterable[int]], float]
+from nbhelpers.teach import PASSED, Answer, ask, compare, expect
 
 
-def check_image_likelihood(function: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> str:
+def check_image_likelihood(function: Answer) -> str:
     """Check ``function(scores (R, n), w (R,)) -> Q (n,)``, the softmax over partner images j of sum_r w_r s_r(j).
 
     >>> check_image_likelihood(lambda scores, w: softmax(w @ scores))
@@ -44,29 +41,18 @@ def check_image_likelihood(function: Callable[[np.ndarray, np.ndarray], np.ndarr
     return PASSED
 
 
-def check_shapley(function: Callable[[Payoff, int], np.ndarray]) -> str:
+def check_shapley(function: Answer) -> str:
     """Check ``function(payoff, players) -> (players,)``, exact Shapley values of up to six players.
 
     ``payoff`` takes a coalition, any collection of different player numbers, and returns a number.
-
-    >>> def shapley(payoff, players):
-    ...     values = np.zeros(players)
-    ...     for order in itertools.permutations(range(players)):
-    ...         for place, player in enumerate(order):
-    ...             values[player] += payoff(order[: place + 1]) - payoff(order[:place])
-    ...     return values / math.factorial(players)
-    >>> check_shapley(shapley)
-    'Right.'
     """
 
     def play(worth: Callable[[frozenset[int]], float], players: int) -> np.ndarray:
         def payoff(coalition: Iterable[int]) -> float:
             listed = list(coalition)
             members = frozenset(listed)
-            expect(
-                len(members) == len(listed) and members <= set(range(players)),
-                f"payoff was asked for {listed}: each of the players 0 ... {players - 1} at most once",
-            )
+            once = f"payoff was asked for {listed}: each of the players 0 ... {players - 1} at most once"
+            expect(len(members) == len(listed) and members <= set(range(players)), once)
             return worth(members)
 
         return ask(function, payoff, players, shape=(players,), what="one value a player")
@@ -76,15 +62,10 @@ def check_shapley(function: Callable[[Payoff, int], np.ndarray]) -> str:
     compare(got, [1, 4, 0], f"where each player adds a number of its own it gets that: 1, 4, 0; got {got}")
 
     got = play(lambda s: float(0 in s and len(s) > 1), 3)  # a left glove and two right ones; a pair is worth 1
-    expect(
-        not np.allclose(got, [1, 0, 0]) and not np.allclose(got, 0),
-        "average over all coalitions that a player can join, not only the last or the first one",
-    )
-    expect(
-        not np.allclose(got, [3 / 4, 1 / 4, 1 / 4]),
-        "coalitions do not all count alike: average over the orders of arrival, in which small and large coalitions "
-        "come before a player equally often",
-    )
+    every = "average over all coalitions that a player can join, not only the last or the first one"
+    expect(not np.allclose(got, [1, 0, 0]) and not np.allclose(got, 0), every)
+    orders = "average over the orders of arrival, in which small and large ones come before a player equally often"
+    expect(not np.allclose(got, [3 / 4, 1 / 4, 1 / 4]), f"coalitions do not all count alike: {orders}")
     expect(np.isclose(got.sum(), 1), f"the values share out what all earn together, 1; they sum to {got.sum():.4g}")
     expect(np.isclose(got[1], got[2]), "the two right gloves are worth the same to everyone, so they get the same")
     gloves = f"one left glove and two right ones: exactly 2/3, 1/6, 1/6, got {got.round(4)}"
@@ -93,29 +74,18 @@ def check_shapley(function: Callable[[Payoff, int], np.ndarray]) -> str:
     got = play(lambda s: 10.0 + len(s) ** 2, 4)
     compare(got, 4, "what nobody at all earns (here 10) is not anyone's merit: v(all) - v(nobody) is shared")
 
-    coalitions = itertools.chain.from_iterable(itertools.combinations(range(6), size) for size in range(7))
-    random = np.random.default_rng(6)
-    by_members = {frozenset(members): random.normal() for members in coalitions}
-    got = play(by_members.__getitem__, 6)
-    right = np.zeros(6)
-    for s in by_members:
-        for i in set(range(6)) - s:
-            right[i] += (by_members[s | {i}] - by_members[s]) / (6 * math.comb(5, len(s)))
+    teams = itertools.chain.from_iterable(itertools.combinations(range(6), size) for size in range(1, 7))
+    rng = np.random.default_rng(6)
+    bonus = {frozenset(team): rng.normal() for team in teams}  # earned where a whole team is, and shared by it alike
+    got = play(lambda s: sum(bonus[team] for team in bonus if team <= s), 6)
+    right = np.array([sum(bonus[team] / len(team) for team in bonus if i in team) for i in range(6)])
     compare(got, right, f"a game of six: expected {right.round(3)}, got {got.round(3)}")
     compare(play(lambda s: 7.0 * len(s), 1), 7, "a single player gets all")
     return PASSED
 
 
-def check_per_image_pearson(function: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> str:
-    """Check ``function(a (N, R), b (N, R)) -> r (N,)``: Pearson's correlation over the regions of each image.
-
-    >>> def pearson(a, b):
-    ...     a, b = (x - x.mean(axis=1, keepdims=True) for x in (a, b))
-    ...     with np.errstate(invalid="ignore"):
-    ...         return (a * b).sum(axis=1) / np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
-    >>> check_per_image_pearson(pearson)
-    'Right.'
-    """
+def check_per_image_pearson(function: Answer) -> str:
+    """Check ``function(a (N, R), b (N, R)) -> r (N,)``: Pearson's correlation over the regions of each image."""
     rng = np.random.default_rng(7)
     a, b = 5 + rng.normal(size=(2, 6, 6)) * np.arange(1, 7)[:, None]
     b[0] = 3 * a[0] + 2
@@ -135,16 +105,8 @@ def check_per_image_pearson(function: Callable[[np.ndarray, np.ndarray], np.ndar
     return PASSED
 
 
-def check_simplex(function: Callable[[np.ndarray], np.ndarray]) -> str:
-    """Check ``function(x (R,)) -> w (R,)``, the nearest point to x with entries of 0 or more that sum to 1.
-
-    >>> def project(x):
-    ...     falling = np.sort(x)[::-1]
-    ...     level = (np.cumsum(falling) - 1) / np.arange(1, len(x) + 1)
-    ...     return np.maximum(x - level[falling > level][-1], 0)
-    >>> check_simplex(project)
-    'Right.'
-    """
+def check_simplex(function: Answer) -> str:
+    """Check ``function(x (R,)) -> w (R,)``, the nearest point to x with entries of 0 or more that sum to 1."""
     inside = np.array([0.5, 0.3, 0.2])
     what = "as many entries as were given"
     got = ask(function, inside, shape=(3,), what=what)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from torch import nn
 
-from nbhelpers.teach import PASSED, ask, compare, expect
+from nbhelpers.teach import PASSED, Answer, ask, compare, expect
 
 
-def check_bytes(function: Callable[[int, Sequence[tuple[int, int, int]]], int]) -> str:
+def check_bytes(function: Answer) -> str:
     """Check ``function(images, shapes) -> bytes`` of regional features in float32; a layer's shape is (K, H, W).
 
     >>> check_bytes(lambda images, shapes: 4 * images * sum(k * h * w for k, h, w in shapes))
@@ -37,15 +36,8 @@ def check_bytes(function: Callable[[int, Sequence[tuple[int, int, int]]], int]) 
     return PASSED
 
 
-def check_scaling(function: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]) -> str:
-    """Check ``function(images) -> (mean, std)`` of each colour in [0, 1], from uint8 images (N, 3, H, W).
-
-    >>> def scaling(images):
-    ...     x = images / 255
-    ...     return x.mean(axis=(0, 2, 3)), x.std(axis=(0, 2, 3))
-    >>> check_scaling(scaling)
-    'Right.'
-    """
+def check_scaling(function: Answer) -> str:
+    """Check ``function(images) -> (mean, std)`` of each colour in [0, 1], from uint8 images (N, 3, H, W)."""
     rng = np.random.default_rng(61)
     bright = rng.integers(60, 190, (6, 1, 1, 1)) + np.array([-50, 0, 60])[:, None, None]
     images = np.clip(bright + rng.normal(0, [[[20]], [[30]], [[10]]], (6, 3, 9, 5)), 0, 255).astype(np.uint8)
@@ -74,16 +66,9 @@ def check_scaling(function: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]
     return PASSED
 
 
-def check_grid(function: Callable[[int, Sequence[tuple[int, int, int]]], int]) -> str:
-    """Check ``function(side, steps) -> side`` of the grid after convolutions and poolings (kernel, stride, padding).
-
-    >>> def grid(side, steps):
-    ...     for kernel, stride, padding in steps:
-    ...         side = (side + 2 * padding - kernel) // stride + 1
-    ...     return side
-    >>> check_grid(grid)
-    'Right.'
-    """
+def check_grid(function: Answer) -> str:
+    """Check ``function(side, steps) -> side`` of the grid after convolutions and poolings (kernel, stride, padding)."""
+    rule = "(side + 2 padding - kernel) // stride + 1: the kernel must fit, and padding stands on both sides"
     for side, steps, right, told in (
         (64, [(4, 4, 0), (2, 2, 0)], 8, "64 pixels, patches of 4, then halved"),
         (32, [(3, 1, 1)], 32, "32 pixels, one 3 x 3 convolution with padding 1"),
@@ -94,26 +79,12 @@ def check_grid(function: Callable[[int, Sequence[tuple[int, int, int]]], int]) -
     ):
         got = ask(function, side, steps, what="one number of regions a side")
         expect(got == int(got), f"{told}: a grid has a whole number of regions, got {got:g}: round down at every step")
-        expect(
-            got == right,
-            f"{told}: expected {right}, got {got:g}. Every step gives (side + 2 padding - kernel) // stride + 1: "
-            "the kernel must fit, and padding stands on both sides",
-        )
+        expect(got == right, f"{told}: expected {right}, got {got:g}. Every step gives {rule}")
     return PASSED
 
 
-def check_linear_head(function: Callable[[nn.Conv2d], nn.Linear]) -> str:
-    """Check ``function(conv) -> linear``: a 1 x 1 convolution before average pooling as a Linear layer after it.
-
-    >>> def linear_head(conv):
-    ...     head = nn.Linear(conv.in_channels, conv.out_channels, bias=conv.bias is not None)
-    ...     head.weight.data = conv.weight.data.flatten(1).clone()
-    ...     if conv.bias is not None:
-    ...         head.bias.data = conv.bias.data.clone()
-    ...     return head
-    >>> check_linear_head(linear_head)
-    'Right.'
-    """
+def check_linear_head(function: Answer) -> str:
+    """Check ``function(conv) -> linear``: a 1 x 1 convolution before average pooling as a Linear layer after it."""
     for biased in (True, False):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(62)
@@ -126,10 +97,8 @@ def check_linear_head(function: Callable[[nn.Conv2d], nn.Linear]) -> str:
         expect(_same(conv.state_dict(), before), "the convolution must stay as it was: copy its weights")
         shape = head.in_features, head.out_features
         expect(shape == (6, 4), f"6 channels to 4 categories: expected Linear(6, 4), got Linear{shape}")
-        expect(
-            head.weight.shape == (4, 6) and torch.allclose(head.weight, conv.weight[:, :, 0, 0]),
-            "the weights must be the convolution's, (4, 6, 1, 1) without its last two axes",
-        )
+        weights = "the weights must be the convolution's, (4, 6, 1, 1) without its last two axes"
+        expect(head.weight.shape == (4, 6) and torch.allclose(head.weight, conv.weight[:, :, 0, 0]), weights)
         got, right = head(features.mean(dim=(2, 3))), conv(features).mean(dim=(2, 3))
         hint = "is the bias the convolution's?" if biased else "a convolution without a bias needs a head without one"
         expect(torch.allclose(got, right, atol=1e-5), f"the logits differ from the convolution's: {hint}")
@@ -140,9 +109,6 @@ class Forked(nn.Module):
     """A small network whose early features take two ways: through ``late``, and around it.
 
     Its logits are ``head(relu(late(early(x)) + around(early(x))), averaged over regions)``.
-
-    >>> Forked()(torch.zeros(2, 3, 16, 16)).shape
-    torch.Size([2, 3])
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -159,19 +125,10 @@ class Forked(nn.Module):
         return self.head(torch.relu(self.late(early) + self.around(early)).mean(dim=(2, 3)))
 
 
-def check_tail(function: Callable[[Forked, torch.Tensor], nn.Module]) -> str:
+def check_tail(function: Answer) -> str:
     """Check ``function(body, early) -> tail``: what follows ``late`` in one image whose early features are given.
 
     ``early`` has shape (1, 6, H, W); the tail is a Module from ``late``'s features (B, 8, H, W) to logits (B, 3).
-
-    >>> class Tail(nn.Module):
-    ...     def __init__(self, body, early):
-    ...         super().__init__()
-    ...         self.body, self.early = body, early
-    ...     def forward(self, late):
-    ...         return self.body.head(torch.relu(late + self.body.around(self.early)).mean(dim=(2, 3)))
-    >>> check_tail(Tail)
-    'Right.'
     """
     body = Forked(seed=63)
     before = copy.deepcopy(body.state_dict())
@@ -189,10 +146,8 @@ def check_tail(function: Callable[[Forked, torch.Tensor], nn.Module]) -> str:
         coalitions = torch.cat([late, 0 * late, late * (torch.arange(16).view(4, 4) % 2)])
         given = coalitions.clone()
         got = tail(given)
-        expect(
-            torch.equal(handed, early) and torch.equal(given, coalitions),
-            "the tail must not change the features that it is given: no x += ..., no inplace ReLU on them",
-        )
+        unchanged = "the tail must not change the features that it is given: no x += ..., no inplace ReLU on them"
+        expect(torch.equal(handed, early) and torch.equal(given, coalitions), unchanged)
         shape = tuple(got.shape) if isinstance(got, torch.Tensor) else type(got).__name__
         expect(shape == (3, 3), f"three coalitions of one image, three categories: expected logits (3, 3), got {shape}")
         absent = "where regions of late are absent, what goes around it stays: the logits of coalitions differ"

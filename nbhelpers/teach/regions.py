@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
-from nbhelpers.method.knowledge import normalize_strength
-from nbhelpers.teach import PASSED, ask, compare, expect
+from nbhelpers.teach import PASSED, Answer, ask, compare, expect
 
 
-def check_knowledge_mask(function: Callable[..., tuple[np.ndarray, np.ndarray]]) -> str:
-    """Check ``function(probabilities (N, R, C), labels (N,), threshold) -> (masks, reliable)``, both boolean (N, R).
-
-    >>> def points(probabilities, labels, threshold):
-    ...     masks = probabilities.max(axis=2) > threshold
-    ...     return masks, masks & (probabilities.argmax(axis=2) == labels[:, None])
-    >>> check_knowledge_mask(points)
-    'Right.'
-    """
-    sure, torn, dull = [0.75, 0.125, 0.125], [0.5, 0.4375, 0.0625], [0.375, 0.3125, 0.3125]
-    half = [0.0, 0.5, 0.5]
+def check_knowledge_mask(function: Answer) -> str:
+    """Check ``function(probabilities (N, R, C), labels (N,), threshold) -> (masks, reliable)``, both boolean (N, R)."""
+    sure, torn, dull, half = np.array([[12, 2, 2], [8, 7, 1], [6, 5, 5], [0, 8, 8]]) / 16
     probabilities = np.array([[sure, torn, dull], [torn, sure, half], [half, dull, sure[::-1]]])
     labels = np.array([0, 1, 2])
 
@@ -50,11 +41,8 @@ def check_knowledge_mask(function: Callable[..., tuple[np.ndarray, np.ndarray]])
     return PASSED
 
 
-def check_enrichment(function: Callable[[np.ndarray, np.ndarray], float]) -> str:
+def check_enrichment(function: Answer) -> str:
     """Check ``function(masks (N, R), object_share (N, R)) -> ratio``: how much more often points lie on the object.
-
-    The share of the points that lie on object regions (``object_share`` of at least one half), divided by the share
-    of all regions that are object regions.
 
     >>> def enrichment(masks, object_share):
     ...     on_object = object_share >= 0.5
@@ -81,77 +69,51 @@ def check_enrichment(function: Callable[[np.ndarray, np.ndarray], float]) -> str
     return PASSED
 
 
-def check_same_mean_strength(function: Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray]]) -> str:
-    """Check ``function(layers) -> layers``, regional features (N, R, 3) by name scaled to the last one's mean strength.
-
-    >>> def same_mean(layers):
-    ...     mean = {name: np.linalg.norm(h, axis=2).mean() for name, h in layers.items()}
-    ...     last = list(mean.values())[-1]
-    ...     return {name: h * last / mean[name] for name, h in layers.items()}
-    >>> check_same_mean_strength(same_mean)
-    'Right.'
-    """
+def check_same_mean_strength(function: Answer) -> str:
+    """Check ``function(layers) -> layers``, features (N, R, 3) by name scaled to the last one's mean strength."""
     rng = np.random.default_rng(3)
     strengths = rng.gamma(1.5, size=(3, 4, 5, 1)) * np.array([0.5, 1, 3])[:, None, None, None]
     layers = dict(zip(("conv_33", "conv_43", "conv_53"), strengths * rng.normal(size=(3, 4, 5, 3)), strict=True))
-    before = {name: h.copy() for name, h in layers.items()}
-    answer = function(layers)
-    expect(
-        isinstance(answer, Mapping),
-        f"the function returns {type(answer).__name__}: end it with `return` and a dictionary, one array a layer",
-    )
-    got = {name: np.asarray(h) for name, h in answer.items()}
-    expect(
-        list(layers) == list(before) and all(np.array_equal(layers[name], before[name]) for name in before),
-        "the function must not change the arrays that it is given",
-    )
-    expect(list(got) == list(before), f"the same layers in the same order: {', '.join(before)}; got {', '.join(got)}")
-    shapes = ", ".join(str(h.shape) for h in got.values())
-    expect(all(h.shape == (4, 5, 3) for h in got.values()), f"shapes stay (4, 5, 3), got {shapes}")
-    for name, right in normalize_strength(before, "last").items():
-        factor = np.linalg.norm(got[name], axis=2) / np.linalg.norm(before[name], axis=2)
-        scaled = before[name] * factor[..., None]
-        compare(got[name], scaled, f"{name}: only the strength is to change, not the direction")
-        expect(
-            np.ptp(factor) < 1e-9 * factor.max(),
-            f"{name}: one factor for the whole layer, or regions and images can no longer be compared",
-        )
-        mean, wanted = (np.linalg.norm(h, axis=2).mean() for h in (got[name], right))
+
+    def scaled(handed: dict[str, np.ndarray]) -> list[np.ndarray]:
+        answer = function(handed)
+        end = "end it with `return` and a dictionary, one array a layer"
+        expect(isinstance(answer, Mapping), f"the function returns {type(answer).__name__}: {end}")
+        order = f"the same layers in the same order: {', '.join(layers)}; got {', '.join(map(str, answer))}"
+        expect(list(answer) == list(layers), order)
+        return list(answer.values())
+
+    got = ask(scaled, layers, shape=(3, 4, 5, 3), what="shapes stay in all three layers")
+    target = np.linalg.norm(layers["conv_53"], axis=2).mean()
+    for (name, h), answer in zip(layers.items(), got, strict=True):
+        strength = np.linalg.norm(answer, axis=2)
+        factor = strength / np.linalg.norm(h, axis=2)
+        compare(answer, h * factor[..., None], f"{name}: only the strength is to change, not the direction")
+        one = f"{name}: one factor for the whole layer, or regions and images can no longer be compared"
+        expect(np.ptp(factor) < 1e-9 * factor.max(), one)
         compare(
-            mean,
-            wanted,
-            f"{name}: expected the last layer's mean strength of {wanted:.4f}, got {mean:.4f}. The mean strength is "
-            "the mean of the norms over all images and regions",
+            strength.mean(),
+            target,
+            f"{name}: expected the last layer's mean strength of {target:.4f}, got {strength.mean():.4f}. The mean "
+            "strength is the mean of the norms over all images and regions",
         )
     return PASSED
 
 
-def check_path_turn(function: Callable[[np.ndarray], np.ndarray]) -> str:
-    """Check ``function(h_by_layer (L, R, 3)) -> (L - 1, R)``: how far each region turns, in degrees, layer by layer.
-
-    >>> def turn(h):
-    ...     length = np.linalg.norm(h, axis=2, keepdims=True)
-    ...     o = np.divide(h, length, out=np.full_like(h, np.nan), where=length > 0)
-    ...     return np.degrees(np.arccos(np.clip((o[1:] * o[:-1]).sum(axis=2), -1, 1)))
-    >>> check_path_turn(turn)
-    'Right.'
-    """
+def check_path_turn(function: Answer) -> str:
+    """Check ``function(h_by_layer (L, R, 3)) -> (L - 1, R)``: how far each region turns, in degrees, layer by layer."""
     x, y, z = np.eye(3)
     h = np.array([[x, 2 * x, y, x], [3 * y, x + y, 0 * y, -5 * x], [z, y, z, -x]])
     got = ask(function, h, shape=(2, 4), what="one angle a step from layer to layer and region")
     right, from_the_first = np.array([[90, 45, 180], [90, 45, 0]]), np.array([[90, 45, 180], [90, 90, 180]])
     known = got[:, [0, 1, 3]]  # the third region vanishes in the second layer
     expect(not np.allclose(known, np.radians(right)), "in degrees, not in radians")
-    expect(
-        not np.allclose(known, from_the_first, atol=1e-4),
-        "between each layer and the one before it, not between each layer and the first",
-    )
+    before = "between each layer and the one before it, not between each layer and the first"
+    expect(not np.allclose(known, from_the_first, atol=1e-4), before)
     expect(np.isnan(got[:, 2]), "a vector of length 0 has no direction: its angles are unknown, NaN")
     cosine = "the cosine of the angle is the dot product of the two directions, each divided by its length"
     compare(known, right, cosine, atol=1e-4)
     straight = np.random.default_rng(4).normal(size=(1, 400, 3)) * np.array([1, 3, 0.7])[:, None, None]
-    expect(
-        np.allclose(function(straight), 0, atol=1e-4),
-        "rounding makes some cosines of parallel vectors larger than 1, and arccos of that is NaN: clip to [-1, 1]",
-    )
+    clip = "rounding makes some cosines of parallel vectors larger than 1, and arccos of that is NaN: clip to [-1, 1]"
+    compare(function(straight), 0, clip, atol=1e-4)
     return PASSED

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 import numpy as np
 from scipy.special import softmax
 
 from nbhelpers.method.samples import SampleProjection
 from nbhelpers.probes.metrics import strength_entropy_pearson
-from nbhelpers.teach import PASSED, ask, compare, expect
+from nbhelpers.teach import PASSED, Answer, ask, compare, expect
 
 
-def check_split(split: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]) -> str:
+def check_split(split: Answer) -> str:
     """Check ``split(g) -> (strength, direction)`` for g of shape (N, 3).
 
     >>> def split(g):
@@ -37,15 +35,8 @@ def check_split(split: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]) ->
     return PASSED
 
 
-def check_category_probabilities(function: Callable[..., np.ndarray]) -> str:
-    """Check ``function(g, directions, weights, kappa) -> Q`` against Eq. 6; ``kappa`` maps strengths to concentrations.
-
-    >>> def q(g, directions, weights, kappa):
-    ...     strength = np.linalg.norm(g, axis=1, keepdims=True)
-    ...     return softmax(np.log(weights) + kappa(strength) * (g / strength) @ directions.T, axis=1)
-    >>> check_category_probabilities(q)
-    'Right.'
-    """
+def check_category_probabilities(function: Answer) -> str:
+    """Check ``function(g, directions, weights, kappa) -> Q`` against Eq. 6; ``kappa`` is a function of the strength."""
     rng = np.random.default_rng(1)
     g = rng.standard_normal((6, 3)).astype(np.float32) * np.array([[0.1], [1], [2], [4], [8], [16]], np.float32)
     directions = rng.standard_normal((4, 3)).astype(np.float32)
@@ -68,17 +59,8 @@ def check_category_probabilities(function: Callable[..., np.ndarray]) -> str:
     return PASSED
 
 
-def check_certainty_correlation(function: Callable[[np.ndarray, np.ndarray, float], float]) -> str:
-    """Check ``function(embedding, logits, temperature) -> r``: Pearson's correlation of norm and entropy (Table 1).
-
-    >>> from scipy.special import log_softmax
-    >>> def r(embedding, logits, temperature):
-    ...     log_p = log_softmax(logits / temperature, axis=1)
-    ...     entropy = -(np.exp(log_p) * log_p).sum(axis=1)
-    ...     return np.corrcoef(np.linalg.norm(embedding, axis=1), entropy)[0, 1]
-    >>> check_certainty_correlation(r)
-    'Right.'
-    """
+def check_certainty_correlation(function: Answer) -> str:
+    """Check ``function(embedding, logits, temperature) -> r``: Pearson's correlation of norm and entropy (Table 1)."""
     rng = np.random.default_rng(2)
     logits = rng.standard_normal((300, 5)) * rng.uniform(0, 40, (300, 1))
     embedding = rng.standard_normal((300, 3)) * np.linalg.norm(logits, axis=1, keepdims=True)
@@ -97,11 +79,7 @@ def check_certainty_correlation(function: Callable[[np.ndarray, np.ndarray, floa
     return PASSED
 
 
-def check_kl_by_dimension(
-    function: Callable[[np.ndarray, np.ndarray, Sequence[int]], Sequence[float]],
-    features: np.ndarray,
-    logits: np.ndarray,
-) -> str:
+def check_kl_by_dimension(function: Answer, features: np.ndarray, logits: np.ndarray) -> str:
     """Check ``function(features, logits, dimensions) -> losses``: the fit's KL for each number of dimensions."""
     # Not in rising order, so that a function which ignores what it is asked for does not pass.
     losses = ask(function, features, logits, (3, 2), shape=(2,), what="one loss a dimension")
