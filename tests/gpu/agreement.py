@@ -40,7 +40,7 @@ from nbhelpers.maths.kappa import projected_normal_resultant_length
 
 CPU = torch.device("cpu")
 SIZES = {
-    "full": {"images": 300, "features": 256, "channels": 128, "side": 7, "steps": 10},
+    "full": {"images": 200, "features": 256, "channels": 64, "side": 7, "steps": 10},
     "tiny": {"images": 40, "features": 12, "channels": 16, "side": 3, "steps": 2},
 }
 
