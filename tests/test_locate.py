@@ -5,8 +5,7 @@ from archives import write_folder
 
 from nbhelpers import datasets
 from nbhelpers.datasets import coco, cub, tiny_imagenet
-from nbhelpers.datasets.download import Original
-from nbhelpers.datasets.locate import locate
+from nbhelpers.datasets.download import Original, locate
 
 BOXES = Original("https://example.org/boxes.zip", "b" * 64, 1_500_000, "boxes")
 PHOTOS = Original("https://example.org/photos.tgz", "f" * 64, 20_000_000, "photos/list.txt")

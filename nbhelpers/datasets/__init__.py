@@ -4,7 +4,6 @@ from __future__ import annotations
 
 # ruff: noqa: E402
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from nbhelpers.extras import require
@@ -13,17 +12,12 @@ require("data")
 
 from nbhelpers.datasets import coco, cub, folder, scenes, tiny_imagenet
 from nbhelpers.datasets.about import About
-from nbhelpers.images import ImageSet
+from nbhelpers.images import ImageSet, check_split
+from nbhelpers.maths.arrays import check_whole
 
 __all__ = ["About", "ImageSet", "available", "load"]
 
-_MODULES: dict[str, ModuleType] = {
-    "scenes": scenes,
-    "tiny-imagenet": tiny_imagenet,
-    "coco": coco,
-    "cub": cub,
-    "folder": folder,
-}
+_MODULES = {"scenes": scenes, "tiny-imagenet": tiny_imagenet, "coco": coco, "cub": cub, "folder": folder}
 
 
 def available() -> dict[str, About]:
@@ -75,6 +69,9 @@ def load(name: str, split: str, root: str | Path | None = None, **options: Any) 
     """
     if name not in _MODULES:
         raise ValueError(f"there is no data set {name!r}; there are {', '.join(map(repr, _MODULES))}")
+    check_split(split)
+    if "side" in options:
+        check_whole(options["side"], "side", 8)
     if root is not None:
         if _MODULES[name].ABOUT.origin == "bundled":
             raise ValueError(f"{name!r} is bundled and takes no root, got {str(root)!r}")

@@ -46,14 +46,8 @@ class Files:
         below = (name[len(prefix) :] for name in self.archive.namelist() if name.startswith(prefix))
         return [name for name in below if name and "/" not in name]
 
-    def read(self, member: str, most: int) -> bytes:
-        """The content of a file of at most ``most`` bytes.
-
-        Raises
-        ------
-        OSError
-            If the file is missing, damaged or larger, or its name leads out of the folder.
-        """
+    def read(self, member: str, most: int = 2**24) -> bytes:
+        """The content of a file of at most ``most`` bytes whose name does not lead out of the folder."""
         place = self.path / inside(member, self.path)
         try:
             packed = self.archive and self.archive.getinfo(self.top + member)
@@ -70,13 +64,7 @@ class Files:
 
 @contextmanager
 def open_files(path: Path, marker: str) -> Iterator[Files]:
-    """The files of a folder, or of a zip below the place of its file or folder ``marker``.
-
-    Raises
-    ------
-    OSError
-        If the zip is damaged, has no ``marker``, or names any file outside its folder.
-    """
+    """The files of a folder, or of a zip below the place of its file or folder ``marker``."""
     if path.is_dir():
         yield Files(path)
         return
@@ -97,12 +85,6 @@ def unpack(path: Path, folder: Path, pieces: Sequence[str]) -> None:
 
     Each piece appears by one renaming, after the whole archive was read and found harmless, so none is ever there
     by half, whatever kills this process or runs beside it.
-
-    Raises
-    ------
-    OSError
-        If the archive is cut short or damaged, too large, lacks a piece, or has any member that is a link or a
-        device or leads out of the folder.
     """
     missing = [piece for piece in pieces if not (folder / inside(piece, path)).exists()]
     if not missing:

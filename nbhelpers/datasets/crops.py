@@ -40,15 +40,8 @@ class Crop(NamedTuple):
 def clip(box: Sequence[float], image_size: tuple[int, int], what: str) -> Box | None:
     """A box of x, y, width and height without what sticks out of the image; none if it then is tiny.
 
-    COCO has a few boxes without any height; they are tiny, too.
+    COCO has a few boxes without any height; they are tiny, too. ``what`` names the box where it can't be one.
 
-    Raises
-    ------
-    OSError
-        If a number is not finite, a side negative, or the box wholly outside; ``what`` names it in the message.
-
-    Examples
-    --------
     >>> clip((-5, 10, 60, 80), (100, 60), "box 7"), clip((-5, 10, 60, 80), (100, 57), "box 8")
     ((0, 10, 55, 60), None)
     """
@@ -63,24 +56,11 @@ def clip(box: Sequence[float], image_size: tuple[int, int], what: str) -> Box | 
 
 
 def cut(pixels: np.ndarray, box: Box | None, side: int) -> np.ndarray:
-    """The square around a box, or in the middle of the image, resized with antialiasing.
+    """The square around a box, or in the middle of uint8 (H, W, 3), resized with antialiasing to (3, side, side).
 
     The square has the middle of the box and :data:`CONTEXT` times its longer side. Where it would stick out it is
     moved inside; where the image is too narrow for that, the pixels of its edge are repeated.
 
-    Parameters
-    ----------
-    pixels : uint8 (H, W, 3)
-    box : (left, top, right, bottom), optional
-    side : int
-        Of the crop in pixels.
-
-    Returns
-    -------
-    uint8 (3, side, side)
-
-    Examples
-    --------
     >>> image = np.zeros((60, 200, 3), np.uint8)
     >>> image[:, 100:] = 255
     >>> cut(image, (130, 20, 170, 40), 44)[0].min(), cut(image, None, 60)[0, 0, [29, 30]].tolist()
@@ -110,13 +90,7 @@ def _places(middle: float, count: int, length: int) -> np.ndarray:
 def read_crops(
     crops: Sequence[Crop], read: Callable[[str], bytes], categories: Sequence[str], split: str, side: int
 ) -> ImageSet:
-    """Cut every crop, in the order given, from the content that ``read`` gives for its file.
-
-    Raises
-    ------
-    OSError
-        If an image is missing, damaged, too large, or of another size than its crops say.
-    """
+    """Cut every crop, in the order given, from the content that ``read`` gives for its file."""
     images = np.empty((len(crops), 3, side, side), np.uint8)
     by_file: dict[str, list[int]] = {}
     for place, crop in enumerate(crops):

@@ -1,4 +1,7 @@
-"""Downloads that were asked for: hash-checked, resumed, written whole or not at all."""
+"""Where the files of a data set are: under a root that was named, or in the cache.
+
+Downloads that were asked for are hash-checked, resumed, and written whole or not at all.
+"""
 
 from __future__ import annotations
 
@@ -35,16 +38,42 @@ class Original(NamedTuple):
         return self.url.rsplit("/", 1)[-1]
 
 
+def locate(
+    title: str, originals: Sequence[Original], folder: str, root: str | Path | None, download: bool
+) -> list[Path]:
+    """Each original file of the data set called ``title``, or the folder that holds its content unpacked.
+
+    They are looked for in ``root`` (the cache if none is given) and in its ``folder``; a zip of that name, or a file
+    that is given as ``root``, has them all. ``download`` fetches into the cache what is not there.
+    """
+    if download and root is not None:
+        raise ValueError("download=True fetches into the cache (NBHELPERS_CACHE moves it); leave root out")
+    if download:
+        fetch(originals)
+    top = cache_dir() if root is None else Path(root).expanduser()
+    for place in (top, top / folder, top / f"{folder}.zip"):
+        if place.is_file():
+            return [place] * len(originals)
+        paths = [place if (place / file.marker).exists() else place / file.filename for file in originals]
+        if all(path.exists() for path in paths):
+            return paths
+    lacks = " and ".join(
+        f"neither {file.marker} nor {file.filename}"
+        for file in originals
+        if not (top / file.marker).exists() and not (top / file.filename).exists()
+    )
+    raise OSError(
+        f"no {title} at {top}: it {f'holds {lacks}' if top.is_dir() else 'does not exist'}; give root=... as the path "
+        f"of the data set, packed or unpacked, or of a folder that holds it; or pass download=True without a root to "
+        f"fetch it into the cache, or put it there by hand, at\n{by_hand(originals)}"
+    )
+
+
 def fetch(originals: Sequence[Original]) -> None:
     """Bring the files of a data set into the cache, where they are not there yet.
 
     What came before a connection broke is kept beside a file as ``<filename>.part``, and the next call goes on from
     there. pooch verifies the sha256 and only then moves the file into place; one with another sha256 is deleted.
-
-    Raises
-    ------
-    OSError
-        If a download fails or brings another file; the message lists all files, with the place of each.
     """
     folder = cache_dir()
     for file in originals:

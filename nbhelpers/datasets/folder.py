@@ -8,8 +8,7 @@ from pathlib import Path
 from nbhelpers.datasets.about import About
 from nbhelpers.datasets.crops import Crop, read_crops
 from nbhelpers.datasets.selection import by_lot, choose, resolve
-from nbhelpers.images import ImageSet, check_split
-from nbhelpers.maths.arrays import check_whole
+from nbhelpers.images import ImageSet
 
 ABOUT = About(
     "your own images, a folder for each category; root=... says where", "yours", origin="yours", any_size=True
@@ -40,8 +39,6 @@ def load(
     lead out of the root. The categories are all folders in the order of the alphabet, if not given. All else is as in
     :func:`nbhelpers.datasets.load`.
 
-    Examples
-    --------
     >>> import tempfile
     >>> from PIL import Image
     >>> pets = Path(tempfile.mkdtemp())
@@ -51,8 +48,6 @@ def load(
     >>> load("train", pets, categories=["dog"], side=16, per_category=2)
     ImageSet(2 images of 16x16, 1 categories, 'train')
     """
-    check_split(split)
-    check_whole(side, "side", 8)
     if root is None:
         raise ValueError("root is needed: the path of a folder that holds a folder of images for each category")
     root = Path(root).expanduser()

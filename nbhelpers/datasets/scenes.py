@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from nbhelpers.datasets.about import About
 from nbhelpers.files import bundled
-from nbhelpers.images import SPLITS, ImageSet, check_split
+from nbhelpers.images import SPLITS, ImageSet
 from nbhelpers.maths.arrays import check_whole
 
 CATEGORIES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
@@ -51,22 +51,13 @@ def load(split: str, *, size: int | None = None, seed: int = 0) -> ImageSet:
     Labels go round the categories; the first images do not depend on ``size``. Training scenes use garments of
     Fashion-MNIST's own training split, held-out ones those of its test split.
 
-    Raises
-    ------
-    ValueError
-        If ``split`` is unknown or ``size`` is not a positive whole number.
-    OSError
-        If a bundled file is missing or was changed.
-
-    Examples
-    --------
     >>> scenes = load("held_out", size=20)
     >>> scenes.images.shape, scenes.categories[scenes.labels[3]]
     ((20, 3, 64, 64), 'dress')
     """
-    check_split(split)
     size = _SIZES[split] if size is None else check_whole(size, "size", 1)
-    garments = _read_garments(split)
+    sheet = np.asarray(Image.open(bundled(f"garments-{split}.png")))  # has a row for each category
+    garments = sheet.reshape(len(CATEGORIES), _GARMENT, -1, _GARMENT).transpose(0, 2, 1, 3)  # (10, n, 28, 28)
     textures = np.stack([_read_texture(name) for name in ("brick", "grass", "gravel")])
     generator = np.random.Generator(np.random.PCG64([seed, SPLITS.index(split)]))
     images, masks = np.empty((size, 3, SIDE, SIDE), np.uint8), np.empty((size, SIDE, SIDE), np.int8)
@@ -75,12 +66,6 @@ def load(split: str, *, size: int | None = None, seed: int = 0) -> ImageSet:
         draws = _Draws(generator.random((len(numbers), _DRAWS)))
         images[numbers], masks[numbers] = _compose(numbers, draws, garments, textures)
     return ImageSet(images, np.arange(size) % len(CATEGORIES), CATEGORIES, split, masks)
-
-
-def _read_garments(split: str) -> np.ndarray:
-    """The bundled garments of a split, a row of the sheet for each category: uint8 (10, n, 28, 28)."""
-    sheet = np.asarray(Image.open(bundled(f"garments-{split}.png")))
-    return sheet.reshape(len(CATEGORIES), _GARMENT, -1, _GARMENT).transpose(0, 2, 1, 3)
 
 
 def _read_texture(name: str) -> np.ndarray:
@@ -98,7 +83,9 @@ def _compose(
     masks = np.full((len(numbers), SIDE, SIDE), -1, np.int8)
 
     # The object is drawn last, in front of the fragments, but placed first, so that they can avoid it.
-    object_grey = _placed(garments[labels, (numbers // len(CATEGORIES)) % garments.shape[1]], draws)
+    size = draws.whole(28, 44)
+    garment = _flip(garments[labels, (numbers // len(CATEGORIES)) % garments.shape[1]], draws)
+    object_grey = _resample(garment, size, draws.whole(0, SIDE - size), draws.whole(0, SIDE - size))
     object_colour = _colour(draws)
     taken = _alpha(object_grey) >= 0.5
     count = draws.whole(2, _FRAGMENTS)
@@ -137,12 +124,6 @@ def _colour(draws: _Draws) -> np.ndarray:
 def _alpha(grey: np.ndarray) -> np.ndarray:
     """Opacity of a garment's pixel: its black surround is clear, its edge is soft."""
     return np.clip((grey - 8) / 32, 0, 1)
-
-
-def _placed(garments: np.ndarray, draws: _Draws) -> np.ndarray:
-    """Each garment at a random scale, side and place, wholly inside: float32 (N, 64, 64)."""
-    size, flipped = draws.whole(28, 44), _flip(garments, draws)
-    return _resample(flipped, size, draws.whole(0, SIDE - size), draws.whole(0, SIDE - size))
 
 
 def _flip(garments: np.ndarray, draws: _Draws) -> np.ndarray:

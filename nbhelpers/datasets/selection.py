@@ -18,13 +18,6 @@ Known = Mapping[int | str, Sequence[str]]
 def resolve(categories: Sequence[str], known: Known) -> list[int | str]:
     """The keys of the categories asked for; upper and lower case only matter where they tell two categories apart.
 
-    Raises
-    ------
-    ValueError
-        If nothing is asked for, or a name is unknown, ambiguous or asked for twice.
-
-    Examples
-    --------
     >>> resolve(["Cat"], {17: ["cat"], 18: ["dog"]})
     [17]
     """
@@ -65,11 +58,6 @@ def choose(
     """Some crops of each category: those whose keys have the smallest sha256, category by category and by key.
 
     So the choice is as good as drawn by lot, yet the same everywhere, and a larger one holds every smaller one.
-
-    Raises
-    ------
-    ValueError
-        If a category has less than ``fewest`` crops, or than a ``per_category`` that was given.
     """
     by_label: list[list[Crop]] = [[] for _ in categories]
     for crop in crops:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from nbhelpers.datasets.about import About
 from nbhelpers.datasets.archive import Files, open_files
 from nbhelpers.datasets.crops import Crop, read_crops
-from nbhelpers.datasets.download import Original
-from nbhelpers.datasets.locate import locate
+from nbhelpers.datasets.download import Original, locate
 from nbhelpers.datasets.selection import resolve
-from nbhelpers.images import ImageSet, check_split
+from nbhelpers.images import ImageSet
 
 ABOUT = About(
     "200 categories of ImageNet photographs at 64x64; by default the ten of the paper",
@@ -55,14 +54,15 @@ def load(
     Categories are WordNet ids, or names as in ``words.txt``; grayscale images become RGB; ``download`` fetches the zip
     (248 MB). All else is as in :func:`nbhelpers.datasets.load`.
     """
-    check_split(split)
     (path,) = locate("Tiny ImageNet", [ORIGINAL], "tiny-imagenet-200", root, download)
     with open_files(path, ORIGINAL.marker) as files:
         words = {fields[0]: fields[-1] for fields in _lines("words.txt", files)}
         here = [fields[0].strip() for fields in _lines("wnids.txt", files)]
         known = {wnid: [name.strip() for name in (*words.get(wnid, "").split(","), wnid) if name] for wnid in here}
         wnids = resolve(categories, known)
-        crops = (_training if split == "train" else _validation)(wnids, files)
+        paths = (_training if split == "train" else _validation)(wnids, files)
+        places = [(path, label) for label, group in enumerate(paths) for path in sorted(group, key=_number)]
+        crops = [Crop(path, label, path, None, (SIDE, SIDE)) for path, label in places]
         names = [known[wnid][0] for wnid in wnids]
         return read_crops(crops, partial(files.read, most=_IMAGE_BYTES), names, split, SIDE)
 
@@ -73,33 +73,27 @@ def _lines(member: str, files: Files) -> list[list[str]]:
     return [line.split("\t") for line in text.splitlines() if line.strip()]
 
 
-def _training(wnids: Sequence[str], files: Files) -> list[Crop]:
-    crops = []
-    for label, wnid in enumerate(wnids):
-        folder = f"train/{wnid}/images"
-        names = [name for name in files.names(folder) if name.endswith(".JPEG")]
-        if not names:
+def _training(wnids: Sequence[str], files: Files) -> list[list[str]]:
+    paths = []
+    for folder in (f"train/{wnid}/images" for wnid in wnids):
+        paths.append([f"{folder}/{name}" for name in files.names(folder) if name.endswith(".JPEG")])
+        if not paths[-1]:
             raise OSError(f"{files.path} holds no {folder}/*.JPEG: the data set is not in its original layout")
-        crops += _by_number(folder, names, label)
-    return crops
+    return paths
 
 
-def _validation(wnids: Sequence[str], files: Files) -> list[Crop]:
+def _validation(wnids: Sequence[str], files: Files) -> list[list[str]]:
     annotations = "val/val_annotations.txt"
-    names: dict[str, list[str]] = {wnid: [] for wnid in wnids}
+    paths: dict[str, list[str]] = {wnid: [] for wnid in wnids}
     for name, *rest in _lines(annotations, files):
-        if rest and rest[0] in names:
-            names[rest[0]].append(name)
-    if missing := [wnid for wnid in wnids if not names[wnid]]:
+        if rest and rest[0] in paths:
+            paths[rest[0]].append(f"val/images/{name}")
+    if missing := [wnid for wnid in wnids if not paths[wnid]]:
         raise OSError(f"{annotations} in {files.path} names no image of {', '.join(missing)}")
-    return [crop for label, wnid in enumerate(wnids) for crop in _by_number("val/images", names[wnid], label)]
+    return list(paths.values())
 
 
-def _by_number(folder: str, names: Iterable[str], label: int) -> list[Crop]:
+def _number(path: str) -> tuple[int, str]:
     """``n01644900_12.JPEG`` and ``val_12.JPEG`` come twelfth, not after ``_119``."""
-
-    def number(name: str) -> tuple[int, str]:
-        digits = re.findall(r"\d+", name.rpartition(".")[0])
-        return int(digits[-1]) if digits else 0, name
-
-    return [Crop(f"{folder}/{name}", label, name, None, (SIDE, SIDE)) for name in sorted(names, key=number)]
+    digits = re.findall(r"\d+", Path(path).stem)
+    return int(digits[-1]) if digits else 0, path
