@@ -16,8 +16,7 @@ from nbhelpers.images import ImageSet
 
 CONTEXT = 1.1
 """How much longer a side of the square is than the longer side of its box, so that outlines stay in sight."""
-SHORTEST = 48
-"""Boxes are tiny, and left out, whose shorter side takes fewer pixels than this inside the image."""
+SHORTEST = 48  # boxes are tiny, and left out, whose shorter side takes fewer pixels inside the image
 MOST_PIXELS = 50_000_000
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF")
 

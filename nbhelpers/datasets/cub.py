@@ -29,7 +29,11 @@ ORIGINAL = Original(
     marker="classes.txt",
 )
 FOLDER = "CUB_200_2011"
-CATEGORIES = tuple(f"{number:03}" for number in range(1, 11))  # Black footed Albatross ... Red winged Blackbird
+_FIRST = (
+    "Black footed Albatross, Laysan Albatross, Sooty Albatross, Groove billed Ani, Crested Auklet, "
+    "Least Auklet, Parakeet Auklet, Rhinoceros Auklet, Brewer Blackbird, Red winged Blackbird"
+)
+CATEGORIES = tuple(_FIRST.split(", "))
 _TABLES = ("classes.txt", "images.txt", "image_class_labels.txt", "train_test_split.txt", "bounding_boxes.txt")
 
 

@@ -14,8 +14,7 @@ ABOUT = About(
     "your own images, a folder for each category; root=... says where", "yours", origin="yours", any_size=True
 )
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-HELD_OUT = 0.2
-"""Without folders of splits, this part of the smallest category is held out, and as many images of every other."""
+HELD_OUT = 0.2  # of the smallest category, and as many images of every other, without folders of splits
 _HELD_OUT_FOLDERS = ("held_out", "val", "valid", "test")
 _IMAGE_BYTES = 2**28
 

@@ -9,8 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from nbhelpers.datasets.crops import Crop
 from nbhelpers.maths.arrays import check_whole
 
-MOST = {"train": 500, "held_out": 50}
-"""How many crops of each category are taken if there are as many, and ``per_category`` is not given."""
+MOST = {"train": 500, "held_out": 50}  # crops taken of each category where there are as many, by default
 Known = Mapping[int | str, Sequence[str]]
 """Every category's key -> its names: first the one to be shown, last the one that no other category has."""
 
