@@ -2,9 +2,15 @@
 
 Every figure is one function from an :class:`~nbhelpers.ImageSet` or plain arrays (NumPy or torch) to an object that
 shows itself. Three-dimensional ones are drawn in one scene (``scene``), still ones by matplotlib; ``style`` holds the
-colours and symbols of all, ``page`` what a page needs to show them.
+colours and symbols of all, ``page`` what a page needs to show them. They read alike, and raise a ``ValueError`` that
+names what is missing, not finite, or does not fit the rest:
 
-Each takes ``alt``: the sentence that tells what is to be seen to a reader who can't see it. It must not be empty.
+- ``alt``: the sentence that tells what is to be seen to a reader who can't see it. It must not be empty.
+- ``images``: the N images that the numbers are of, with their labels and the names of the C categories; or the C
+  ``categories`` alone. ``captions``: one text an image.
+- ``directions``: category directions ``mu``, of any length but zero; one set serves all steps.
+- ``grid``: rows and columns of the R regions of an image, which are counted row by row.
+- ``step_labels``: one name for each of the S steps of a slider, which shows the last one first.
 """
 
 # ruff: noqa: E402, F401

@@ -14,11 +14,13 @@ from nbhelpers.maths.arrays import Array, check_positive
 from nbhelpers.show.arrays import read
 from nbhelpers.show.directions import arrows
 from nbhelpers.show.page.picture import Picture
-from nbhelpers.show.style import CARD, INK, MATPLOTLIB, colour
+from nbhelpers.show.style import CARD, INK, colour, styled
 
 LINES = {0.5: ":", 0.7: "--", 0.9: "-"}  # probability and how its line is drawn
+HALO = [patheffects.withStroke(linewidth=2, foreground=CARD)]
 
 
+@styled
 def probability_map(
     directions: Array,
     weights: Array,
@@ -36,25 +38,19 @@ def probability_map(
     Parameters
     ----------
     directions : array, (C, 3)
-        Category directions ``mu``, normalised here. The middle of the map is +x, its top +z.
+        The middle of the map is +x, its top +z.
     weights : array, (C,)
         Category weights ``pi``, positive.
     kappa : callable
         Concentration as a function of strength, for instance a ``KappaCurve``.
     strengths : sequence of float
-        One panel each.
+        One panel each; positive.
     categories : sequence of str
-        The C names.
-
-    Raises
-    ------
-    ValueError
-        If shapes do not fit, a direction is zero, or a weight or strength is not positive.
 
     Examples
     --------
-    >>> probability_map([[1, 0, 0], [0, 1, 0]], [0.5, 0.5], lambda strength: 2 * strength, [1.0], ["coat", "bag"],
-    ...                 alt="Two halves of a sphere: coat and bag.")
+    >>> mu, pi = [[1, 0, 0], [0, 1, 0]], [0.5, 0.5]
+    >>> probability_map(mu, pi, np.sqrt, [1.0], ["coat", "bag"], alt="Two halves of a sphere: coat and bag.")
     Two halves of a sphere: coat and bag.
     """
     mu = arrows(directions, categories)
@@ -72,27 +68,24 @@ def probability_map(
         best = p.max(axis=-1)
         fullness = 0.12 + 0.88 * best[..., None]
         shade = fullness * hues[p.argmax(axis=-1)] + (1 - fullness) * np.array(to_rgb(CARD))
-        with plt.rc_context(MATPLOTLIB):
-            figure, axes = plt.subplots(figsize=(4.0, 2.5), subplot_kw={"projection": "mollweide"})
-            axes.pcolormesh(longitude, latitude, shade, shading="gouraud")
-            for level, style in LINES.items():
-                if best.min() < level < best.max():
-                    look = {"colors": INK["light"], "linewidths": 0.8, "linestyles": style}
-                    axes.contour(longitude, latitude, best, [level], **look)
-                axes.plot([], [], style, color=INK["light"], linewidth=0.8, label=f"p = {level:g}")
-            places = np.stack([np.arctan2(mu[:, 1], mu[:, 0]), np.arcsin(np.clip(mu[:, 2], -1, 1))], axis=-1)
-            in_points = axes.transData.transform(places) * 72 / figure.dpi
-            for category, place, at in zip(categories, places, in_points, strict=True):
-                axes.plot(*place, ".", color=INK["light"], markersize=5)
-                right, up = (in_points - at).T
-                covers = ((abs(right) < 20) & (0 < up) & (up < 14)).any()  # the dot of another, if it stood above
-                beside = {"xytext": (5, 0), "ha": "left", "va": "center"}
-                where = beside if covers else {"xytext": (0, 4), "ha": "center", "va": "baseline"}
-                halo = [patheffects.withStroke(linewidth=2, foreground=CARD)]
-                look = {"textcoords": "offset points", "fontsize": 7.5, "path_effects": halo}
-                axes.annotate(category, place, **where, **look)
-            axes.set(xticks=[], yticks=[])
-            axes.legend(frameon=False, fontsize=7.5, ncols=3, loc="upper center", bbox_to_anchor=(0.5, 0.02))
-            axes.set_title(f"strength {strength:g}  (κ = {concentration:.1f})")
+        figure, axes = plt.subplots(figsize=(4.0, 2.5), subplot_kw={"projection": "mollweide"})
+        axes.pcolormesh(longitude, latitude, shade, shading="gouraud")
+        for level, style in LINES.items():
+            if best.min() < level < best.max():
+                look = {"colors": INK["light"], "linewidths": 0.8, "linestyles": style}
+                axes.contour(longitude, latitude, best, [level], **look)
+            axes.plot([], [], style, color=INK["light"], linewidth=0.8, label=f"p = {level:g}")
+        places = np.stack([np.arctan2(mu[:, 1], mu[:, 0]), np.arcsin(np.clip(mu[:, 2], -1, 1))], axis=-1)
+        in_points = axes.transData.transform(places) * 72 / figure.dpi
+        for category, place, at in zip(categories, places, in_points, strict=True):
+            axes.plot(*place, ".", color=INK["light"], markersize=5)
+            right, up = (in_points - at).T
+            covers = ((abs(right) < 20) & (0 < up) & (up < 14)).any()  # the dot of another, if it stood above
+            beside = {"xytext": (5, 0), "ha": "left", "va": "center"}
+            where = beside if covers else {"xytext": (0, 4), "ha": "center", "va": "baseline"}
+            axes.annotate(category, place, textcoords="offset points", fontsize=7.5, path_effects=HALO, **where)
+        axes.set(xticks=[], yticks=[])
+        axes.legend(fontsize=7.5, ncols=3, loc="upper center", bbox_to_anchor=(0.5, 0.02))
+        axes.set_title(f"strength {strength:g}  (κ = {concentration:.1f})")
         panels.append(figure)
     return Picture(panels, alt=alt)

@@ -15,8 +15,8 @@ from nbhelpers.maths.kappa import MeasuredKappa
 from nbhelpers.show.arrays import read
 from nbhelpers.show.page.figure import Figure, check_start
 from nbhelpers.show.page.picture import Picture
-from nbhelpers.show.page.table import Table, at_steps
-from nbhelpers.show.style import COLOURS, INK, MATPLOTLIB
+from nbhelpers.show.page.table import Table, at_steps, minus
+from nbhelpers.show.style import COLOURS, INK, colour, styled
 
 DASHES = {1.0: "dashdot", 2.0: "dash", 4.0: "solid"}  # of three strengths: the stronger, the fuller
 MAX_STRENGTH = 6.0  # where the axis ends unless told
@@ -24,6 +24,7 @@ MAX_STRENGTH = 6.0  # where the axis ends unless told
 Curves = Mapping[str, Callable[[np.ndarray], np.ndarray]]
 
 
+@styled
 def kappa_curve(
     curves: Curves, *, alt: str, measured: MeasuredKappa | None = None, max_strength: float = MAX_STRENGTH
 ) -> Picture:
@@ -32,7 +33,7 @@ def kappa_curve(
     Parameters
     ----------
     curves : mapping of str to callable
-        Legend text and ``kappa(l)`` of every line, for instance ``{"κ_max = 10": KappaCurve(10.0)}``.
+        Legend text and ``kappa(l)`` of every line.
     measured : MeasuredKappa, optional
         Points beside the theory.
     max_strength : float
@@ -52,19 +53,19 @@ def kappa_curve(
     strengths, kappas = _evaluate(curves, max_strength)
     if measured is not None:
         check_same_length(**measured._asdict())
-    with plt.rc_context(MATPLOTLIB):
-        figure, axes = plt.subplots(figsize=(5.4, 3.6))
-        for line, (name, dash) in enumerate(zip(kappas, ("-", "--", ":", "-.") * len(kappas), strict=False)):
-            axes.plot(strengths, kappas[name], dash, color=COLOURS[line % len(COLOURS)], linewidth=2, label=name)
-        if measured is not None:
-            area = 12 + 100 * np.asarray(measured.counts) / np.max(measured.counts)
-            look = {"color": INK["light"], "alpha": 0.8, "label": "measured", "zorder": 3}
-            axes.scatter(measured.strength, measured.kappa, area, **look)
-            above = {"xytext": (0, 8), "textcoords": "offset points", "ha": "center", "fontsize": 7.5}
-            for strength, kappa, count in zip(*measured, strict=True):
-                axes.annotate(f"{count}", (strength, kappa), **above)
-        axes.set(xlabel="strength l", ylabel="concentration κ(l)", xlim=(0, max_strength), ylim=(0, None))
-        axes.legend(frameon=False)
+    figure, axes = plt.subplots(figsize=(5.4, 3.6))
+    for line, (name, values) in enumerate(kappas.items()):
+        dash = ("-", "--", ":", "-.")[line % 4]
+        axes.plot(strengths, values, dash, color=colour(line), linewidth=2, label=name)
+    if measured is not None:
+        area = 12 + 100 * np.asarray(measured.counts) / np.max(measured.counts)
+        look = {"color": INK["light"], "alpha": 0.8, "label": "measured", "zorder": 3}
+        axes.scatter(measured.strength, measured.kappa, area, **look)
+        above = {"xytext": (0, 8), "textcoords": "offset points", "ha": "center", "fontsize": 7.5}
+        for *place, count in zip(*measured, strict=True):
+            axes.annotate(f"{count}", place, **above)
+    axes.set(xlabel="strength l", ylabel="concentration κ(l)", xlim=(0, max_strength), ylim=(0, None))
+    axes.legend()
     return Picture(figure, alt=alt)
 
 
@@ -77,9 +78,9 @@ def kappa_slider(curves: Curves, *, alt: str, start: int = -1) -> Figure:
     Parameters
     ----------
     curves : mapping of str to callable
-        One step of the slider each: its kappa_max and ``kappa(l)``, for instance ``{"5": KappaCurve(5), ...}``.
+        One step of the slider each: its kappa_max and ``kappa(l)``.
     start : int
-        The step shown first; negative numbers count from the end.
+        The step shown first.
 
     Raises
     ------
@@ -104,21 +105,20 @@ def kappa_slider(curves: Curves, *, alt: str, start: int = -1) -> Figure:
         return [go.Scatter(y=np.round(y, 4).tolist()) for y in (kappas[name], *density)]
 
     plot = make_subplots(rows=2, cols=1, vertical_spacing=0.17)
-    above, *below = lines(names[start])
-    above.update(x=np.round(lengths, 3).tolist(), name="κ(l)", line={"color": COLOURS[0], "dash": "solid", "width": 3})
-    plot.add_trace(above.update(mode="lines"), row=1, col=1)
-    for line, (strength, dash) in zip(below, DASHES.items(), strict=True):
-        line.update(x=angles.tolist(), name=f"strength {strength:g}", mode="lines")
-        plot.add_trace(line.update(line={"color": COLOURS[6], "dash": dash, "width": 3}), row=2, col=1)
-    plot.frames = [go.Frame(name=name, data=lines(name), traces=list(range(1 + len(DASHES)))) for name in names]
+    drawn = lines(names[start])
+    drawn[0].update(x=np.round(lengths, 3).tolist(), name="κ(l)", line={"color": COLOURS[0], "dash": "solid"})
+    for line, (strength, dash) in zip(drawn[1:], DASHES.items(), strict=True):
+        line.update(x=angles.tolist(), name=f"strength {strength:g}", line={"color": COLOURS[6], "dash": dash})
+    plot.add_traces(drawn, rows=[1, 2, 2, 2], cols=[1] * 4)
+    plot.update_traces(mode="lines", line_width=3)
+    plot.frames = [go.Frame(name=name, data=lines(name), traces=list(range(len(drawn)))) for name in names]
     top = max(float(np.max(y)) for y in kappas.values())
-    plot.update_xaxes(title_text="strength l", range=[0, MAX_STRENGTH], row=1, col=1)
-    plot.update_yaxes(title_text="concentration κ(l)", range=[0, 1.05 * top], row=1, col=1)
+    small = {"title_standoff": 6, "title_font_size": 13}
+    plot.update_xaxes(title_text="strength l", range=[0, MAX_STRENGTH], **small, row=1)
+    plot.update_yaxes(title_text="concentration κ(l)", range=[0, 1.05 * top], **small, row=1)
     degrees = {"title_text": "angle to the category direction (degrees)", "tickvals": list(range(0, 181, 30))}
-    plot.update_xaxes(**degrees, range=[0, 180], row=2, col=1)
-    plot.update_yaxes(title_text="relative density", range=[0, 1.05], row=2, col=1)
-    plot.update_xaxes(title_standoff=6, title_font_size=13)
-    plot.update_yaxes(title_standoff=6, title_font_size=13)
+    plot.update_xaxes(**degrees, range=[0, 180], **small, row=2)
+    plot.update_yaxes(title_text="relative density", range=[0, 1.05], **small, row=2)
     legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
     plot.update_layout(legend=legend, margin={"l": 60, "r": 20, "t": 40, "b": 50}, dragmode=False, uirevision="keep")
     return Figure(plot, alt=alt, slider="κ_max", start=start, height=600, table=_halves(at))
@@ -136,20 +136,16 @@ def _halves(at: Mapping[str, np.ndarray]) -> Table:
     return Table(["curve", *(f"strength {strength:g}" for strength in DASHES)], rows, caption)
 
 
+@styled
 def strength_entropy(strengths: Mapping[str, Array], entropy: Array, *, alt: str) -> Picture:
     """Scatter the entropy H(Y|x) of every image against its strength, one panel a method, with Pearson's r (Table 1).
 
     Parameters
     ----------
     strengths : mapping of str to array, (N,)
-        For every method its name and the strengths ``||g||`` of the images.
+        The strengths ``||g||`` of the images by every method.
     entropy : array, (N,)
         Entropy of P(y|x) in nats.
-
-    Raises
-    ------
-    ValueError
-        If there is no method, or the arrays differ in length or are not finite.
 
     Examples
     --------
@@ -160,12 +156,10 @@ def strength_entropy(strengths: Mapping[str, Array], entropy: Array, *, alt: str
     panels = []
     for name, strength in strengths.items():
         x = read(strength, f"strengths[{name!r}]", images=len(h))
-        with plt.rc_context(MATPLOTLIB):
-            figure, axes = plt.subplots(figsize=(2.3, 2.3))
-            axes.scatter(x, h, 7, color=COLOURS[0], alpha=0.55, linewidths=0)
-            r = f"{pearsonr(x, h).statistic:.3f}".replace("-", "−")
-            axes.set_title(f"{name}\nr = {r}")
-            axes.set(xlabel="strength", ylabel="entropy (nats)", ylim=(0, 1.05 * h.max()))
+        figure, axes = plt.subplots(figsize=(2.3, 2.3))
+        axes.scatter(x, h, 7, color=COLOURS[0], alpha=0.55, linewidths=0)
+        axes.set_title(f"{name}\nr = {minus(f'{pearsonr(x, h).statistic:.3f}')}")
+        axes.set(xlabel="strength", ylabel="entropy (nats)", ylim=(0, 1.05 * h.max()))
         panels.append(figure)
     return Picture(panels, alt=alt)
 

@@ -12,16 +12,12 @@ from nbhelpers.maths.arrays import Array
 from nbhelpers.show.arrays import read
 from nbhelpers.show.page.picture import Picture
 from nbhelpers.show.page.table import Table
-from nbhelpers.show.style import INK, MARKERS, MATPLOTLIB, colour
+from nbhelpers.show.style import INK, colour, marker, styled
 
 
+@styled
 def emergence(
-    epochs: Sequence[float],
-    strengths: Array,
-    images: ImageSet,
-    *,
-    accuracy: Sequence[float],
-    alt: str,
+    epochs: Sequence[float], strengths: Array, images: ImageSet, *, accuracy: Sequence[float], alt: str
 ) -> Picture:
     """Draw the mean strength of every category at every checkpoint, and the accuracy below.
 
@@ -34,14 +30,8 @@ def emergence(
     strengths : array, (S, N)
         ``||g||`` of every image at every checkpoint.
     images : ImageSet
-        The N images.
     accuracy : sequence of float, (S,)
         Share of images classified rightly.
-
-    Raises
-    ------
-    ValueError
-        If the arrays do not fit each other.
 
     Examples
     --------
@@ -52,21 +42,19 @@ def emergence(
     length = read(strengths, "strengths", epochs=len(epochs), images=len(images))
     read(accuracy, "accuracy", epochs=len(epochs))
     categories = images.categories
-    means = np.stack([length[:, images.labels == category].mean(axis=1) for category in range(len(categories))])
+    means = [length[:, images.labels == category].mean(axis=1) for category in range(len(categories))]
     ticks = [f"{epoch:.2g}" for epoch in epochs]
     place = np.arange(len(epochs))
-    with plt.rc_context(MATPLOTLIB):
-        figure, (top, bottom) = plt.subplots(2, 1, figsize=(6.9, 4.6), sharex=True, height_ratios=(3, 1))
-        for category, name in enumerate(categories):
-            mark = MARKERS[category % len(MARKERS)]
-            look = {"color": colour(category), "marker": mark, "mec": INK["light"], "mew": 0.5}
-            top.plot(place, means[category], ms=5, lw=1.8, label=name, **look)
-        top.set_ylabel("mean strength")
-        top.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-        bottom.plot(place, accuracy, color=INK["light"], marker="o", ms=4)
-        bottom.axhline(1 / len(categories), color=INK["light"], lw=0.8, ls=":")
-        bottom.annotate("guessing", (place[-1], 1 / len(categories)), ha="right", va="bottom", fontsize=8.5)
-        bottom.set(ylabel="accuracy", ylim=(0, 1), xlabel="epoch", xticks=place, xticklabels=ticks)
+    figure, (top, bottom) = plt.subplots(2, 1, figsize=(6.9, 4.6), sharex=True, height_ratios=(3, 1))
+    for category, name in enumerate(categories):
+        look = {"color": colour(category), "marker": marker(category), "mec": INK["light"], "mew": 0.5}
+        top.plot(place, means[category], ms=5, lw=1.8, label=name, **look)
+    top.set_ylabel("mean strength")
+    top.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    bottom.plot(place, accuracy, color=INK["light"], marker="o", ms=4)
+    bottom.axhline(1 / len(categories), color=INK["light"], lw=0.8, ls=":")
+    bottom.annotate("guessing", (place[-1], 1 / len(categories)), ha="right", va="bottom", fontsize=8.5)
+    bottom.set(ylabel="accuracy", ylim=(0, 1), xlabel="epoch", xticks=place, xticklabels=ticks)
     rows = [[name, *(f"{mean:.2f}" for mean in line)] for name, line in zip(categories, means, strict=True)]
     rows.append(["all: accuracy", *(f"{share:.0%}" for share in accuracy)])
     caption = "Mean strength of each category at each epoch, and the share of images that the network names rightly"

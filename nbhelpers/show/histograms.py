@@ -9,12 +9,14 @@ import numpy as np
 
 from nbhelpers.maths.arrays import Array
 from nbhelpers.show.page.picture import Picture
-from nbhelpers.show.style import COLOURS, MATPLOTLIB
+from nbhelpers.show.page.table import minus
+from nbhelpers.show.style import COLOURS, styled
 
 LOOKS = (("-", "o"), ("--", "s"), ("-.", "^"), (":", "D"))  # of each group: its line, and the mark of its median
 BINS = 20
 
 
+@styled
 def histogram(
     values: Mapping[str, Array], *, xlabel: str, alt: str, range: tuple[float, float] | None = None
 ) -> Picture:
@@ -27,7 +29,7 @@ def histogram(
     xlabel : str
         What the numbers are, with their unit.
     range : pair of float, optional
-        Where the 20 bins begin and end; from the smallest to the largest number of all groups unless told.
+        Where the 20 bins begin and end; by default the smallest and the largest number of all groups.
 
     Raises
     ------
@@ -43,33 +45,31 @@ def histogram(
         raise ValueError(f"values must hold 1 ... {len(LOOKS)} groups, so that they differ; got {len(values)}")
     groups = {name: np.ravel(numbers).astype(float) for name, numbers in values.items()}
     for name, numbers in groups.items():
-        bad = int((~np.isfinite(numbers)).sum())
-        if bad:
+        if bad := int((~np.isfinite(numbers)).sum()):
             raise ValueError(f"values[{name!r}] holds {bad} NaN or infinite values of {len(numbers)}; leave them out")
     together = np.concatenate(list(groups.values()))
     if not len(together):
         raise ValueError(f"no group of values has a number: {', '.join(groups)} are all empty")
-    if range is not None:
-        low, high = range
-        if not low <= together.min() <= together.max() <= high:
-            raise ValueError(
-                f"values lie in {together.min():g} ... {together.max():g}, partly outside the range {low:g} ... "
-                f"{high:g}: widen it, or the bars would not sum to 1"
-            )
+    least, largest = together.min(), together.max()
+    low, high = range or (least, largest)
+    if not low <= least <= largest <= high:
+        raise ValueError(
+            f"values lie in {least:g} ... {largest:g}, partly outside the range {low:g} ... {high:g}: widen it, or the "
+            "bars would not sum to 1"
+        )
     edges = np.histogram_bin_edges(together, BINS, range)
-    with plt.rc_context(MATPLOTLIB):
-        figure, axes = plt.subplots(figsize=(4.2, 3.2))
-        for (name, numbers), (line, mark), hue in zip(groups.items(), LOOKS, COLOURS, strict=False):
-            look = {"ls": line, "marker": mark, "color": hue}
-            if not len(numbers):
-                axes.plot([], [], label=f"{name}: none", **look)
-                continue
-            median = float(np.median(numbers))
-            said = f"{name}: median {median:.2f} (n = {len(numbers):,})".replace("-", "−")
-            shares = np.histogram(numbers, edges)[0] / len(numbers)
-            axes.stairs(shares, edges, ls=line, lw=1.8, color=hue, zorder=2.5)
-            axes.plot(median, 0, ms=7, mec="white", clip_on=False, zorder=4, label=said, **look)
-        axes.set(xlabel=xlabel, ylabel="share of each group", xlim=(edges[0], edges[-1]))
-        axes.set_ylim(bottom=0)
-        figure.legend(frameon=False, fontsize=9, loc="outside upper left", handlelength=3.5)
+    figure, axes = plt.subplots(figsize=(4.2, 3.2))
+    for (name, numbers), (line, mark), hue in zip(groups.items(), LOOKS, COLOURS, strict=False):
+        look = {"ls": line, "marker": mark, "color": hue}
+        if not len(numbers):
+            axes.plot([], [], label=f"{name}: none", **look)
+            continue
+        median = float(np.median(numbers))
+        said = minus(f"{name}: median {median:.2f} (n = {len(numbers):,})")
+        shares = np.histogram(numbers, edges)[0] / len(numbers)
+        axes.stairs(shares, edges, ls=line, lw=1.8, color=hue, zorder=2.5)
+        axes.plot(median, 0, ms=7, mec="white", clip_on=False, zorder=4, label=said, **look)
+    axes.set(xlabel=xlabel, ylabel="share of each group", xlim=(edges[0], edges[-1]))
+    axes.set_ylim(bottom=0)
+    figure.legend(fontsize=9, loc="outside upper left", handlelength=3.5)
     return Picture(figure, alt=alt)

@@ -11,11 +11,12 @@ from nbhelpers.images import ImageSet
 from nbhelpers.maths.arrays import Array
 from nbhelpers.show.arrays import check_each, read
 from nbhelpers.show.page.picture import Picture
-from nbhelpers.show.style import COLOURS, INK, MATPLOTLIB
+from nbhelpers.show.style import COLOURS, INK, styled
 
 TOP = 4  # categories that have a bar
 
 
+@styled
 def image_row(
     images: ImageSet, captions: Sequence[str], *, alt: str, probabilities: Mapping[str, Array] | None = None
 ) -> Picture:
@@ -24,16 +25,9 @@ def image_row(
     Parameters
     ----------
     images : ImageSet
-        The N images.
     captions : sequence of str
-        One text above each image.
     probabilities : mapping of str to array, (N, C), optional
         For instance ``{"P": ..., "Q": ...}``; one bar each, for the four categories that are largest in one of them.
-
-    Raises
-    ------
-    ValueError
-        If lengths do not fit.
 
     Examples
     --------
@@ -48,17 +42,16 @@ def image_row(
     }
     panels = []
     for i, (image, caption) in enumerate(zip(images.images, captions, strict=True)):
-        with plt.rc_context(MATPLOTLIB):
-            # On a page 690 px wide, five bare images fill a row, or three with bars.
-            figure = plt.figure(figsize=(2.3, 4.1) if bars else (1.37, 1.6))
-            # Subfigures, so that long category names don't shrink the image above them.
-            upper, *lower = figure.subfigures(2, 1, height_ratios=(1.5, 1)) if bars else [figure]
-            axes = upper.subplots()
-            axes.imshow(image.transpose(1, 2, 0))
-            axes.set_title(caption, fontsize=9.5)
-            axes.axis("off")
-            if bars:
-                _draw_bars(lower[0].subplots(), {name: values[i] for name, values in bars.items()}, images.categories)
+        # On a page 690 px wide, five bare images fill a row, or three with bars.
+        figure = plt.figure(figsize=(2.3, 4.1) if bars else (1.37, 1.6))
+        # Subfigures, so that long category names don't shrink the image above them.
+        upper, *lower = figure.subfigures(2, 1, height_ratios=(1.5, 1)) if bars else [figure]
+        axes = upper.subplots()
+        axes.imshow(image.transpose(1, 2, 0))
+        axes.set_title(caption, fontsize=9.5)
+        axes.axis("off")
+        if bars:
+            _draw_bars(lower[0].subplots(), {name: values[i] for name, values in bars.items()}, images.categories)
         panels.append(figure)
     return Picture(panels, alt=alt)
 
@@ -75,4 +68,4 @@ def _draw_bars(axes: plt.Axes, bars: Mapping[str, np.ndarray], categories: Seque
     axes.tick_params(axis="y", length=0)
     axes.set(xlim=(0, 1), xticks=(0, 0.5, 1))
     axes.invert_yaxis()
-    axes.legend(frameon=False, fontsize=7.5, loc="lower right")
+    axes.legend(fontsize=7.5, loc="lower right")

@@ -14,7 +14,7 @@ from nbhelpers.maths.arrays import Array
 from nbhelpers.show.arrays import read
 from nbhelpers.show.directions import arrows
 from nbhelpers.show.page.picture import Picture
-from nbhelpers.show.style import MATPLOTLIB, black_or_white
+from nbhelpers.show.style import black_or_white, styled
 
 
 def neighbours(directions: Array, confusion: Array, categories: Sequence[str], *, alt: str) -> Picture:
@@ -25,18 +25,14 @@ def neighbours(directions: Array, confusion: Array, categories: Sequence[str], *
     Parameters
     ----------
     directions : array, (C, 3)
-        Category directions ``mu``, normalised here.
     confusion : array, (C, C)
-        Row: true category; column: what the network said. Counts or probabilities; each row is shown as shares of
-        its sum.
+        Row: true category; column: what the network said. Each row is shown as shares of its sum.
     categories : sequence of str
-        The C names.
 
     Raises
     ------
     ValueError
-        If shapes do not fit, there are fewer than two categories, a direction is zero, or a row of ``confusion``
-        has negative numbers or sums to zero.
+        If there are fewer than two categories, or a row of ``confusion`` has negative numbers or sums to zero.
 
     Examples
     --------
@@ -54,23 +50,21 @@ def neighbours(directions: Array, confusion: Array, categories: Sequence[str], *
     order = leaves_list(linkage(squareform(angles, checks=False), "average", optimal_ordering=True))
     place = np.ix_(order, order)
     names = [categories[i] for i in order]
-    panels = [
-        _matrix(angles[place], names, "Angle between directions (degrees)", "Blues_r", 180),
-        _matrix(shares[place], names, "Network: row is called column (%)", "Oranges", 100),
-    ]
-    return Picture(panels, alt=alt)
+    between = _matrix(angles[place], names, "Angle between directions (degrees)", "Blues_r", 180)
+    confused = _matrix(shares[place], names, "Network: row is called column (%)", "Oranges", 100)
+    return Picture([between, confused], alt=alt)
 
 
+@styled
 def _matrix(values: np.ndarray, names: Sequence[str], title: str, colours: str, top: float) -> MatplotlibFigure:
-    with plt.rc_context(MATPLOTLIB):
-        figure, axes = plt.subplots(figsize=(4.1, 4.1))
-        picture = axes.imshow(values, cmap=colours, vmin=0, vmax=top)
-        for (row, column), value in np.ndenumerate(values):
-            ink = black_or_white(picture.cmap(picture.norm(value)))
-            axes.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=7.5, color=ink)
-        axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
-        axes.set_yticks(range(len(names)), names)
-        axes.tick_params(length=0)
-        axes.spines[:].set_visible(False)
-        axes.set_title(title)
+    figure, axes = plt.subplots(figsize=(4.1, 4.1))
+    picture = axes.imshow(values, cmap=colours, vmin=0, vmax=top)
+    for (row, column), value in np.ndenumerate(values):
+        ink = black_or_white(picture.cmap(picture.norm(value)))
+        axes.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=7.5, color=ink)
+    axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(names)), names)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_title(title)
     return figure

@@ -10,17 +10,15 @@ import numpy as np
 from nbhelpers.maths.arrays import Array
 from nbhelpers.show.arrays import columns, same_names
 from nbhelpers.show.page.picture import Picture
-from nbhelpers.show.style import CARD, COLOURS, FAINT, INK, MATPLOTLIB
+from nbhelpers.show.page.table import minus
+from nbhelpers.show.style import CARD, COLOURS, FAINT, INK, styled
 
 HATCHES = ("", "///", "...", "xxx")
+Rows = Sequence[Mapping[str, float | None]]
 
 
-def points_along(
-    epochs: Sequence[float],
-    runs: Sequence[Mapping[str, Sequence[Mapping[str, float | None]]]],
-    *,
-    alt: str,
-) -> Picture:
+@styled
+def points_along(epochs: Sequence[float], runs: Sequence[Mapping[str, Rows]], *, alt: str) -> Picture:
     """Draw knowledge points per image, all and reliable, and the reliable ratio of each layer along training (Fig. 6).
 
     One panel a layer, all on the same scales, with the last numbers written out. The first run has markers, and bands
@@ -32,8 +30,8 @@ def points_along(
     epochs : sequence of float, (S,)
         Passes over the training images at each checkpoint.
     runs : sequence of mapping of str to sequence
-        For each run and layer one row a checkpoint, with ``total``, ``total_std``, ``reliable``, ``reliable_std`` and
-        ``ratio`` (or None), as ``nbhelpers reproduce`` records them.
+        For each run and layer one row a checkpoint: ``total``, ``total_std``, ``reliable``, ``reliable_std``, ``ratio``
+        (or None).
 
     Raises
     ------
@@ -42,9 +40,9 @@ def points_along(
 
     Examples
     --------
-    >>> rows = [{"total": n, "total_std": 1.0, "reliable": n / 2, "reliable_std": 1.0, "ratio": 0.5} for n in (4, 20)]
-    >>> points_along([0, 1], [{"conv_53": rows}], alt="From 4 to 20 points, half of them reliable.")
-    From 4 to 20 points, half of them reliable.
+    >>> row = {"total": 20.0, "total_std": 1.0, "reliable": 10.0, "reliable_std": 1.0, "ratio": 0.5}
+    >>> points_along([0, 1], [{"conv_53": [row, row]}], alt="Always 20 points, half of them reliable.")
+    Always 20 points, half of them reliable.
     """
     layers = same_names("layers of runs", runs)
     counts = {len(rows) for run in runs for rows in run.values()}
@@ -56,25 +54,24 @@ def points_along(
     reliable = {"color": COLOURS[0], "ls": "--"}
     panels = []
     for layer in layers:
-        with plt.rc_context(MATPLOTLIB):
-            figure, (above, below) = plt.subplots(2, 1, figsize=(2.25, 3.7), sharex=True, height_ratios=(3, 2))
-            for other in read[1:]:
-                above.plot(other[layer]["total"], lw=0.8, color=INK["light"], alpha=0.7)
-                above.plot(other[layer]["reliable"], lw=0.8, alpha=0.7, **reliable)
-                below.plot(other[layer]["ratio"], lw=0.8, alpha=0.7, **reliable)
-            first = read[0][layer]
-            _line(above, first["total"], first["total_std"], color=INK["light"], marker="o", label="all")
-            _line(above, first["reliable"], first["reliable_std"], marker="s", label="reliable", **reliable)
-            _line(below, first["ratio"], None, marker="s", **reliable)
-            tight = {"columnspacing": 0.8, "handlelength": 1.7, "borderaxespad": 0}
-            above.legend(frameon=False, fontsize=8.5, loc="upper right", ncols=2, **tight)
-            above.set(title=layer, ylabel="points per image", ylim=(0, top))
-            below.set(ylabel="reliable ratio", ylim=(0, 1), yticks=(0, 0.5, 1), xlabel="epoch")
-            every = 1 if len(epochs) <= 5 else 3  # as many as there is room for, the last one in any case
-            shown = range((len(epochs) - 1) % every, len(epochs), every)
-            below.set_xticks(shown, [f"{epochs[i]:.2g}" for i in shown])
-            below.set_xticks(range(len(epochs)), minor=True)
-            figure.supxlabel("bands: ± 1 std over images", fontsize=8)
+        figure, (above, below) = plt.subplots(2, 1, figsize=(2.25, 3.7), sharex=True, height_ratios=(3, 2))
+        for other in read[1:]:
+            above.plot(other[layer]["total"], lw=0.8, color=INK["light"], alpha=0.7)
+            above.plot(other[layer]["reliable"], lw=0.8, alpha=0.7, **reliable)
+            below.plot(other[layer]["ratio"], lw=0.8, alpha=0.7, **reliable)
+        first = read[0][layer]
+        _line(above, first["total"], first["total_std"], color=INK["light"], marker="o", label="all")
+        _line(above, first["reliable"], first["reliable_std"], marker="s", label="reliable", **reliable)
+        _line(below, first["ratio"], None, marker="s", **reliable)
+        tight = {"columnspacing": 0.8, "handlelength": 1.7, "borderaxespad": 0}
+        above.legend(fontsize=8.5, loc="upper right", ncols=2, **tight)
+        above.set(title=layer, ylabel="points per image", ylim=(0, top))
+        below.set(ylabel="reliable ratio", ylim=(0, 1), yticks=(0, 0.5, 1), xlabel="epoch")
+        every = 1 if len(epochs) <= 5 else 3  # as many as there is room for, the last one in any case
+        shown = range((len(epochs) - 1) % every, len(epochs), every)
+        below.set_xticks(shown, [f"{epochs[i]:.2g}" for i in shown])
+        below.set_xticks(range(len(epochs)), minor=True)
+        figure.supxlabel("bands: ± 1 std over images", fontsize=8)
         panels.append(figure)
     return Picture(panels, alt=alt)
 
@@ -90,6 +87,7 @@ def _line(axes: plt.Axes, mean: np.ndarray, deviation: np.ndarray | None, *, col
         axes.annotate(text, (place[-1], mean[-1]), (5, 0), textcoords="offset points", va="center", fontsize=8.5)
 
 
+@styled
 def agreement(values: Mapping[str, Array], *, alt: str) -> Picture:
     """Draw how two maps agree in each image: a dot an image, a bar over the middle half, and the mean with its number.
 
@@ -101,7 +99,7 @@ def agreement(values: Mapping[str, Array], *, alt: str) -> Picture:
     Raises
     ------
     ValueError
-        If there is no row, a row has no number at all, or a correlation lies outside -1 ... 1.
+        If there is no row, a row has no number, or a correlation lies outside -1 ... 1.
 
     Examples
     --------
@@ -110,9 +108,9 @@ def agreement(values: Mapping[str, Array], *, alt: str) -> Picture:
     """
     if not values:
         raise ValueError("values is empty: give the correlations of at least one pair of maps")
-    rows, labels = [], []
-    for name, given in values.items():
-        r = np.asarray(given, dtype=float)
+    rows = {}
+    for name, correlations in values.items():
+        r = np.asarray(correlations, dtype=float)
         known = r[~np.isnan(r)]
         furthest = np.abs(known).max(initial=0)
         if r.ndim != 1 or not len(known) or furthest > 1 + 1e-6:
@@ -120,31 +118,30 @@ def agreement(values: Mapping[str, Array], *, alt: str) -> Picture:
                 f"values[{name!r}] must be correlations in -1 ... 1, one an image, got shape {r.shape} with "
                 f"{len(known)} numbers up to {furthest:g}"
             )
-        rows.append(known)
-        missing = len(r) - len(known)
-        labels.append(f"{name} ({len(known)} images" + (f", {missing} undefined)" if missing else ")"))
+        undefined = f", {len(r) - len(known)} undefined" if len(known) < len(r) else ""
+        rows[f"{name} ({len(known)} images{undefined})"] = known
     jitter = np.random.default_rng(0)
-    with plt.rc_context(MATPLOTLIB):
-        figure, axes = plt.subplots(figsize=(4.9, 0.72 * len(rows) + 0.6))
-        for row, (known, label) in enumerate(zip(rows, labels, strict=True)):
-            hue = COLOURS[row % len(COLOURS)]
-            axes.plot(known, row + jitter.uniform(0.08, 0.4, len(known)), "o", ms=2.2, color=hue, alpha=0.4, mew=0)
-            low, median, high = np.percentile(known, [25, 50, 75])
-            axes.plot([low, high], [row, row], color=hue, lw=7, alpha=0.5, solid_capstyle="butt")
-            axes.plot(median, row, "|", ms=9, mew=1.6, color=INK["light"])
-            axes.plot(known.mean(), row, "D", ms=6, color=hue, mec=INK["light"], zorder=4)
-            said = f"mean {known.mean():.2f} ± {known.std():.2f}".replace("-", "−")
-            look = {"transform": axes.get_yaxis_transform(), "va": "center", "backgroundcolor": CARD}
-            axes.text(0, row - 0.3, label, ha="left", **look)
-            axes.text(1, row - 0.3, said, ha="right", weight="bold", **look)
-        axes.axvline(0, color=FAINT, lw=0.8, ls=":", zorder=0)
-        lowest = min(0.0, *(known.min() for known in rows))
-        axes.set(xlim=(lowest - 0.03, 1.03), ylim=(len(rows) - 0.5, -0.5), yticks=[])
-        axes.spines["left"].set_visible(False)
-        axes.set_xlabel("Pearson's r over the regions of each image")
+    figure, axes = plt.subplots(figsize=(4.9, 0.72 * len(rows) + 0.6))
+    for row, (label, known) in enumerate(rows.items()):
+        hue = COLOURS[row % len(COLOURS)]
+        axes.plot(known, row + jitter.uniform(0.08, 0.4, len(known)), "o", ms=2.2, color=hue, alpha=0.4, mew=0)
+        low, median, high = np.percentile(known, [25, 50, 75])
+        axes.plot([low, high], [row, row], color=hue, lw=7, alpha=0.5, solid_capstyle="butt")
+        axes.plot(median, row, "|", ms=9, mew=1.6, color=INK["light"])
+        axes.plot(known.mean(), row, "D", ms=6, color=hue, mec=INK["light"], zorder=4)
+        said = minus(f"mean {known.mean():.2f} ± {known.std():.2f}")
+        look = {"transform": axes.get_yaxis_transform(), "va": "center", "backgroundcolor": CARD}
+        axes.text(0, row - 0.3, label, ha="left", **look)
+        axes.text(1, row - 0.3, said, ha="right", weight="bold", **look)
+    axes.axvline(0, color=FAINT, lw=0.8, ls=":", zorder=0)
+    lowest = min(0.0, *(known.min() for known in rows.values()))
+    axes.set(xlim=(lowest - 0.03, 1.03), ylim=(len(rows) - 0.5, -0.5), yticks=[])
+    axes.set_xlabel("Pearson's r over the regions of each image")
+    axes.spines["left"].set_visible(False)
     return Picture(figure, alt=alt)
 
 
+@styled
 def shares(rows: Mapping[str, Mapping[str, float]], *, alt: str, chance: Mapping[str, float]) -> Picture:
     """Draw which share of the points lies at each place, beside what chance by area would give.
 
@@ -153,15 +150,14 @@ def shares(rows: Mapping[str, Mapping[str, float]], *, alt: str, chance: Mapping
     Parameters
     ----------
     rows : mapping of str to mapping
-        At most four kinds of points, and the share (0 ... 1) of each that lies at each place, for instance
-        ``{"reliable": {"object": 0.4, "fragment": 0.1, "background": 0.5}}``.
+        At most four kinds of points, and the share (0 ... 1) of each that lies at each place.
     chance : mapping of str to float
         Share of all regions that each place has.
 
     Raises
     ------
     ValueError
-        If there is no row or more than four, a row names other places than ``chance``, or a share lies outside 0 ... 1.
+        If there is no row or more than four, a row has other places than ``chance``, or a share is not in 0 ... 1.
 
     Examples
     --------
@@ -177,28 +173,20 @@ def shares(rows: Mapping[str, Mapping[str, float]], *, alt: str, chance: Mapping
         raise ValueError(f"rows must hold shares in 0 ... 1, found {outside[0]}")
     width = 0.84 / (len(rows) + 1)
     start = np.arange(len(places)) - 0.42 + width / 2
-    with plt.rc_context(MATPLOTLIB):
-        bars = (len(rows) + 1) * len(places)
-        figure, axes = plt.subplots(figsize=(np.clip(0.36 * bars + 0.6, 4.4, 6.9), 3))
-        for number, (name, row) in enumerate(rows.items()):
-            at = start + number * width
-            look = {"color": COLOURS[number], "hatch": HATCHES[number], "edgecolor": INK["light"], "lw": 0.6}
-            axes.bar(at, [row[p] for p in places], 0.92 * width, label=name, **look)
-            for x, p in zip(at, places, strict=True):
-                multiple = f"\n{row[p] / chance[p]:.1f}×" if chance[p] else ""
-                _write(axes, x, row[p], f"{row[p]:.0%}{multiple}")
-        at = start + len(rows) * width
-        by_area = [chance[p] for p in places]
-        axes.bar(at, by_area, 0.92 * width, label="all regions (chance)", color="none", edgecolor=INK["light"], ls="--")
-        for x, share in zip(at, by_area, strict=True):
-            _write(axes, x, share, f"{share:.0%}")
-        axes.set(xticks=range(len(places)), xticklabels=places, yticks=[])
-        axes.tick_params(axis="x", length=0)
-        axes.spines["left"].set_visible(False)
-        axes.margins(y=0.2)
-        axes.legend(frameon=False, fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
+    groups = len(rows) + 1
+    figure, axes = plt.subplots(figsize=(np.clip(0.36 * groups * len(places) + 0.6, 4.4, 6.9), 3))
+    looks = [{"color": hue, "hatch": hatch, "lw": 0.6} for hue, hatch in zip(COLOURS, HATCHES, strict=False)]
+    looks[len(rows) :] = [{"color": "none", "ls": "--"}]
+    for number, (name, row) in enumerate([*rows.items(), ("all regions (chance)", chance)]):
+        at = start + number * width
+        axes.bar(at, [row[p] for p in places], 0.92 * width, label=name, edgecolor=INK["light"], **looks[number])
+        for x, p in zip(at, places, strict=True):
+            multiple = f"\n{row[p] / chance[p]:.1f}×" if chance[p] and number < len(rows) else ""
+            look = {"ha": "center", "va": "bottom", "fontsize": 8}
+            axes.annotate(f"{row[p]:.0%}{multiple}", (x, row[p]), (0, 2), textcoords="offset points", **look)
+    axes.set(xticks=range(len(places)), xticklabels=places, yticks=[])
+    axes.tick_params(axis="x", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.margins(y=0.2)
+    axes.legend(fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
     return Picture(figure, alt=alt)
-
-
-def _write(axes: plt.Axes, x: float, top: float, text: str) -> None:
-    axes.annotate(text, (x, top), (0, 2), textcoords="offset points", ha="center", va="bottom", fontsize=8)

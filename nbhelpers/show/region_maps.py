@@ -18,7 +18,7 @@ from nbhelpers.maths.arrays import Array
 from nbhelpers.method.knowledge import KnowledgePoints
 from nbhelpers.show.arrays import check_each, objects, read, read_maps
 from nbhelpers.show.page.picture import Picture
-from nbhelpers.show.style import INK, MARKERS, MATPLOTLIB, colour
+from nbhelpers.show.style import INK, colour, marker, styled
 
 GREY = (0.299, 0.587, 0.114)  # luma: how bright red, green and blue are
 HALO = [withStroke(linewidth=2.4, foreground="white")]
@@ -27,30 +27,21 @@ SIGNED = colormaps["PuOr_r"]
 POSITIVE = ListedColormap(SIGNED(np.linspace(0.5, 1, 256)))
 
 
+@styled
 def points_on_images(
     images: ImageSet, points: KnowledgePoints, grid: tuple[int, int], captions: Sequence[str], *, alt: str
 ) -> Picture:
     """Draw every knowledge point as its cell on its image, Fig. 6 right.
 
     The images are grey, so that colours and symbols name categories only. Reliable points have a solid outline,
-    unreliable ones are hatched with a dashed one. A legend follows the last image. Where masks tell the object, it is
-    outlined.
+    unreliable ones are hatched with a dashed one. Where masks tell the object, it is outlined.
 
     Parameters
     ----------
     images : ImageSet
-        The N images.
     points : KnowledgePoints
-        Of the same N images.
-    grid : tuple of int
-        Rows and columns of regions.
+    grid : (int, int)
     captions : sequence of str
-        One text above each image.
-
-    Raises
-    ------
-    ValueError
-        If images, points, grid or captions do not fit each other.
 
     Examples
     --------
@@ -65,40 +56,24 @@ def points_on_images(
     named = np.unique(points.category[points.masks])
     if named.size and named[-1] >= len(images.categories):
         raise ValueError(f"points name category {named[-1]}, but there are {len(images.categories)} categories")
-    panels = [
-        _marked(image, points, i, grid, captions[i], mask)
-        for i, (image, mask) in enumerate(zip(images.images, objects(images), strict=True))
-    ]
-    return Picture([*panels, _legend([int(c) for c in named], images.categories)], alt=alt)
-
-
-def _marked(
-    image: np.ndarray,
-    points: KnowledgePoints,
-    number: int,
-    grid: tuple[int, int],
-    caption: str,
-    outline: np.ndarray | None,
-) -> MatplotlibFigure:
-    """One image with its points."""
-    category, mask, reliable = points.category[number], points.masks[number], points.reliable_masks[number]
-    _, height, width = image.shape
+    height, width = images.images.shape[2:]
     down, across = height / grid[0], width / grid[1]
     inset = 0.06 * min(down, across)  # neighbours keep outlines of their own
-    with plt.rc_context(MATPLOTLIB):
+    panels = []
+    for i, (image, mask, caption) in enumerate(zip(images.images, objects(images), captions, strict=True)):
         figure, axes = plt.subplots(figsize=(2.25, 2.25 * height / width + 0.3))
         axes.imshow(_grey(image), extent=(0, width, height, 0))
-        for region in np.flatnonzero(mask):
-            row, column = divmod(int(region), grid[1])
-            corner = column * across + inset, row * down + inset
+        for region in np.flatnonzero(points.masks[i]):
+            c, reliable = points.category[i, region], points.reliable_masks[i, region]
+            y, x = (region // grid[1]) * down, (region % grid[1]) * across
             size = across - 2 * inset, down - 2 * inset
-            axes.add_patch(Rectangle(corner, *size, **_cell(colour(category[region]), bool(reliable[region]))))
-            centre = (column + 0.5) * across, (row + 0.5) * down
-            axes.plot(*centre, **_dot(category[region]))
-        _outline(axes, outline)
+            axes.add_patch(Rectangle((x + inset, y + inset), *size, **_cell(colour(c), reliable)))
+            axes.plot(x + across / 2, y + down / 2, **_dot(c))
+        _outline(axes, mask)
         axes.set_title(caption, fontsize=9.5)
         axes.axis("off")
-    return figure
+        panels.append(figure)
+    return Picture([*panels, _legend(named, images.categories)], alt=alt)
 
 
 def _outline(axes: plt.Axes, mask: np.ndarray | None) -> None:
@@ -111,13 +86,12 @@ def _outline(axes: plt.Axes, mask: np.ndarray | None) -> None:
 
 
 def _legend(named: Sequence[int], categories: Sequence[str]) -> MatplotlibFigure:
-    with plt.rc_context(MATPLOTLIB):
-        figure = plt.figure(figsize=(2.25, 2.55))
-        outlines = {"reliable: names the truth": True, "unreliable": False}
-        handles = [Patch(**_cell(INK["light"], solid)) for solid in outlines.values()]
-        handles += [(Patch(**_cell(colour(c), True)), Line2D([], [], ls="", **_dot(c))) for c in named]
-        labels = [*outlines, *(categories[c] for c in named)]
-        figure.legend(handles, labels, loc="center left", frameon=False, fontsize=9, handleheight=1.2, handlelength=1.8)
+    figure = plt.figure(figsize=(2.25, 2.55))
+    outlines = {"reliable: names the truth": True, "unreliable": False}
+    handles = [Patch(**_cell(INK["light"], solid)) for solid in outlines.values()]
+    handles += [(Patch(**_cell(colour(c), True)), Line2D([], [], ls="", **_dot(c))) for c in named]
+    labels = [*outlines, *(categories[c] for c in named)]
+    figure.legend(handles, labels, loc="center left", fontsize=9, handleheight=1.2, handlelength=1.8)
     return figure
 
 
@@ -127,7 +101,7 @@ def _cell(hue: str, reliable: bool) -> dict:
 
 
 def _dot(category: int) -> dict:
-    return {"marker": MARKERS[category % len(MARKERS)], "ms": 4, "mfc": "white", "mec": INK["light"], "mew": 0.8}
+    return {"marker": marker(category), "ms": 4, "mfc": "white", "mec": INK["light"], "mew": 0.8}
 
 
 def _grey(image: np.ndarray) -> np.ndarray:
@@ -149,13 +123,12 @@ def heat_maps(images: ImageSet, maps: Mapping[str, Array], grid: tuple[int, int]
         One image.
     maps : mapping of str to array, (R,)
         For instance ``{"w": ..., "Shapley": ..., "‖h‖": ..., "‖f‖": ...}``.
-    grid : tuple of int
-        Rows and columns of regions.
+    grid : (int, int)
 
     Raises
     ------
     ValueError
-        If there is not one image, there is no map, or a map does not fit the grid or is not finite.
+        If there is not one image, or no map.
 
     Examples
     --------
@@ -165,43 +138,38 @@ def heat_maps(images: ImageSet, maps: Mapping[str, Array], grid: tuple[int, int]
     """
     if len(images) != 1:
         raise ValueError(f"heat_maps shows one image, got {len(images)}; map_browser shows several")
-    shown = read_maps(maps, grid)
-    image, mask = images.images[0], objects(images)[0]
-    panels = [_panel("image", image, None, mask)]
-    panels += [_panel(name, image, values, mask) for name, values in shown.items()]
-    return Picture(panels, alt=alt)
+    shown = [("image", None), *read_maps(maps, grid).items()]
+    mask = objects(images)[0]
+    return Picture([_panel(name, images.images[0], values, mask) for name, values in shown], alt=alt)
 
 
+@styled
 def _panel(title: str, image: np.ndarray, values: np.ndarray | None, mask: np.ndarray | None) -> MatplotlibFigure:
     """All panels have their image at the same place, whatever stands below it."""
     _, height, width = image.shape
     extent = (0, width, height, 0)
     across, down = 1.28, 1.28 * height / width
     size = across + 0.08, down + 0.56
-    with plt.rc_context(MATPLOTLIB | {"figure.constrained_layout.use": False}):
-        figure = plt.figure(figsize=size)
-        axes = figure.add_axes((0.04 / size[0], 0.32 / size[1], across / size[0], down / size[1]))
-        if values is None:
-            axes.imshow(image.transpose(1, 2, 0), extent=extent)
-        else:
-            axes.imshow(_grey(image), extent=extent)
-            top = float(np.abs(values).max()) or 1.0
-            signed = bool(values.min() < 0)
-            low = -top if signed else 0
-            heat = axes.imshow(
-                values, cmap=SIGNED if signed else POSITIVE, vmin=low, vmax=top, extent=extent, alpha=0.8
-            )
-            below = figure.add_axes((0.04 / size[0], 0.22 / size[1], across / size[0], 0.07 / size[1]))
-            bar = figure.colorbar(heat, cax=below, orientation="horizontal")
-            text = f"{top:.2g}"
-            bar.set_ticks([low, 0, top] if signed else [0, top])
-            below.set_xticklabels([f"−{text}", "0", text] if signed else ["0", text], fontsize=8)
-            below.tick_params(length=2, pad=1.5)
-            below.get_xticklabels()[0].set_ha("left")  # so that numbers stay on their panel
-            below.get_xticklabels()[-1].set_ha("right")
-            bar.outline.set_visible(False)
-        _outline(axes, mask)
-        axes.set(xlim=(0, width), ylim=(height, 0))
-        axes.set_title(title, fontsize=9.5, pad=3)
-        axes.axis("off")
+    figure = plt.figure(figsize=size, layout="none")
+    axes = figure.add_axes((0.04 / size[0], 0.32 / size[1], across / size[0], down / size[1]))
+    if values is None:
+        axes.imshow(image.transpose(1, 2, 0), extent=extent)
+    else:
+        axes.imshow(_grey(image), extent=extent)
+        top = float(np.abs(values).max()) or 1.0
+        signed = bool(values.min() < 0)
+        low = -top if signed else 0
+        heat = axes.imshow(values, cmap=SIGNED if signed else POSITIVE, vmin=low, vmax=top, extent=extent, alpha=0.8)
+        below = figure.add_axes((0.04 / size[0], 0.22 / size[1], across / size[0], 0.07 / size[1]))
+        bar = figure.colorbar(heat, cax=below, orientation="horizontal")
+        bar.set_ticks([low, 0, top] if signed else [0, top])
+        below.set_xticklabels([f"−{top:.2g}", "0", f"{top:.2g}"][not signed :], fontsize=8)
+        below.tick_params(length=2, pad=1.5)
+        below.get_xticklabels()[0].set_ha("left")  # so that numbers stay on their panel
+        below.get_xticklabels()[-1].set_ha("right")
+        bar.outline.set_visible(False)
+    _outline(axes, mask)
+    axes.set(xlim=(0, width), ylim=(height, 0))
+    axes.set_title(title, fontsize=9.5, pad=3)
+    axes.axis("off")
     return figure

@@ -9,26 +9,26 @@ import numpy as np
 
 from nbhelpers.show.arrays import columns, same_names
 from nbhelpers.show.page.picture import Picture
-from nbhelpers.show.style import COLOURS, INK, MATPLOTLIB
+from nbhelpers.show.region_curves import Rows
+from nbhelpers.show.style import COLOURS, INK, styled
 
-Rows = Sequence[Mapping[str, float | None]]
 BARS = (  # what, look of the bar, where it stands
     ("total", {"color": "none", "edgecolor": INK["light"], "label": "all"}, -0.21),
     ("reliable", {"color": COLOURS[0], "edgecolor": "white", "hatch": "///", "lw": 0, "label": "reliable"}, 0.21),
 )
 
 
+@styled
 def student_points(networks: Mapping[str, Mapping[str, Rows]], *, alt: str) -> Picture:
     """Draw knowledge points per image, all and reliable, and the reliable ratio of each network (Fig. 9 left).
 
-    One panel a layer, all on the same scales: bars are means over seeds, their lines one standard deviation over seeds
-    to either side, dots the seeds. A single seed has no line.
+    One panel a layer, all on the same scales: bars are means over seeds, their lines one standard deviation to either
+    side, dots the seeds.
 
     Parameters
     ----------
     networks : mapping of str to mapping
-        For each network, such as ``"teacher"``, and each layer one row a seed, with ``total``, ``reliable`` and
-        ``ratio``, None where there is no point.
+        For each network and layer one row a seed: ``total``, ``reliable`` and ``ratio``, None where there is no point.
 
     Raises
     ------
@@ -37,10 +37,9 @@ def student_points(networks: Mapping[str, Mapping[str, Rows]], *, alt: str) -> P
 
     Examples
     --------
-    >>> teacher = [{"total": 20.0, "reliable": 15.0, "ratio": 0.75}]
-    >>> students = [{"total": n, "reliable": n / 2, "ratio": 0.5} for n in (9.0, 10.0, 11.0)]
-    >>> student_points({"teacher": {"conv_53": teacher}, "alone": {"conv_53": students}}, alt="Half as many.")
-    Half as many.
+    >>> seed = {"total": 20.0, "reliable": 15.0, "ratio": 0.75}
+    >>> student_points({"teacher": {"conv_53": [seed]}, "student": {"conv_53": [seed, seed]}}, alt="As many.")
+    As many.
     """
     layers = same_names("layers of networks", list(networks.values()))
     empty = [name for name, its in networks.items() if not all(its.values())]
@@ -51,17 +50,16 @@ def student_points(networks: Mapping[str, Mapping[str, Rows]], *, alt: str) -> P
     top = 1.2 * max(its["total"].max() for rows in read.values() for its in rows.values()) or 1.0
     panels = []
     for layer, rows in read.items():
-        with plt.rc_context(MATPLOTLIB):
-            figure, (above, below) = plt.subplots(2, 1, figsize=(2.4, 4.6), sharex=True, height_ratios=(3, 2))
-            for what, look, aside in BARS:
-                _bars(above, [its[what] for its in rows.values()], aside, 0.38, **look)
-            above.set(title=layer, ylabel="points per image", ylim=(0, top))
-            figure.legend(*above.get_legend_handles_labels(), frameon=False, loc="outside upper center", ncols=2)
-            _bars(below, [its["ratio"] for its in rows.values()], 0, 0.6, written=True, **BARS[1][1])
-            below.set(ylabel="reliable ratio", ylim=(0, 1.2), yticks=(0, 0.5, 1))
-            seeds = [f"{name} ({len(its['total'])})" for name, its in rows.items()]
-            below.set_xticks(range(len(seeds)), seeds, rotation=45, ha="right", rotation_mode="anchor")
-            figure.supxlabel("dots: seeds (how many)\nlines: ± 1 std over seeds", fontsize=8)
+        figure, (above, below) = plt.subplots(2, 1, figsize=(2.4, 4.6), sharex=True, height_ratios=(3, 2))
+        for what, look, aside in BARS:
+            _bars(above, [its[what] for its in rows.values()], aside, 0.38, **look)
+        above.set(title=layer, ylabel="points per image", ylim=(0, top))
+        figure.legend(*above.get_legend_handles_labels(), loc="outside upper center", ncols=2)
+        _bars(below, [its["ratio"] for its in rows.values()], 0, 0.6, written=True, **BARS[1][1])
+        below.set(ylabel="reliable ratio", ylim=(0, 1.2), yticks=(0, 0.5, 1))
+        seeds = [f"{name} ({len(its['total'])})" for name, its in rows.items()]
+        below.set_xticks(range(len(seeds)), seeds, rotation=45, ha="right", rotation_mode="anchor")
+        figure.supxlabel("dots: seeds (how many)\nlines: ± 1 std over seeds", fontsize=8)
         panels.append(figure)
     return Picture(panels, alt=alt)
 
@@ -73,16 +71,16 @@ def _bars(
     for place, column in enumerate(columns):
         x = place + aside
         numbers = column[~np.isnan(column)]
-        seeds = len(numbers)
-        if not seeds:
+        if not len(numbers):
             axes.annotate("–", (x, 0), (0, 2), textcoords="offset points", ha="center")
             continue
-        mean, deviation = numbers.mean(), numbers.std(ddof=1) if seeds > 1 else 0
+        several = len(numbers) > 1
+        mean, deviation = numbers.mean(), numbers.std(ddof=1) if several else 0
         axes.bar(x, mean, width, **look)
         look = {**look, "label": None}  # one entry in the legend
-        spread = width * np.linspace(-0.3, 0.3, seeds) if seeds > 1 else np.zeros(1)
+        spread = width * np.linspace(-0.3, 0.3, len(numbers)) if several else 0
         axes.plot(x + spread, numbers, "o", ms=2.8, color=COLOURS[1], mec=INK["light"], mew=0.5, zorder=4)
-        if seeds > 1:
+        if several:
             axes.errorbar(x, mean, deviation, color=INK["light"], elinewidth=1.2, capsize=2.5, zorder=5)
         if written:
             top = max(numbers.max(), mean + deviation)

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import matplotlib.pyplot as plt
+
 COLOURS = (
     "#3f90da",  # blue
     "#ffa90e",  # orange
@@ -44,7 +46,10 @@ MATPLOTLIB = {
     "xtick.color": INK["light"],
     "ytick.color": INK["light"],
     "font.size": 9.5,
+    "legend.frameon": False,
 }
+styled = plt.rc_context(MATPLOTLIB)
+"""Decorates what draws with matplotlib."""
 
 
 def colour(category: int) -> str:
@@ -55,6 +60,11 @@ def colour(category: int) -> str:
 def symbol(category: int) -> str:
     """The plotly 3-D symbol of one category: seven against ten colours, so that a pair returns only after seventy."""
     return SYMBOLS[category % len(SYMBOLS)]
+
+
+def marker(category: int) -> str:
+    """The matplotlib marker of one category."""
+    return MARKERS[category % len(MARKERS)]
 
 
 def black_or_white(background: Sequence[float]) -> str:
