@@ -60,6 +60,12 @@ def check_each(name: str, texts: Sequence[str], count: int) -> list[str]:
     return list(texts)
 
 
+def cell(region: int, grid: tuple[int, int]) -> str:
+    """Where a region is, such as ``"row 1, column 2"``."""
+    row, column = divmod(int(region), grid[1])
+    return f"row {row + 1}, column {column + 1}"
+
+
 def same_names(what: str, rows: Sequence[Mapping[str, object]]) -> list[str]:
     """The names that all rows have, such as their layers."""
     names = list(rows[0]) if rows else []

@@ -13,7 +13,7 @@ from nbhelpers.show.arrays import read
 from nbhelpers.show.directions import angles, arrows, category_table, unit
 from nbhelpers.show.page.figure import Figure
 from nbhelpers.show.page.table import at_steps
-from nbhelpers.show.scene import Scene, dots, xyz
+from nbhelpers.show.scene import Scene, dots, with_strengths, xyz
 from nbhelpers.show.style import colour, symbol
 
 SHOWN = 400  # regions drawn as points: the same ones at every step, by lot
@@ -35,27 +35,23 @@ def region_clouds(
     Parameters
     ----------
     h : array, (S, N, R, 3)
-        Projected regional features at S checkpoints, in one frame. The axes are the same at every step.
+        Projected regional features at S checkpoints, in one frame.
     images : ImageSet
-        The N images.
     directions : array, (C, 3) or (S, C, 3)
-        Category directions ``mu``, normalised here; one set serves all steps.
     step_labels : sequence of str
-        One name for each of the S checkpoints; the last is shown first.
     weights : array, (S, N, R), optional
         How much each region counts in mean, covariance and the table, for instance its importance ``w``.
 
     Raises
     ------
     ValueError
-        If shapes or lengths do not fit each other, values are not finite, a direction is zero, or weights are negative
-        or all zero for a category.
+        If weights are negative, or all zero for a category.
 
     Examples
     --------
     >>> images = ImageSet(np.zeros((4, 3, 8, 8), np.uint8), np.array([0, 0, 1, 1]), ("coat", "bag"), "held_out")
-    >>> h = np.random.default_rng(0).normal(size=(2, 4, 9, 3)) * [[[[0.1]]], [[[1.0]]]]
-    >>> figure = region_clouds(h, images, [[0, 0, 1], [1, 0, 0]], step_labels=["0", "40"], alt="Two clouds that grow.")
+    >>> h = np.random.default_rng(0).normal(size=(2, 4, 9, 3))
+    >>> figure = region_clouds(h, images, [[0, 0, 1], [1, 0, 0]], step_labels=["0", "40"], alt="Two clouds.")
     >>> [row[0] for row in figure.table.rows]
     ['coat', 'bag']
     """
@@ -91,10 +87,7 @@ def region_clouds(
         of_category = labels[image] == c
         members = image[of_category], region[of_category]
         scene.add(
-            [
-                {**xyz(at[members]), "customdata": np.round(strength[members], 2).tolist()}
-                for at, strength in zip(points, strengths, strict=True)
-            ],
+            [with_strengths(at[members]) for at in points],
             **dots(categories[c], colour(c), symbol(c), 3),
             text=[f"image {i}, region {r}" for i, r in zip(*members, strict=True)],
             hovertemplate=f"<b>{categories[c]}</b><br>%{{text}}<br>strength %{{customdata}}<extra></extra>",

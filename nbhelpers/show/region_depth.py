@@ -8,7 +8,7 @@ import numpy as np
 
 from nbhelpers.images import ImageSet
 from nbhelpers.maths.arrays import Array
-from nbhelpers.show.arrays import read
+from nbhelpers.show.arrays import cell, read
 from nbhelpers.show.directions import arrows
 from nbhelpers.show.page.figure import Figure, check_start
 from nbhelpers.show.page.picker import pickable
@@ -30,46 +30,40 @@ def region_depth(
 ) -> Figure:
     """Draw all regions of a few images at every step of a slider, and follow one of them all the way.
 
-    The steps are layers from shallow to deep, steps of an attack, or networks that are compared. On a page the images
-    stand below the figure. Hovering one of their regions, or going there by Tab and arrow keys, shows where the region
-    is at every step; a click or Enter, or a click on a point, picks it.
+    On a page the images stand below the figure. Hovering one of their regions, or going there by Tab and arrow keys,
+    shows where the region is at every step; a click or Enter, or a click on a point, picks it.
 
     Parameters
     ----------
     h : mapping of str to array, (n, R, 3)
         Projected regional features at each step, by its name and in order, in one frame and brought to one scale
-        (:func:`nbhelpers.method.knowledge.normalize_strength`, :func:`nbhelpers.follow`). Regions are counted
-        row by row.
+        (:func:`nbhelpers.method.knowledge.normalize_strength`, :func:`nbhelpers.follow`).
     images : ImageSet
-        The n images, at best three to six.
+        At best three to six.
     directions : array, (C, 3)
-        Category directions ``mu``, normalised here.
     grid : (int, int)
-        Rows and columns of regions; their product is R.
     picked : (int, int), optional
         Image and region that are followed first; by default the strongest region of the first image at the last step.
     slider : str
-        What the steps are.
+        What the steps are: layers, steps of an attack, or networks that are compared.
     start : int
         The step shown first; negative numbers count from the end.
 
     Raises
     ------
     ValueError
-        If there are fewer than two steps, shapes do not fit each other, values are not finite, a direction is zero, or
-        ``picked`` names no region.
+        If there are fewer than two steps, or ``picked`` names no region.
 
     Examples
     --------
     >>> images = ImageSet(np.zeros((1, 3, 8, 8), np.uint8), np.array([0]), ("coat", "bag"), "held_out")
-    >>> h = {layer: np.full((1, 4, 3), scale) for layer, scale in {"conv_12": 0.1, "conv_53": 1.0}.items()}
-    >>> figure = region_depth(h, images, [[1, 1, 1], [1, 0, 0]], (2, 2), picked=(0, 3),
-    ...                       alt="Four regions move outwards.")
+    >>> h = {"conv_12": np.full((1, 4, 3), 0.1), "conv_53": np.ones((1, 4, 3))}
+    >>> figure = region_depth(h, images, [[1, 1, 1], [1, 0, 0]], (2, 2), alt="Four regions move outwards.")
     >>> [frame.name for frame in figure.plot.frames]
     ['conv_12', 'conv_53']
     """
     categories, labels, steps = images.categories, images.labels, list(h)
-    regions, columns = grid[0] * grid[1], grid[1]
+    regions = grid[0] * grid[1]
     if len(steps) < 2:
         raise ValueError(f"h must hold at least two steps for the slider to go through, got {', '.join(h) or 'none'}")
     axes = {"images": len(images), "regions": regions, "axes": 3}
@@ -92,18 +86,12 @@ def region_depth(
         scene.add(
             [{**xyz(points[step][at]), "customdata": told[step]} for step in range(len(steps))],
             **dots(categories[c], colour(c), symbol(c), 4),
-            text=[f"{names[i]}, row {r // columns + 1}, column {r % columns + 1}" for i, r in members],
+            text=[f"{names[i]}, {cell(r, grid)}" for i, r in members],
             hovertemplate="%{text}<br>strength %{customdata[2]}<extra></extra>",
         )
     # These two have no colour of their own: they are written in the ink of the page.
-    here = scene.add(
-        [xyz(at[image, region][None]) for at in points],
-        mode="markers",
-        marker={"size": 10},
-        name="picked",
-        showlegend=False,
-        hoverinfo="skip",
-    )
+    unnamed = {"name": "picked", "showlegend": False, "hoverinfo": "skip"}
+    here = scene.add([xyz(at[image, region][None]) for at in points], mode="markers", marker={"size": 10}, **unnamed)
     path = scene.add(
         xyz(points[:, image, region]),
         mode="lines+markers",
@@ -119,7 +107,7 @@ def region_depth(
     means = strengths.mean(axis=-1)
     rows = [[name, *(f"{means[s, i]:.2f}, {own[s, i]:.0%}" for s in range(len(steps)))] for i, name in enumerate(names)]
     caption = (
-        f"Mean strength of each image's {points.shape[2]} regions, background included, "
+        f"Mean strength of each image's {regions} regions, background included, "
         "and how many of them are nearest to the arrow of its category"
     )
     return scene.figure(

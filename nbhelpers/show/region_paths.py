@@ -8,12 +8,12 @@ import numpy as np
 
 from nbhelpers.images import ImageSet
 from nbhelpers.maths.arrays import Array
-from nbhelpers.show.arrays import read
+from nbhelpers.show.arrays import cell, read
 from nbhelpers.show.directions import arrows
 from nbhelpers.show.page.figure import Figure
 from nbhelpers.show.page.picker import marked
 from nbhelpers.show.page.table import Table, minus
-from nbhelpers.show.scene import Scene, dots, xyz
+from nbhelpers.show.scene import Scene, dots, with_strengths, xyz
 from nbhelpers.show.style import COLOURS, WIRE
 
 LOOKS = {
@@ -29,13 +29,7 @@ Example = tuple[str, int, int, int]
 
 
 def region_paths(
-    h: Array,
-    images: ImageSet,
-    directions: Array,
-    grid: tuple[int, int],
-    examples: Sequence[Example],
-    *,
-    alt: str,
+    h: Array, images: ImageSet, directions: Array, grid: tuple[int, int], examples: Sequence[Example], *, alt: str
 ) -> Figure:
     """Draw the ways of a few regions, each by its type, and where the regions are at the step of the slider.
 
@@ -49,9 +43,7 @@ def region_paths(
     images : ImageSet
         The n clean images.
     directions : array, (C, 3)
-        Category directions ``mu``, normalised here.
     grid : (int, int)
-        Rows and columns of regions; their product is R.
     examples : sequence of (str, int, int, int)
         The regions to follow, at best no more than twelve: type (a name of ``trajectories.TYPES``), image,
         region, and the category the image is taken for after the attack; counted from 0.
@@ -59,20 +51,17 @@ def region_paths(
     Raises
     ------
     ValueError
-        If shapes do not fit each other, values are not finite, a direction is zero, there are fewer than two steps, or
-        an example is missing, unknown, or at odds with another.
+        If there are fewer than two steps, or an example is missing, unknown, or at odds with another.
 
     Examples
     --------
     >>> images = ImageSet(np.zeros((1, 3, 8, 8), np.uint8), np.array([0]), ("coat", "shirt"), "held_out")
     >>> h = np.array([[1.0, 0.1, 0], [0.5, 0.6, 0], [0, 1.5, 0]]).reshape(3, 1, 1, 3)
-    >>> figure = region_paths(h, images, [[1, 0, 0], [0, 1, 0]], (1, 1), [("rebuilt", 0, 0, 1)],
-    ...                       alt="One region turns from coat to shirt.")
+    >>> figure = region_paths(h, images, np.eye(3)[:2], (1, 1), [("rebuilt", 0, 0, 1)], alt="From coat to shirt.")
     >>> figure.table.rows[0][:3]
     [1, 'rebuilt', 'image 1 (coat → shirt)']
     """
-    categories = images.categories
-    regions, columns = grid[0] * grid[1], grid[1]
+    categories, regions = images.categories, grid[0] * grid[1]
     points = read(h, "h", steps=None, images=len(images), regions=regions, axes=3)
     if len(points) < 2:
         raise ValueError(f"h must hold at least two steps for the slider to go through, got {len(points)}")
@@ -82,19 +71,15 @@ def region_paths(
 
     _, image, region, _ = zip(*examples, strict=True)
     ways = points[:, image, region]  # (T + 1, E, 3)
-    strengths = np.linalg.norm(ways, axis=-1)
-    strongest = max(1e-3, float(strengths.max()))
+    strongest = max(1e-3, float(np.linalg.norm(ways, axis=-1).max()))
     # Nearer than this, and the strongest way would leave the view.
     scene = Scene(mu, ways[-1], 0.8 * strongest, strongest, [str(t) for t in range(len(ways))], len(ways) - 1)
     of_kind = {kind: [e for e, (its, *_) in enumerate(examples) if its == kind] for kind in LOOKS}
     of_kind = {kind: members for kind, members in of_kind.items() if members}
-    places = [f"{names[i]}, row {r // columns + 1}, column {r % columns + 1}" for _, i, r, _ in examples]
+    places = [f"{names[i]}, {cell(r, grid)}" for _, i, r, _ in examples]
     for kind, members in of_kind.items():
         scene.add(
-            [
-                {**xyz(at[members]), "customdata": strength[members].round(2).tolist()}
-                for at, strength in zip(ways, strengths, strict=True)
-            ],
+            [with_strengths(at[members]) for at in ways],
             **dots(kind, *LOOKS[kind], 8) | {"mode": "markers+text"},
             text=[str(e + 1) for e in members],
             textposition="top center",
@@ -115,7 +100,7 @@ def region_paths(
         alt=alt,
         slider="step",
         below=_below(images.images, names, examples, grid),
-        table=_summary(examples, names, images.labels, ways, mu, columns),
+        table=_summary(examples, names, images.labels, ways, mu, grid[1]),
     )
 
 
@@ -158,18 +143,13 @@ def _summary(
 ) -> Table:
     """The figure in numbers, one row an example."""
     strengths = np.linalg.norm(ways, axis=-1)
-    cosines = np.einsum("ted,cd->tec", ways, mu) / np.where(strengths > 0, strengths, 1)[..., None]
-    rows = [
-        [
-            e + 1,
-            kind,
-            names[image],
-            f"{region // columns + 1}, {region % columns + 1}",
-            _numbers(strengths[0, e], strengths[:, e].min(), strengths[-1, e]),
-            *(_numbers(cosines[0, e, c], cosines[-1, e, c]) for c in (labels[image], new)),
-        ]
-        for e, (kind, image, region, new) in enumerate(examples)
-    ]
+    cosines = ways @ mu.T / np.where(strengths > 0, strengths, 1)[..., None]
+    rows = []
+    for e, (kind, image, region, new) in enumerate(examples):
+        place = f"{region // columns + 1}, {region % columns + 1}"
+        strength = _numbers(strengths[0, e], strengths[:, e].min(), strengths[-1, e])
+        turns = [_numbers(*cosines[[0, -1], e, c]) for c in (labels[image], new)]
+        rows.append([e + 1, kind, names[image], place, strength, *turns])
     headers = ["number", "type", "image (original → new)", "row, column", "strength: start, least, end"]
     headers += [f"cosine with {which}: start, end" for which in ("original", "new")]
     caption = "Every region: its strength on its way, and the cosine with the arrows of two categories"

@@ -67,14 +67,10 @@ class Scene:
 
     def figure(self, **rest: Any) -> Figure:
         """The figure; what is not of the scene goes to :class:`Figure`."""
-        frames = [
-            {
-                "name": name,
-                "data": [{"type": self.traces[i]["type"], **places[step]} for i, places in self.moves.items()],
-                "traces": list(self.moves),
-            }
-            for step, name in enumerate(self.steps)
-        ]
+        frames = []
+        for step, name in enumerate(self.steps):
+            data = [{"type": self.traces[i]["type"], **places[step]} for i, places in self.moves.items()]
+            frames.append({"name": name, "data": data, "traces": list(self.moves)})
         plot = go.Figure(self.traces, self._layout(), frames if len(frames) > 1 else None)
         return Figure(plot, start=self.start, **rest)
 
@@ -120,6 +116,11 @@ class Scene:
 def xyz(points: np.ndarray) -> dict[str, list[float]]:
     """Coordinates as short numbers: a thousandth of a strength is finer than a pixel."""
     return dict(zip("xyz", np.round(points.astype(float), 3).T.tolist(), strict=True))
+
+
+def with_strengths(points: np.ndarray) -> Places:
+    """Places whose ``customdata`` is their strength."""
+    return {**xyz(points), "customdata": np.linalg.norm(points, axis=-1).round(2).tolist()}
 
 
 def shaft(tip: np.ndarray) -> dict[str, list[float]]:

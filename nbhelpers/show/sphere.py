@@ -36,15 +36,13 @@ def sample_space(
     Parameters
     ----------
     embeddings : array, (N, 3) or (S, N, 3)
-        Projected features of one network, or of S checkpoints in one frame. The axes are the same at every step.
+        Projected features of one network, or of S checkpoints in one frame.
     images : ImageSet
-        The N images.
     directions : array, (C, 3) or (S, C, 3)
-        Category directions ``mu``, normalised here; one set serves all steps.
     probabilities : array, (N, C) or (S, N, C), optional
         Q(y|x) or P(y|x): hovering then also tells the most probable category.
     step_labels : sequence of str, optional
-        One name for each of the S checkpoints; with them comes a slider, which shows the last one first.
+        With them comes a slider.
     slider : str
         What the steps are.
     strength_rings : mapping of str to float, optional
@@ -54,16 +52,10 @@ def sample_space(
     thumbnails : bool
         Whether hovering shows the image.
 
-    Raises
-    ------
-    ValueError
-        If shapes or lengths do not fit each other, values are not finite, or a direction is zero.
-
     Examples
     --------
     >>> images = ImageSet(np.zeros((2, 3, 8, 8), np.uint8), np.array([0, 1]), ("coat", "bag"), "held_out")
-    >>> figure = sample_space([[0.0, 0.0, 2.0], [1.0, 0.0, 0.0]], images, [[0, 0, 1], [1, 0, 0]],
-    ...                       alt="A coat points up, twice as far from the centre as a bag that points right.")
+    >>> figure = sample_space([[0, 0, 2.0], [1.0, 0, 0]], images, [[0, 0, 1], [1, 0, 0]], alt="A coat points up.")
     >>> [trace.name for trace in figure.plot.data if trace.showlegend]
     ['coat', 'bag']
     """
@@ -134,12 +126,6 @@ def _add_rings(scene: Scene, rings: Mapping[str, float], g: np.ndarray, mu: np.n
         best = np.linalg.norm((seen[:, None] - taken) * WIDE, axis=-1).min(axis=1).argmax()
         taken = np.append(taken, seen[best, None], axis=0)
         line = np.concatenate([places[best, None], [[np.nan] * 3], *(radius * piece for piece in pieces)])
-        scene.add(
-            xyz(line),
-            mode="lines+text",
-            line={"color": WIRE, "width": 1.5},
-            text=[text] + [""] * (len(line) - 1),
-            textposition="middle center",
-            showlegend=False,
-            hoverinfo="skip",
-        )
+        look = {"mode": "lines+text", "line": {"color": WIRE, "width": 1.5}, "textposition": "middle center"}
+        texts = [text] + [""] * (len(line) - 1)
+        scene.add(xyz(line), **look, text=texts, showlegend=False, hoverinfo="skip")
