@@ -15,7 +15,7 @@ from nbhelpers.method.knowledge import THRESHOLD
 from nbhelpers.show.arrays import read
 from nbhelpers.show.page.figure import Figure
 from nbhelpers.show.page.table import Table
-from nbhelpers.show.panels import ORANGE, WHITE, enlarged, finish, heat, heat_look, picture, square
+from nbhelpers.show.panels import ORANGE, WHITE, add_squares, enlarged, finish, heat, heat_look, picture
 from nbhelpers.show.style import FAINT, colour
 
 
@@ -48,25 +48,19 @@ def attack_steps(
         What the network takes the image for before the attack, and after it, or the target. A title says that the
         attack failed if the two are the same, or if the last answer is not ``new``.
     categories : sequence of str
-        The C names.
     grid : (int, int)
-        Rows and columns of regions; their product is R.
     eps : float
         How far the attack may move a pixel, as it was given to :func:`nbhelpers.pgd`.
 
     Raises
     ------
     ValueError
-        If shapes do not fit each other, values are not finite or outside 0 ... 1, a category does not exist, or a pixel
-        moves further than ``eps``.
+        If a value lies outside 0 ... 1, a category does not exist, or a pixel moves further than ``eps``.
 
     Examples
     --------
-    >>> path = np.full((2, 3, 8, 8), 0.5)
-    >>> path[1] += 0.1
-    >>> regions = [[[0.9, 0.1]], [[0.2, 0.8]]]
-    >>> figure = attack_steps(path, [[0.7, 0.3], [0.4, 0.6]], regions, 0, 1, ["coat", "shirt"], (1, 1), eps=0.1,
-    ...                       alt="A grey square turns from coat to shirt.")
+    >>> path, said = np.full((2, 3, 8, 8), 0.5), np.array([[0.7, 0.3], [0.4, 0.6]])
+    >>> figure = attack_steps(path, said, said[:, None], 0, 1, ["coat", "shirt"], (1, 1), eps=0.1, alt="Now a shirt.")
     >>> figure.table.rows
     [['0', '0.700', '0.300', 1, 0], ['1', '0.400', '0.600', 0, 1]]
     """
@@ -92,26 +86,18 @@ def attack_steps(
     titles += [f"p(c | h) for<br>{name}" for name in called]
     places = [[{}, {}, {"rowspan": 2}], [{}, {}, None]]
     plot = make_subplots(2, 3, specs=places, subplot_titles=titles, horizontal_spacing=0.04, vertical_spacing=0.16)
-    look = heat_look("what a region says, p(c | h)", [0, 0.5, 1])
+    look = heat_look("what a region says, p(c | h)", [0, 0.5, 1], (WHITE, ORANGE), "z:.2f")
     look["colorbar"] |= {"x": 0.33, "xanchor": "center"}  # below the maps, clear of the bars' numbers
-    look |= {
-        "colorscale": ((0, WHITE), (1, ORANGE)),
-        "zmin": 0,
-        "zmax": 1,
-        "hovertemplate": "row %{y}, column %{x}: %{z:.2f}<extra></extra>",
-    }
     rest = [{"hoverinfo": "skip"}, {"hoverinfo": "skip"}, look, look | {"showscale": False}]
-    for i, (trace, other) in enumerate(zip(steps[-1], rest, strict=False)):
-        row, column = 1 + i // 2, 1 + i % 2
-        plot.add_trace(trace | other, row, column)
-        square(plot, row, column)
-    _draw_bars(plot, steps[-1][4], categories, pair)
+    *squares, bars = steps[-1]
+    add_squares(plot, [trace | other for trace, other in zip(squares, rest, strict=True)], columns=2)
+    _draw_bars(plot, bars, categories, pair)
     finish(plot)
     failed = original == new or answers[-1].argmax() != new
     way = " → ".join(called) + (": the attack failed" if failed else "")
     plot.update_layout(title={"text": way, "x": 0.5, "y": 0.98, "yanchor": "top", "font": {"size": 15}}, margin_t=66)
     plot.frames = [go.Frame(name=str(t), data=data, traces=list(range(5))) for t, data in enumerate(steps)]
-    headers = [form.format(name) for form in ("P({})", f"regions with p({{}} | h) > {THRESHOLD}") for name in called]
+    headers = [*(f"P({name})" for name in called), *(f"regions with p({name} | h) > {THRESHOLD}" for name in called)]
     rows = [
         [str(t), *(f"{answers[t, c]:.3f}" for c in pair), *(int((said[t, :, c] > THRESHOLD).sum()) for c in pair)]
         for t in range(len(pixels))

@@ -11,10 +11,10 @@ from plotly.subplots import make_subplots
 
 from nbhelpers.images import ImageSet
 from nbhelpers.maths.arrays import Array
-from nbhelpers.show.arrays import check_each, objects, read_maps
+from nbhelpers.show.arrays import cell, check_each, objects, read_maps
 from nbhelpers.show.page.figure import Figure
 from nbhelpers.show.page.table import Table
-from nbhelpers.show.panels import ORANGE, PURPLE, SIDE, WHITE, enlarged, finish, heat, heat_look, picture, square
+from nbhelpers.show.panels import ORANGE, PURPLE, SIDE, WHITE, add_squares, enlarged, finish, heat, heat_look, picture
 
 _COLUMNS = 3
 
@@ -30,24 +30,21 @@ def map_browser(
     Parameters
     ----------
     images : ImageSet
-        The n images.
     maps : mapping of str to array, (n, R)
         For instance ``{"w": ..., "Shapley": ..., "‖h‖": ..., "‖f‖": ...}``.
-    grid : tuple of int
-        Rows and columns of regions.
+    grid : (int, int)
     captions : sequence of str
-        One short text an image, such as its category: the name of the slider's step.
+        Short ones, such as categories: the names of the slider's steps.
 
     Raises
     ------
     ValueError
-        If there is no map, or shapes or lengths do not fit each other.
+        If there is no map.
 
     Examples
     --------
     >>> images = ImageSet(np.zeros((2, 3, 8, 8), np.uint8), np.array([0, 1]), ("coat", "bag"), "held_out")
-    >>> figure = map_browser(images, {"w": np.ones((2, 4)) / 4}, (2, 2), ["coat", "bag"],
-    ...                      alt="Two black images whose regions all matter alike.")
+    >>> figure = map_browser(images, {"w": np.ones((2, 4))}, (2, 2), images.categories, alt="All regions matter alike.")
     >>> [frame.name for frame in figure.plot.frames]
     ['1, coat', '2, bag']
     """
@@ -61,25 +58,17 @@ def map_browser(
     plot = make_subplots(
         rows, _COLUMNS, subplot_titles=["image", *shown], horizontal_spacing=0.04, vertical_spacing=0.12
     )
-    look = {
-        **heat_look("share of the image's largest", [-1, 0, 1]),
-        "colorscale": ((0, PURPLE), (0.5, WHITE), (1, ORANGE)),
-        "zmin": -1,
-        "zmax": 1,
-        "hovertemplate": "row %{y}, column %{x}: %{customdata:.3g}<extra></extra>",
-    }
-    for i, trace in enumerate(steps[0]):
-        row, column = 1 + i // _COLUMNS, 1 + i % _COLUMNS
-        rest = look | {"showscale": i == 1} if trace["type"] == "heatmap" else {"hoverinfo": "skip"}
-        plot.add_trace(trace | rest, row, column)
-        square(plot, row, column)
+    look = heat_look("share of the image's largest", [-1, 0, 1], (PURPLE, WHITE, ORANGE), "customdata:.3g")
+    first, *others = steps[0]
+    traces = [first | {"hoverinfo": "skip"}, *(trace | look | {"showscale": trace is others[0]} for trace in others)]
+    add_squares(plot, traces, _COLUMNS)
     finish(plot)
-    traces = list(range(1 + len(shown)))
-    plot.frames = [go.Frame(name=name, data=step, traces=traces) for name, step in zip(names, steps, strict=True)]
-    largest = []
-    for name, *its in zip(names, *shown.values(), strict=True):
-        at = [(*np.unravel_index(values.argmax(), grid), values.max()) for values in its]
-        largest.append([name, *(f"row {row + 1}, column {column + 1} ({top:.3g})" for row, column, top in at)])
+    numbers = list(range(len(traces)))
+    plot.frames = [go.Frame(name=name, data=step, traces=numbers) for name, step in zip(names, steps, strict=True)]
+    largest = [
+        [name, *(f"{cell(values.argmax(), grid)} ({values.max():.3g})" for values in its)]
+        for name, *its in zip(names, *shown.values(), strict=True)
+    ]
     headers = ["image", *(f"{name}: largest at" for name in shown)]
     table = Table(headers, largest, "The region of each image where a map is largest, and how large it is there")
     return Figure(plot, alt=alt, slider="image", start=0, height=96 + 200 * rows, table=table)

@@ -31,19 +31,24 @@ def heat(values: np.ndarray) -> dict[str, Any]:
     return {"type": "heatmap", "x": columns, "y": rows, "z": values.round(3).tolist()}
 
 
-def heat_look(title: str, ticks: Sequence[float]) -> dict[str, Any]:
-    """Cells with a gap between them, and the bar below all panels that tells their colours."""
+def heat_look(title: str, ticks: Sequence[float], colours: Sequence[str], number: str) -> dict[str, Any]:
+    """Colours from the first tick to the last, told by a bar below all panels, and what hovering tells of a cell."""
     bar = {"orientation": "h", "len": 0.6, "thickness": 10, "yref": "container", "y": 0, "yanchor": "bottom"}
-    return {"xgap": 1, "ygap": 1, "colorbar": bar | {"title": {"text": title, "side": "top"}, "tickvals": ticks}}
+    bar |= {"title": {"text": title, "side": "top"}, "tickvals": ticks}
+    scale = {"colorscale": colours, "zmin": ticks[0], "zmax": ticks[-1], "colorbar": bar}
+    told = f"row %{{y}}, column %{{x}}: %{{{number}}}<extra></extra>"
+    return {"xgap": 1, "ygap": 1, **scale, "hovertemplate": told}
 
 
-def square(plot: go.Figure, row: int, column: int) -> None:
-    """A panel without axes whose pixels or cells are squares, counted downwards, close to its title."""
-    plot.update_xaxes(visible=False, constrain="domain", row=row, col=column)
-    (axis,) = plot.select_xaxes(row=row, col=column)
+def add_squares(plot: go.Figure, traces: Sequence[dict[str, Any]], columns: int) -> None:
+    """Panels, row by row, without axes, whose pixels or cells are squares, counted downwards, close to their titles."""
     down = {"autorange": "reversed", "constrain": "domain", "constraintoward": "top"}
-    across = axis.plotly_name.replace("axis", "")
-    plot.update_yaxes(visible=False, **down, scaleanchor=across, row=row, col=column)
+    for i, trace in enumerate(traces):
+        at = {"row": 1 + i // columns, "col": 1 + i % columns}
+        plot.add_trace(trace, **at)
+        plot.update_xaxes(visible=False, constrain="domain", **at)
+        (axis,) = plot.select_xaxes(**at)
+        plot.update_yaxes(visible=False, **down, scaleanchor=axis.plotly_name.replace("axis", ""), **at)
 
 
 def finish(plot: go.Figure) -> None:

@@ -10,7 +10,6 @@ from nbhelpers.show.page.table import Table, minus
 Runs = Mapping[str, Mapping[str, Any]]
 """What to call a run, and its recorded result, see :func:`nbhelpers.recorded`."""
 
-NOTHING = "–"
 NAMES = {
     "ours": "ours",
     "pca": "PCA",
@@ -20,6 +19,7 @@ NAMES = {
     "drpr": "DRPR",
     "raw_strength": "control: raw ‖f‖",
 }
+NOTHING = "–"
 ABLATED = {
     "shapley_pearson_mean": "w, Shapley",
     "object_auroc": "w, AUROC of the object",
@@ -55,19 +55,13 @@ def table1(runs: Runs, paper: Mapping[str, Any]) -> Table:
     parts = _parts(runs, "table1")
     printed = paper["table1"]["tiny-imagenet-vgg16"]
     headers = ["method", *(f"{run}, T = {t}" for run in parts for t in (4, 1)), "paper, T = 4"]
-    rows = [
-        [
-            NAMES[method],
-            *(_number(part[method], f"pearson_t{t}", 3) for part in parts.values() for t in (4, 1)),
-            minus(f"{printed[method]:.2f}") if method in printed else "not given",
-        ]
-        for method in NAMES
-        if all(method in part for part in parts.values())
-    ]
-    caption = (
-        "Correlation of strength and entropy over held-out images: -1 is a strength that tells the uncertainty exactly"
-    )
-    return Table(headers, rows, caption)
+    rows = []
+    for method in [method for method in NAMES if all(method in part for part in parts.values())]:
+        numbers = [_number(part[method], f"pearson_t{t}", 3) for part in parts.values() for t in (4, 1)]
+        numbers.append(minus(f"{printed[method]:.2f}") if method in printed else "not given")
+        rows.append([NAMES[method], *numbers])
+    means = "-1 is a strength that tells the uncertainty exactly"
+    return Table(headers, rows, f"Correlation of strength and entropy over held-out images: {means}")
 
 
 def table2(runs: Runs, paper: Mapping[str, Any]) -> Table:
@@ -76,7 +70,7 @@ def table2(runs: Runs, paper: Mapping[str, Any]) -> Table:
     Parameters
     ----------
     runs : mapping of str to dict
-        What to call a run, and its recorded result, see :func:`nbhelpers.recorded`.
+        As of :func:`table1`.
     paper : mapping
         The recorded ``paper``: its ``table2`` of the same data set and network stands in the last row.
 
@@ -96,10 +90,9 @@ def table2(runs: Runs, paper: Mapping[str, Any]) -> Table:
     paper (layer not stated) | – | –
     """
     parts = _parts(runs, "table2")
+    printed = [paper["table2"].get(f"{run['dataset']}-{run['network']}", {}) for run in runs.values()]
     lines = {layer: [part.get(layer, {}) for part in parts.values()] for part in parts.values() for layer in part}
-    lines[f"paper (layer {paper['table2_layer']})"] = [
-        paper["table2"].get(f"{run['dataset']}-{run['network']}", {}) for run in runs.values()
-    ]
+    lines[f"paper (layer {paper['table2_layer']})"] = printed
     rows = [
         [name, *(text for row in line for text in (_number(row, "mean", 3, "std"), _number(row, "control_mean", 3)))]
         for name, line in lines.items()
@@ -120,7 +113,7 @@ def ablation_table(runs: Runs) -> Table:
     Parameters
     ----------
     runs : mapping of str to dict
-        What to call a run, and its recorded result, see :func:`nbhelpers.recorded`.
+        As of :func:`table1`.
 
     Raises
     ------
@@ -137,21 +130,16 @@ def ablation_table(runs: Runs) -> Table:
     α 1 | –
     """
     parts = _parts(runs, "ablation")
-    columns = [
-        (run, key)
-        for run, part in parts.items()
-        for key in ABLATED
-        if any(row.get(key) is not None for row in part.values())
-    ]
-    rows = [
-        [
-            setting,
-            *(_number(parts[run].get(setting, {}), key, 2, f"{key.removesuffix('_mean')}_std") for run, key in columns),
-        ]
-        for setting in dict.fromkeys(setting for part in parts.values() for setting in part)
-    ]
+    settings = list(dict.fromkeys(setting for part in parts.values() for setting in part))
+    columns = {"setting": settings}
+    for run, part in parts.items():
+        for key, name in ABLATED.items():
+            std = f"{key.removesuffix('_mean')}_std"
+            numbers = [_number(part.get(setting, {}), key, 2, std) for setting in settings]
+            if set(numbers) != {NOTHING}:
+                columns[f"{run}: {name}"] = numbers
     caption = "One change at a time: means over images, with ± standard deviation for correlations within an image"
-    return Table(["setting", *(f"{run}: {ABLATED[key]}" for run, key in columns)], rows, caption)
+    return Table(list(columns), [list(row) for row in zip(*columns.values(), strict=True)], caption)
 
 
 def _parts(runs: Runs, key: str) -> dict[str, Any]:
