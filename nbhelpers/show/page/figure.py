@@ -28,11 +28,9 @@ class Figure:
     Parameters
     ----------
     plot : plotly.graph_objects.Figure
-        The figure. Its frames, when it has any, are the steps of the slider, named by ``frame.name``; a frame may
-        change top-level lists of a trace (``x``, ``y``, ``z``, ``customdata``, ``text``). The data must equal frame
-        ``start``.
+        Its frames, when it has any, are the steps of the slider, named by ``frame.name``; a frame may change top-level
+        lists of a trace (``x``, ``y``, ``z``, ``customdata``, ``text``). The data must equal frame ``start``.
     alt : str
-        What a reader who can't see the figure should know.
     slider : str
         What the slider chooses, for instance ``"epoch"``.
     start : int
@@ -44,10 +42,9 @@ class Figure:
     below : str
         HTML below the figure on a page, such as the images of :mod:`nbhelpers.show.page.picker`.
     picker : dict, optional
-        How their regions are picked and followed through the frames: ``names`` of the images, ``grid`` of regions, the
-        ``picked`` image and region, and the numbers of two traces, the ``path`` of the picked region and the place
-        ``here``. A point is a region when its ``customdata`` begins with the number of its image, its number within
-        that image (row by row), and its strength. A notebook shows the region that is picked first.
+        How their regions are picked and followed: ``names`` of the images, ``grid`` of regions, the ``picked`` image
+        and region, and the numbers of two traces, its ``path`` and its place ``here``. A point is a region when its
+        ``customdata`` begins with the number of its image, its number within that image, and its strength.
     table : Table, optional
         The numbers behind the figure, folded away below it.
 
@@ -58,11 +55,9 @@ class Figure:
 
     Examples
     --------
-    >>> plot = go.Figure(go.Scatter(x=[0, 1], y=[0, 1]), frames=[
-    ...     go.Frame(name=str(n), data=[{"y": [0, n]}], traces=[0]) for n in (0, 1)])
-    >>> figure = Figure(plot, alt="A line that rises step by step.", slider="step")
-    >>> sorted(figure._repr_mimebundle_())
-    ['application/vnd.plotly.v1+json', 'text/html', 'text/plain']
+    >>> frames = [go.Frame(name=str(n), data=[{"y": [0, n]}], traces=[0]) for n in (0, 1)]
+    >>> Figure(go.Figure(go.Scatter(x=[0, 1], y=[0, 1]), frames=frames), alt="A line that rises step by step.")
+    A line that rises step by step.
     """
 
     def __init__(
@@ -109,11 +104,8 @@ class Figure:
 
     def html(self) -> str:
         """The figure for a page: markup, data and the script that draws it."""
-        figure = json.loads(self.plot.to_json())
+        figure = {"frames": [], **json.loads(self.plot.to_json()), "sprite": self.sprite, "picker": self.picker}
         figure["themes"] = {theme: plotly_template(theme) for theme in ("light", "dark")}
-        figure["sprite"] = self.sprite
-        figure["picker"] = self.picker
-        figure.setdefault("frames", [])
         figure["layout"].pop("template", None)
         # "</" would end the script element; in JSON it may be written "<\/".
         payload = json.dumps(figure, separators=(",", ":"), ensure_ascii=False).replace("</", "<\\/")

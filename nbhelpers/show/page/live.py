@@ -19,11 +19,10 @@ class Explore:
     """Draw a figure again whenever its reader moves a control.
 
     A front end with a kernel shows the controls and the figure. A static page offers the choices of the first control
-    that is a list, in figures that are drawn when the page is made, while the other controls keep their first values;
-    a line names those.
+    that is a list, drawn when the page is made, while the other controls keep their first values; a line names those.
 
-    An exception of ``function`` is raised in the cell when it happens at the first drawing. Later it is shown where the
-    figure would be, as it is on a page for a choice that raises; outside a notebook, as in a test, it is raised.
+    What ``function`` raises at the first drawing, or outside a notebook, is raised. Later, or for one choice of a page,
+    it is shown where the figure would be.
 
     Parameters
     ----------
@@ -35,7 +34,6 @@ class Explore:
 
     Attributes
     ----------
-    controls : dict of str to widget
     figure : Figure or Picture
         What was drawn last.
 
@@ -46,12 +44,9 @@ class Explore:
 
     Examples
     --------
-    >>> import plotly.graph_objects as go
-    >>> def line(slope):
-    ...     return Figure(go.Figure(go.Scatter(x=[0, 1], y=[0, slope])), alt=f"A line of slope {slope}.")
-    >>> explore = Explore(line, slope=(1, 5))
-    >>> explore.figure
-    A line of slope 3.
+    >>> import matplotlib.pyplot as plt
+    >>> Explore(lambda width: Picture(plt.figure(figsize=(width, 1)), alt=f"{width} wide."), width=(1, 5)).figure
+    3 wide.
     """
 
     def __init__(self, function: Callable[..., Figure | Picture], **controls: Any) -> None:
@@ -81,11 +76,8 @@ class Explore:
         self.output.outputs = (shown,)
         view = ipywidgets.VBox([*self.controls.values(), self.output])
         widget = view._repr_mimebundle_()["application/vnd.jupyter.widget-view+json"]
-        return {
-            "application/vnd.jupyter.widget-view+json": widget,
-            "text/html": self.html(),
-            "text/plain": str(self.figure),
-        }
+        still = {"text/html": self.html(), "text/plain": str(self.figure)}
+        return {"application/vnd.jupyter.widget-view+json": widget, **still}
 
     def html(self) -> str:
         """The figure for a page, a menu for the first list of choices, and what the other controls are."""

@@ -54,7 +54,7 @@ def _strip(images: np.ndarray, names: Sequence[str], captions: Sequence[str], ov
     return f'<div class="nbh-strip">{pictures}</div>'
 
 
-def _small(image: np.ndarray, side: int = 192) -> str:
+def _small(image: np.ndarray) -> str:
     picture = pillow(image)
-    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+    picture.thumbnail((192, 192), Image.Resampling.LANCZOS)
     return data_uri(picture, quality=80, method=6)

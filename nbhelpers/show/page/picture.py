@@ -24,7 +24,6 @@ class Picture:
     ----------
     panels : matplotlib Figure, or a sequence of them
     alt : str
-        What a reader who can't see the picture should know.
     table : Table, optional
         The numbers behind the picture, folded away below it.
 
@@ -35,10 +34,8 @@ class Picture:
 
     Examples
     --------
-    >>> figure, axes = plt.subplots()
-    >>> picture = Picture(figure, alt="An empty frame.")
-    >>> picture
-    An empty frame.
+    >>> Picture(plt.figure(), alt="Nothing.")
+    Nothing.
     >>> plt.get_fignums()
     []
     """
@@ -77,15 +74,13 @@ class Picture:
 
 def _name_parts(panels: Sequence[MatplotlibFigure]) -> list[str]:
     """What each panel is called: its first title, what a panel with a legend alone lists, or which part it is."""
-    titles = [next((title for axes in panel.axes if (title := axes.get_title())), _legend(panel)) for panel in panels]
-    return [
-        " ".join(title.replace("$", "").split()) or f"part {i} of {len(panels)}" for i, title in enumerate(titles, 1)
-    ]
-
-
-def _legend(panel: MatplotlibFigure) -> str:
-    entries = [text.get_text() for legend in panel.legends for text in legend.get_texts()]
-    return f"legend: {'; '.join(entries)}" if entries else ""
+    names = []
+    for i, panel in enumerate(panels, 1):
+        entries = "; ".join(text.get_text() for legend in panel.legends for text in legend.get_texts())
+        titles = [axes.get_title() for axes in panel.axes] + [entries and f"legend: {entries}"]
+        title = next(filter(None, titles), "").replace("$", "")
+        names.append(" ".join(title.split()) or f"part {i} of {len(panels)}")
+    return names
 
 
 def _smallest(image: Image.Image) -> str:

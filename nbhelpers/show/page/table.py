@@ -13,11 +13,9 @@ class Table(NamedTuple):
     Attributes
     ----------
     headers : sequence of str
-        One a column.
     rows : sequence of sequence
         The first cell of each names it.
     caption : str
-        What the numbers are.
 
     Examples
     --------
