@@ -20,13 +20,7 @@ SHOWN = 400  # regions drawn as points: the same ones at every step, by lot
 
 
 def region_clouds(
-    h: Array,
-    images: ImageSet,
-    directions: Array,
-    *,
-    alt: str,
-    step_labels: Sequence[str],
-    weights: Array | None = None,
+    h: Array, images: ImageSet, directions: Array, *, alt: str, step_labels: Sequence[str], weights: Array | None = None
 ) -> Figure:
     """Draw the regional features ``h`` of every category as an ellipsoid, and 400 of them as points.
 
@@ -59,9 +53,8 @@ def region_clouds(
     steps = [str(label) for label in step_labels]
     points = read(h, "h", steps=len(steps), images=len(images), regions=None, axes=3)
     mu = arrows(directions, categories, len(steps))
-    w = np.ones(points.shape[:3])
-    if weights is not None:
-        w = read(weights, "weights", steps=len(steps), images=len(images), regions=points.shape[2])
+    sizes = dict(zip(("steps", "images", "regions"), points.shape, strict=False))
+    w = np.ones(points.shape[:3]) if weights is None else read(weights, "weights", **sizes)
     present = np.unique(labels)
     empty = [categories[c] for c in present if not w[:, labels == c].sum(axis=(1, 2)).all()]
     if w.min() < 0 or empty:
@@ -92,24 +85,15 @@ def region_clouds(
             text=[f"image {i}, region {r}" for i, r in zip(*members, strict=True)],
             hovertemplate=f"<b>{categories[c]}</b><br>%{{text}}<br>strength %{{customdata}}<extra></extra>",
         )
+    mesh = {"type": "mesh3d", **dict(zip("ijk", faces.T.tolist(), strict=True)), "opacity": 0.3, "hoverinfo": "name"}
     for c, cloud in clouds.items():
-        scene.add(
-            [xyz(surface) for surface in cloud],
-            type="mesh3d",
-            **dict(zip("ijk", faces.T.tolist(), strict=True)),
-            color=colour(c),
-            opacity=0.3,
-            name=categories[c],
-            legendgroup=categories[c],
-            hoverinfo="name",
-        )
+        named = {"color": colour(c), "name": categories[c], "legendgroup": categories[c]}
+        scene.add([xyz(surface) for surface in cloud], **mesh, **named)
     scene.add_arrows(mu, categories)
 
-    means, turned = {}, {}
-    for c, cloud in clouds.items():
-        members = labels == c
-        means[c] = (w * strengths)[:, members].sum(axis=(1, 2)) / w[:, members].sum(axis=(1, 2))
-        turned[c] = angles(cloud.mean(axis=1), mu[:, c])  # an ellipsoid's points are even around its centre
+    means = {c: np.average(strengths[:, labels == c], (1, 2), w[:, labels == c]) for c in present}
+    # An ellipsoid's points are even around its centre.
+    turned = {c: angles(cloud.mean(axis=1), mu[:, c]) for c, cloud in clouds.items()}
     headers = at_steps("epoch", steps)
     caption = (
         "Mean strength of each category's regions, and angle from the centre of its ellipsoid to its arrow; "

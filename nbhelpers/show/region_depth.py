@@ -13,7 +13,7 @@ from nbhelpers.show.directions import arrows
 from nbhelpers.show.page.figure import Figure, check_start
 from nbhelpers.show.page.picker import pickable
 from nbhelpers.show.page.table import Table, at_steps
-from nbhelpers.show.scene import Scene, dots, xyz
+from nbhelpers.show.scene import MUTE, Scene, dots, xyz
 from nbhelpers.show.style import colour, symbol
 
 
@@ -81,27 +81,19 @@ def region_depth(
     scene = Scene(mu, points[start].reshape(-1, 3), 0.6 * strongest, strongest, steps, start)
     for c in np.unique(labels):
         members = [(int(i), r) for i in np.flatnonzero(labels == c) for r in range(regions)]
-        at = tuple(np.transpose(members))
         told = [[[i, r, round(float(strength[i, r]), 2)] for i, r in members] for strength in strengths]
         scene.add(
-            [{**xyz(points[step][at]), "customdata": told[step]} for step in range(len(steps))],
+            [{**xyz(at[labels == c].reshape(-1, 3)), "customdata": its} for at, its in zip(points, told, strict=True)],
             **dots(categories[c], colour(c), symbol(c), 4),
             text=[f"{names[i]}, {cell(r, grid)}" for i, r in members],
             hovertemplate="%{text}<br>strength %{customdata[2]}<extra></extra>",
         )
     # These two have no colour of their own: they are written in the ink of the page.
-    unnamed = {"name": "picked", "showlegend": False, "hoverinfo": "skip"}
-    here = scene.add([xyz(at[image, region][None]) for at in points], mode="markers", marker={"size": 10}, **unnamed)
-    path = scene.add(
-        xyz(points[:, image, region]),
-        mode="lines+markers",
-        line={"width": 5},
-        marker={"size": 4},
-        text=steps,
-        name="the picked region",
-        showlegend=True,
-        hovertemplate=f"{slider} %{{text}}<extra>the picked region</extra>",
-    )
+    dot = {"mode": "markers", "marker": {"size": 10}, "name": "picked"}
+    here = scene.add([xyz(at[image, region][None]) for at in points], **dot, **MUTE)
+    line = {"mode": "lines+markers", "line": {"width": 5}, "marker": {"size": 4}, "name": "the picked region"}
+    told = {"text": steps, "hovertemplate": f"{slider} %{{text}}<extra>the picked region</extra>", "showlegend": True}
+    path = scene.add(xyz(points[:, image, region]), **line, **told)
     scene.add_arrows(mu, categories)
     own = ((points @ mu.T).argmax(axis=-1) == labels[:, None]).mean(axis=-1)
     means = strengths.mean(axis=-1)

@@ -13,7 +13,7 @@ from nbhelpers.show.directions import arrows
 from nbhelpers.show.page.figure import Figure
 from nbhelpers.show.page.picker import marked
 from nbhelpers.show.page.table import Table, minus
-from nbhelpers.show.scene import Scene, dots, with_strengths, xyz
+from nbhelpers.show.scene import MUTE, Scene, dots, with_strengths, xyz
 from nbhelpers.show.style import COLOURS, WIRE
 
 LOOKS = {
@@ -74,8 +74,8 @@ def region_paths(
     strongest = max(1e-3, float(np.linalg.norm(ways, axis=-1).max()))
     # Nearer than this, and the strongest way would leave the view.
     scene = Scene(mu, ways[-1], 0.8 * strongest, strongest, [str(t) for t in range(len(ways))], len(ways) - 1)
-    of_kind = {kind: [e for e, (its, *_) in enumerate(examples) if its == kind] for kind in LOOKS}
-    of_kind = {kind: members for kind, members in of_kind.items() if members}
+    kinds = [kind for kind, *_ in examples]
+    of_kind = {kind: [e for e, its in enumerate(kinds) if its == kind] for kind in LOOKS if kind in kinds}
     places = [f"{names[i]}, {cell(r, grid)}" for _, i, r, _ in examples]
     for kind, members in of_kind.items():
         scene.add(
@@ -91,16 +91,15 @@ def region_paths(
         hue, _ = LOOKS[kind]
         gap = np.full((1, 3), np.nan)  # so that no line joins one way to the next
         line = np.concatenate([part for e in members for part in (ways[:, e], gap)])
-        look = {"legendgroup": kind, "showlegend": False, "hoverinfo": "skip"}
-        scene.add(xyz(line), mode="lines", line={"color": hue, "width": 3}, **look)
+        scene.add(xyz(line), mode="lines", line={"color": hue, "width": 3}, legendgroup=kind, **MUTE)
         ring = {"color": hue, "symbol": "circle-open", "size": 4}
-        scene.add(xyz(ways[0, members]), mode="markers", marker=ring, **look)
+        scene.add(xyz(ways[0, members]), mode="markers", marker=ring, legendgroup=kind, **MUTE)
     scene.add_arrows(mu, categories, hue=WIRE)  # colours tell types here; arrows have their names
     return scene.figure(
         alt=alt,
         slider="step",
         below=_below(images.images, names, examples, grid),
-        table=_summary(examples, names, images.labels, ways, mu, grid[1]),
+        table=_summary(examples, names, ways, mu[[(images.labels[i], new) for _, i, _, new in examples]], grid),
     )
 
 
@@ -134,22 +133,16 @@ def _below(images: np.ndarray, names: dict[int, str], examples: Sequence[Example
 
 
 def _summary(
-    examples: Sequence[Example],
-    names: dict[int, str],
-    labels: np.ndarray,
-    ways: np.ndarray,
-    mu: np.ndarray,
-    columns: int,
+    examples: Sequence[Example], names: dict[int, str], ways: np.ndarray, pairs: np.ndarray, grid: tuple[int, int]
 ) -> Table:
-    """The figure in numbers, one row an example."""
+    """The figure in numbers, one row an example, with the arrows (E, 2, 3) of its original and its new category."""
     strengths = np.linalg.norm(ways, axis=-1)
-    cosines = ways @ mu.T / np.where(strengths > 0, strengths, 1)[..., None]
+    cosines = np.einsum("ted,ecd->tec", ways, pairs) / np.where(strengths > 0, strengths, 1)[..., None]
     rows = []
-    for e, (kind, image, region, new) in enumerate(examples):
-        place = f"{region // columns + 1}, {region % columns + 1}"
+    for e, (kind, image, region, _) in enumerate(examples):
+        place = f"{region // grid[1] + 1}, {region % grid[1] + 1}"
         strength = _numbers(strengths[0, e], strengths[:, e].min(), strengths[-1, e])
-        turns = [_numbers(*cosines[[0, -1], e, c]) for c in (labels[image], new)]
-        rows.append([e + 1, kind, names[image], place, strength, *turns])
+        rows.append([e + 1, kind, names[image], place, strength, *(_numbers(*c) for c in cosines[[0, -1], e].T)])
     headers = ["number", "type", "image (original → new)", "row, column", "strength: start, least, end"]
     headers += [f"cosine with {which}: start, end" for which in ("original", "new")]
     caption = "Every region: its strength on its way, and the cosine with the arrows of two categories"

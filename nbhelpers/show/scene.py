@@ -17,6 +17,8 @@ WIDE = np.array([0.3, 1])  # a text is wider than high: what lies beside it must
 ROOM = 0.06  # that a name needs, of the 0.83 that a view is high: on a phone as much as a line
 MARGIN = 1.14  # of the cube, for names beyond the tips
 
+MUTE = {"showlegend": False, "hoverinfo": "skip"}  # what neither hovering nor the legend tells
+
 Places = dict[str, Any]
 """What a step may change in a trace: its coordinates, and what is told of each point."""
 
@@ -53,17 +55,10 @@ class Scene:
         """An arrow for each category, (C, 3) or at each step (S, C, 3); the legend hides it with its points."""
         for c, category in enumerate(categories):
             tips = self.tip * mu[..., c, :]
-            self.add(
-                shaft(tips) if tips.ndim == 1 else [shaft(tip) for tip in tips],
-                mode="lines+text",
-                line={"color": hue or colour(c), "width": 5},
-                text=["", "", "", category],
-                textposition="middle center",
-                textfont={"size": 14},
-                legendgroup=category,
-                showlegend=False,
-                hoverinfo="skip",
-            )
+            places = shaft(tips) if tips.ndim == 1 else [shaft(tip) for tip in tips]
+            line = {"mode": "lines+text", "line": {"color": hue or colour(c), "width": 5}, "legendgroup": category}
+            name = {"text": ["", "", "", category], "textposition": "middle center", "textfont": {"size": 14}}
+            self.add(places, **line, **name, **MUTE)
 
     def figure(self, **rest: Any) -> Figure:
         """The figure; what is not of the scene goes to :class:`Figure`."""

@@ -12,7 +12,7 @@ from nbhelpers.show.arrays import check_each, read_steps
 from nbhelpers.show.directions import angles, arrows, category_table, nearest
 from nbhelpers.show.page.figure import Figure
 from nbhelpers.show.page.table import Table, at_steps
-from nbhelpers.show.scene import WIDE, Scene, dots, xyz
+from nbhelpers.show.scene import MUTE, WIDE, Scene, dots, xyz
 from nbhelpers.show.style import WIRE, colour, symbol
 
 FEW = 20  # points that a table tells one by one
@@ -78,11 +78,11 @@ def sample_space(
 
     def told(step: int, image: int) -> list[object]:
         """What hovering tells of a point."""
-        numbers: list[object] = [int(image), round(float(strengths[step, image]), 2)]
-        if p is not None:
-            best = int(p[step, image].argmax())
-            numbers += [categories[best], round(float(p[step, image, best]), 2)]
-        return numbers
+        numbers = [int(image), round(float(strengths[step, image]), 2)]
+        if p is None:
+            return numbers
+        best = int(p[step, image].argmax())
+        return [*numbers, categories[best], round(float(p[step, image, best]), 2)]
 
     for c, category in enumerate(categories):
         members = np.flatnonzero(labels == c)
@@ -117,7 +117,7 @@ def _add_rings(scene: Scene, rings: Mapping[str, float], g: np.ndarray, mu: np.n
     circles = [[c, s, o], [c, o, s], [o, c, s]]
     circles += [[np.sqrt(0.5) * c, np.sqrt(0.5) * s, o + z] for z in (-np.sqrt(0.5), np.sqrt(0.5))]
     circles = np.array(circles).swapaxes(1, 2)
-    pieces = [np.append(circle, np.full((1, 3), np.nan), axis=0) for circle in circles]
+    wire = np.pad(circles, ((0, 0), (0, 1), (0, 0)), constant_values=np.nan).reshape(-1, 3)  # no line between circles
     with_names = (np.linspace(0.2, 1.1, 10)[:, None, None] * (scene.tip * mu)).reshape(-1, 3)
     taken = scene.as_seen(np.concatenate([g, with_names]))
     for text, radius in rings.items():
@@ -125,7 +125,6 @@ def _add_rings(scene: Scene, rings: Mapping[str, float], g: np.ndarray, mu: np.n
         seen = scene.as_seen(places)
         best = np.linalg.norm((seen[:, None] - taken) * WIDE, axis=-1).min(axis=1).argmax()
         taken = np.append(taken, seen[best, None], axis=0)
-        line = np.concatenate([places[best, None], [[np.nan] * 3], *(radius * piece for piece in pieces)])
+        line = np.concatenate([places[best, None], [[np.nan] * 3], radius * wire])
         look = {"mode": "lines+text", "line": {"color": WIRE, "width": 1.5}, "textposition": "middle center"}
-        texts = [text] + [""] * (len(line) - 1)
-        scene.add(xyz(line), **look, text=texts, showlegend=False, hoverinfo="skip")
+        scene.add(xyz(line), text=[text] + [""] * (len(line) - 1), **look, **MUTE)
