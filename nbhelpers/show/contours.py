@@ -72,8 +72,7 @@ def probability_map(
         axes.pcolormesh(longitude, latitude, shade, shading="gouraud")
         for level, style in LINES.items():
             if best.min() < level < best.max():
-                look = {"colors": INK["light"], "linewidths": 0.8, "linestyles": style}
-                axes.contour(longitude, latitude, best, [level], **look)
+                axes.contour(longitude, latitude, best, [level], colors=INK["light"], linewidths=0.8, linestyles=style)
             axes.plot([], [], style, color=INK["light"], linewidth=0.8, label=f"p = {level:g}")
         places = np.stack([np.arctan2(mu[:, 1], mu[:, 0]), np.arcsin(np.clip(mu[:, 2], -1, 1))], axis=-1)
         in_points = axes.transData.transform(places) * 72 / figure.dpi

@@ -46,8 +46,7 @@ def kappa_curve(
 
     Examples
     --------
-    >>> from nbhelpers.maths.kappa import KappaCurve
-    >>> kappa_curve({"κ_max = 10": KappaCurve(10.0)}, alt="Concentration grows with strength.")
+    >>> kappa_curve({"the square": np.square}, alt="Concentration grows with strength.")
     Concentration grows with strength.
     """
     strengths, kappas = _evaluate(curves, max_strength)
@@ -82,15 +81,9 @@ def kappa_slider(curves: Curves, *, alt: str, start: int = -1) -> Figure:
     start : int
         The step shown first.
 
-    Raises
-    ------
-    ValueError
-        If there is no curve, or ``start`` names none.
-
     Examples
     --------
-    >>> from nbhelpers.maths.kappa import KappaCurve
-    >>> figure = kappa_slider({str(k): KappaCurve(k) for k in (5, 10)}, alt="The higher, the steeper.")
+    >>> figure = kappa_slider({"5": np.sqrt, "10": np.square}, alt="The higher, the steeper.")
     >>> [frame.name for frame in figure.plot.frames]
     ['5', '10']
     """

@@ -21,7 +21,7 @@ def emergence(
 ) -> Picture:
     """Draw the mean strength of every category at every checkpoint, and the accuracy below.
 
-    Checkpoints stand at equal distances, whatever the time between them.
+    Checkpoints stand at equal distances.
 
     Parameters
     ----------
@@ -40,21 +40,20 @@ def emergence(
     Two lines rise.
     """
     length = read(strengths, "strengths", epochs=len(epochs), images=len(images))
-    read(accuracy, "accuracy", epochs=len(epochs))
+    accuracy = read(accuracy, "accuracy", epochs=len(epochs))
     categories = images.categories
-    means = [length[:, images.labels == category].mean(axis=1) for category in range(len(categories))]
+    means = np.stack([length[:, images.labels == category].mean(axis=1) for category in range(len(categories))])
     ticks = [f"{epoch:.2g}" for epoch in epochs]
-    place = np.arange(len(epochs))
     figure, (top, bottom) = plt.subplots(2, 1, figsize=(6.9, 4.6), sharex=True, height_ratios=(3, 1))
     for category, name in enumerate(categories):
         look = {"color": colour(category), "marker": marker(category), "mec": INK["light"], "mew": 0.5}
-        top.plot(place, means[category], ms=5, lw=1.8, label=name, **look)
+        top.plot(means[category], ms=5, lw=1.8, label=name, **look)
     top.set_ylabel("mean strength")
     top.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    bottom.plot(place, accuracy, color=INK["light"], marker="o", ms=4)
+    bottom.plot(accuracy, color=INK["light"], marker="o", ms=4)
     bottom.axhline(1 / len(categories), color=INK["light"], lw=0.8, ls=":")
-    bottom.annotate("guessing", (place[-1], 1 / len(categories)), ha="right", va="bottom", fontsize=8.5)
-    bottom.set(ylabel="accuracy", ylim=(0, 1), xlabel="epoch", xticks=place, xticklabels=ticks)
+    bottom.annotate("guessing", (len(epochs) - 1, 1 / len(categories)), ha="right", va="bottom", fontsize=8.5)
+    bottom.set(ylabel="accuracy", ylim=(0, 1), xlabel="epoch", xticks=range(len(epochs)), xticklabels=ticks)
     rows = [[name, *(f"{mean:.2f}" for mean in line)] for name, line in zip(categories, means, strict=True)]
     rows.append(["all: accuracy", *(f"{share:.0%}" for share in accuracy)])
     caption = "Mean strength of each category at each epoch, and the share of images that the network names rightly"

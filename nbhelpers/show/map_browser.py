@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from PIL import Image
 from plotly.subplots import make_subplots
+from scipy.ndimage import binary_erosion
 
 from nbhelpers.images import ImageSet
 from nbhelpers.maths.arrays import Array
@@ -36,11 +37,6 @@ def map_browser(
     captions : sequence of str
         Short ones, such as categories: the names of the slider's steps.
 
-    Raises
-    ------
-    ValueError
-        If there is no map.
-
     Examples
     --------
     >>> images = ImageSet(np.zeros((2, 3, 8, 8), np.uint8), np.array([0, 1]), ("coat", "bag"), "held_out")
@@ -55,9 +51,8 @@ def map_browser(
 
     steps = [[pictures[i], *(_heat(values[i]) for values in shown.values())] for i in range(len(images))]
     rows = -(-(1 + len(shown)) // _COLUMNS)
-    plot = make_subplots(
-        rows, _COLUMNS, subplot_titles=["image", *shown], horizontal_spacing=0.04, vertical_spacing=0.12
-    )
+    titles = ["image", *shown]
+    plot = make_subplots(rows, _COLUMNS, subplot_titles=titles, horizontal_spacing=0.04, vertical_spacing=0.12)
     look = heat_look("share of the image's largest", [-1, 0, 1], (PURPLE, WHITE, ORANGE), "customdata:.3g")
     first, *others = steps[0]
     traces = [first | {"hoverinfo": "skip"}, *(trace | look | {"showscale": trace is others[0]} for trace in others)]
@@ -84,7 +79,5 @@ def _outlined(image: np.ndarray, mask: np.ndarray | None) -> dict:
     big = enlarged(image.transpose(1, 2, 0)).copy()
     if mask is not None:
         inside = np.asarray(Image.fromarray(mask).resize((SIDE, SIDE), Image.Resampling.NEAREST))
-        padded = np.pad(inside, 1)
-        core = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-        big[inside & ~core] = 255
+        big[inside & ~binary_erosion(inside)] = 255
     return picture(big)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.figure import Figure as MatplotlibFigure
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
@@ -56,7 +55,7 @@ def neighbours(directions: Array, confusion: Array, categories: Sequence[str], *
 
 
 @styled
-def _matrix(values: np.ndarray, names: Sequence[str], title: str, colours: str, top: float) -> MatplotlibFigure:
+def _matrix(values: np.ndarray, names: Sequence[str], title: str, colours: str, top: float) -> plt.Figure:
     figure, axes = plt.subplots(figsize=(4.1, 4.1))
     picture = axes.imshow(values, cmap=colours, vmin=0, vmax=top)
     for (row, column), value in np.ndenumerate(values):

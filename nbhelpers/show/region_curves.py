@@ -23,7 +23,7 @@ def points_along(epochs: Sequence[float], runs: Sequence[Mapping[str, Rows]], *,
 
     One panel a layer, all on the same scales, with the last numbers written out. The first run has markers, and bands
     one standard deviation over images to either side of the counts; further runs, such as other seeds, are thin lines.
-    Where there is no point there is no ratio. Checkpoints stand at equal distances, whatever the time between them.
+    Checkpoints stand at equal distances.
 
     Parameters
     ----------
@@ -51,40 +51,36 @@ def points_along(epochs: Sequence[float], runs: Sequence[Mapping[str, Rows]], *,
     names = "total", "total_std", "reliable", "reliable_std", "ratio"
     read = [{layer: columns(run[layer], *names) for layer in layers} for run in runs]
     top = 1.35 * max(run[layer]["total"].max() for run in read for layer in layers) or 1.0  # room for a legend
-    reliable = {"color": COLOURS[0], "ls": "--"}
+    place = np.arange(len(epochs))
+    black, blue = {"color": INK["light"], "ls": "-"}, {"color": COLOURS[0], "ls": "--"}
     panels = []
     for layer in layers:
         figure, (above, below) = plt.subplots(2, 1, figsize=(2.25, 3.7), sharex=True, height_ratios=(3, 2))
-        for other in read[1:]:
-            above.plot(other[layer]["total"], lw=0.8, color=INK["light"], alpha=0.7)
-            above.plot(other[layer]["reliable"], lw=0.8, alpha=0.7, **reliable)
-            below.plot(other[layer]["ratio"], lw=0.8, alpha=0.7, **reliable)
+        lines = (above, "total", black, "o"), (above, "reliable", blue, "s"), (below, "ratio", blue, "s")
+        for run in read[1:]:
+            for axes, what, look, _ in lines:
+                axes.plot(run[layer][what], lw=0.8, alpha=0.7, **look)
         first = read[0][layer]
-        _line(above, first["total"], first["total_std"], color=INK["light"], marker="o", label="all")
-        _line(above, first["reliable"], first["reliable_std"], marker="s", label="reliable", **reliable)
-        _line(below, first["ratio"], None, marker="s", **reliable)
+        for axes, what, look, mark in lines:
+            mean, deviation = first[what], first.get(f"{what}_std")
+            axes.plot(mean, lw=1.8, ms=3.5, marker=mark, label="all" if what == "total" else what, **look)
+            if deviation is not None:
+                axes.fill_between(place, mean - deviation, mean + deviation, color=look["color"], alpha=0.18, lw=0)
+            if np.isfinite(mean[-1]):
+                text = f"{mean[-1]:.2f}" if mean[-1] < 1 else f"{mean[-1]:.0f}"
+                at = place[-1], mean[-1]
+                axes.annotate(text, at, (5, 0), textcoords="offset points", va="center", fontsize=8.5)
         tight = {"columnspacing": 0.8, "handlelength": 1.7, "borderaxespad": 0}
         above.legend(fontsize=8.5, loc="upper right", ncols=2, **tight)
         above.set(title=layer, ylabel="points per image", ylim=(0, top))
         below.set(ylabel="reliable ratio", ylim=(0, 1), yticks=(0, 0.5, 1), xlabel="epoch")
         every = 1 if len(epochs) <= 5 else 3  # as many as there is room for, the last one in any case
-        shown = range((len(epochs) - 1) % every, len(epochs), every)
+        shown = place[(len(epochs) - 1) % every :: every]
         below.set_xticks(shown, [f"{epochs[i]:.2g}" for i in shown])
-        below.set_xticks(range(len(epochs)), minor=True)
+        below.set_xticks(place, minor=True)
         figure.supxlabel("bands: ± 1 std over images", fontsize=8)
         panels.append(figure)
     return Picture(panels, alt=alt)
-
-
-def _line(axes: plt.Axes, mean: np.ndarray, deviation: np.ndarray | None, *, color: str, **look: str) -> None:
-    """Means with their last number and, where there is a deviation, a band."""
-    place = np.arange(len(mean))
-    axes.plot(place, mean, lw=1.8, ms=3.5, color=color, **look)
-    if deviation is not None:
-        axes.fill_between(place, mean - deviation, mean + deviation, color=color, alpha=0.18, lw=0)
-    if np.isfinite(mean[-1]):
-        text = f"{mean[-1]:.2f}" if mean[-1] < 1 else f"{mean[-1]:.0f}"
-        axes.annotate(text, (place[-1], mean[-1]), (5, 0), textcoords="offset points", va="center", fontsize=8.5)
 
 
 @styled

@@ -8,7 +8,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.colors import ListedColormap, to_rgba
-from matplotlib.figure import Figure as MatplotlibFigure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
@@ -85,12 +84,11 @@ def _outline(axes: plt.Axes, mask: np.ndarray | None) -> None:
     axes.contour(x, y, around, [0.5], colors=INK["light"], linewidths=1.1).set_path_effects(HALO)
 
 
-def _legend(named: Sequence[int], categories: Sequence[str]) -> MatplotlibFigure:
+def _legend(named: Sequence[int], categories: Sequence[str]) -> plt.Figure:
     figure = plt.figure(figsize=(2.25, 2.55))
-    outlines = {"reliable: names the truth": True, "unreliable": False}
-    handles = [Patch(**_cell(INK["light"], solid)) for solid in outlines.values()]
+    handles = [Patch(**_cell(INK["light"], reliable)) for reliable in (True, False)]
     handles += [(Patch(**_cell(colour(c), True)), Line2D([], [], ls="", **_dot(c))) for c in named]
-    labels = [*outlines, *(categories[c] for c in named)]
+    labels = ["reliable: names the truth", "unreliable", *(categories[c] for c in named)]
     figure.legend(handles, labels, loc="center left", fontsize=9, handleheight=1.2, handlelength=1.8)
     return figure
 
@@ -114,8 +112,7 @@ def heat_maps(images: ImageSet, maps: Mapping[str, Array], grid: tuple[int, int]
     """Draw an image and beside it one map for each number that its regions have, Fig. 5.
 
     White is 0 and orange above it; where a map has negative numbers they are purple, down to as far below 0 as the
-    largest is above. The image's brightness shines through a little, so that places can be found again. Where a mask
-    tells the object, it is outlined on every panel.
+    largest is above. Where a mask tells the object, it is outlined on every panel.
 
     Parameters
     ----------
@@ -144,7 +141,7 @@ def heat_maps(images: ImageSet, maps: Mapping[str, Array], grid: tuple[int, int]
 
 
 @styled
-def _panel(title: str, image: np.ndarray, values: np.ndarray | None, mask: np.ndarray | None) -> MatplotlibFigure:
+def _panel(title: str, image: np.ndarray, values: np.ndarray | None, mask: np.ndarray | None) -> plt.Figure:
     """All panels have their image at the same place, whatever stands below it."""
     _, height, width = image.shape
     extent = (0, width, height, 0)

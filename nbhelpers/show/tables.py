@@ -8,8 +8,6 @@ from typing import Any
 from nbhelpers.show.page.table import Table, minus
 
 Runs = Mapping[str, Mapping[str, Any]]
-"""What to call a run, and its recorded result, see :func:`nbhelpers.recorded`."""
-
 NAMES = {
     "ours": "ours",
     "pca": "PCA",
@@ -46,7 +44,7 @@ def table1(runs: Runs, paper: Mapping[str, Any]) -> Table:
 
     Examples
     --------
-    >>> row = {"pearson_t4": -0.9512, "pearson_t1": -0.7, "seconds": 1.0}
+    >>> row = {"pearson_t4": -0.9512, "pearson_t1": -0.7}
     >>> print(table1({"scenes": {"table1": {"ours": row}}}, {"table1": {"tiny-imagenet-vgg16": {"ours": -0.94}}}))
     Correlation of strength and entropy over held-out images: -1 is a strength that tells the uncertainty exactly
     method | scenes, T = 4 | scenes, T = 1 | paper, T = 4
@@ -73,11 +71,6 @@ def table2(runs: Runs, paper: Mapping[str, Any]) -> Table:
         As of :func:`table1`.
     paper : mapping
         The recorded ``paper``: its ``table2`` of the same data set and network stands in the last row.
-
-    Raises
-    ------
-    ValueError
-        If there is no run, or one has no ``table2``.
 
     Examples
     --------
@@ -114,11 +107,6 @@ def ablation_table(runs: Runs) -> Table:
     ----------
     runs : mapping of str to dict
         As of :func:`table1`.
-
-    Raises
-    ------
-    ValueError
-        If there is no run, or one has no ``ablation``.
 
     Examples
     --------

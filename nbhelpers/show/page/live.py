@@ -81,8 +81,8 @@ class Explore:
 
     def html(self) -> str:
         """The figure for a page, a menu for the first list of choices, and what the other controls are."""
-        lists = [name for name, widget in self.controls.items() if isinstance(widget, ipywidgets.Dropdown)]
-        offered = lists[0] if lists else None
+        lists = (name for name, widget in self.controls.items() if isinstance(widget, ipywidgets.Dropdown))
+        offered = next(lists, None)
         kept = ", ".join(widget.description for name, widget in self.controls.items() if name != offered)
         note = f'<p class="nbh-live">With a live kernel you choose here: {html.escape(kept)}.</p>' if kept else ""
         if offered is None:

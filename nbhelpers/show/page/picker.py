@@ -25,10 +25,7 @@ def pickable(images: np.ndarray, names: Sequence[str], colours: Sequence[str]) -
 
 
 def marked(
-    images: np.ndarray,
-    captions: Sequence[str],
-    grid: tuple[int, int],
-    marks: Sequence[Sequence[tuple[int, str, str]]],
+    images: np.ndarray, captions: Sequence[str], grid: tuple[int, int], marks: Sequence[Sequence[tuple[int, str, str]]]
 ) -> str:
     """Images (n, 3, H, W) with regions outlined on each: their numbers, row by row, CSS colours and short texts."""
     rows, columns = grid

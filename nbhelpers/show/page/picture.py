@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
-from matplotlib.figure import Figure as MatplotlibFigure
 from PIL import Image
 
 from nbhelpers.show.page.inline import asset, check_alt, data_uri
@@ -40,10 +39,8 @@ class Picture:
     []
     """
 
-    def __init__(
-        self, panels: MatplotlibFigure | Sequence[MatplotlibFigure], *, alt: str, table: Table | None = None
-    ) -> None:
-        self.panels = [panels] if isinstance(panels, MatplotlibFigure) else list(panels)
+    def __init__(self, panels: plt.Figure | Sequence[plt.Figure], *, alt: str, table: Table | None = None) -> None:
+        self.panels = [panels] if isinstance(panels, plt.Figure) else list(panels)
         self._images = [_draw(panel) for panel in self.panels]
         if not self.panels:
             raise ValueError("panels is empty: give at least one matplotlib figure")
@@ -72,7 +69,7 @@ class Picture:
         )
 
 
-def _name_parts(panels: Sequence[MatplotlibFigure]) -> list[str]:
+def _name_parts(panels: Sequence[plt.Figure]) -> list[str]:
     """What each panel is called: its first title, what a panel with a legend alone lists, or which part it is."""
     names = []
     for i, panel in enumerate(panels, 1):
@@ -88,7 +85,7 @@ def _smallest(image: Image.Image) -> str:
     return min(data_uri(image, lossless=True), data_uri(image, quality=90), key=len)
 
 
-def _draw(figure: MatplotlibFigure) -> Image.Image:
+def _draw(figure: plt.Figure) -> Image.Image:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=192)
     plt.close(figure)
