@@ -15,7 +15,7 @@ from synthetic import features_and_logits
 
 from nbhelpers.maths.axes import frame, principal_axes, whitening_map
 from nbhelpers.maths.kappa import KappaCurve
-from nbhelpers.maths.radial import SoftLabels, concentrate, estimate, label_loss, log_posterior
+from nbhelpers.maths.radial import Opinion, concentrate, estimate, label_loss, log_posterior
 from nbhelpers.method.samples import SampleProjection, fit_along
 from nbhelpers.probes.metrics import label_entropy, strength_entropy_pearson
 
@@ -198,7 +198,7 @@ def test_gradient_is_that_of_finite_differences(em_steps):
     g = torch.randn(7, 3, generator=generator, dtype=torch.float64)
     g[0] *= 1e-3
     log_p = torch.log_softmax(torch.randn(7, 4, generator=generator, dtype=torch.float64), 1)
-    loss = lambda e: label_loss(e, SoftLabels(log_p), KappaCurve(10.0), em_steps).divergence  # noqa: E731
+    loss = lambda e: label_loss(e, Opinion(log_p), KappaCurve(10.0), em_steps).divergence  # noqa: E731
     torch.autograd.gradcheck(loss, g.requires_grad_(), rtol=1e-4, atol=1e-7)
 
 
@@ -333,7 +333,7 @@ def test_inner_computation_runs_on_the_meta_device():
     x = features @ whitening_map(features).T
     weights = (principal_axes(log_p, 3).T @ x / 30).requires_grad_()
     for em_steps in (0, 2):
-        loss = label_loss(x @ weights.T, SoftLabels(log_p), KappaCurve(10.0), em_steps)
+        loss = label_loss(x @ weights.T, Opinion(log_p), KappaCurve(10.0), em_steps)
         loss.divergence.backward()
         assert weights.grad.is_meta and loss.directions.shape == (5, 3)
     assert whitening_map(features.T).shape == (8, 30)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from nbhelpers.maths.kappa import KappaCurve
 
 
-class SoftLabels:
+class Opinion:
     """What a network says of N images, log P (N, C), with all that its losses need of it again and again."""
 
     def __init__(self, log_p: torch.Tensor) -> None:
@@ -27,14 +27,14 @@ class Loss(NamedTuple):
     directions: torch.Tensor
 
 
-def label_loss(embedding: torch.Tensor, labels: SoftLabels, curve: KappaCurve, em_steps: int = 0) -> Loss:
+def label_loss(embedding: torch.Tensor, opinion: Opinion, curve: KappaCurve, em_steps: int = 0) -> Loss:
     """Mean KL(P || Q) in nats as a differentiable function of the embedding alone; {pi, mu} are estimated inside."""
     pull = concentrate(embedding, curve)
-    log_weights, directions = labels.log_weights, mean_directions(pull, labels.shares)
+    log_weights, directions = opinion.log_weights, mean_directions(pull, opinion.shares)
     for _ in range(em_steps):
         log_weights, directions = estimate(pull, log_posterior(pull, log_weights, directions))
     log_q = log_posterior(pull, log_weights, directions)
-    return Loss((labels.p * (labels.log_p - log_q)).sum(1).mean(), log_weights, directions)
+    return Loss((opinion.p * (opinion.log_p - log_q)).sum(1).mean(), log_weights, directions)
 
 
 def concentrate(embedding: torch.Tensor, curve: KappaCurve) -> torch.Tensor:

@@ -18,7 +18,7 @@ from nbhelpers.maths.axes import frame, principal_axes, whitening_map
 from nbhelpers.maths.descent import STRIDE, minimise
 from nbhelpers.maths.estimator import Estimator, one_of, positive, whole, within
 from nbhelpers.maths.kappa import KappaCurve
-from nbhelpers.maths.radial import Loss, SoftLabels, concentrate, label_loss, log_posterior
+from nbhelpers.maths.radial import Loss, Opinion, concentrate, label_loss, log_posterior
 
 EM_STEPS = {"teacher": 0, "posterior": 20}
 """Steps of expectation maximisation that follow the network's soft labels, by the name of the mixture."""
@@ -185,12 +185,12 @@ class SampleProjection(TransformerMixin, Estimator):
 
     def _minimise(self, start: torch.Tensor, x: torch.Tensor, log_p: torch.Tensor) -> tuple[torch.Tensor, Loss]:
         """L-BFGS on the penalised divergence; the point is M in whitened features."""
-        curve, labels = KappaCurve(self.kappa_max, self.n_components), SoftLabels(log_p)
+        curve, opinion = KappaCurve(self.kappa_max, self.n_components), Opinion(log_p)
 
         def penalised(weights: torch.Tensor, slope: bool) -> tuple[torch.Tensor, torch.Tensor | None, Loss]:
             with torch.set_grad_enabled(slope):
                 at = weights.detach().requires_grad_(slope)
-                loss = label_loss(x @ at.T, labels, curve, EM_STEPS[self.mixture])
+                loss = label_loss(x @ at.T, opinion, curve, EM_STEPS[self.mixture])
                 value = loss.divergence + self.weight_decay / 2 * at.square().sum()
                 gradient = torch.autograd.grad(value, at)[0] if slope else None
                 return value.detach(), gradient, Loss(*(part.detach() for part in loss))

@@ -17,7 +17,7 @@ from report import Report
 from waits import waits
 
 from nbhelpers import KappaCurve, RegionImportance, RegionProjection, SampleProjection, pgd, region_shapley, tail_of
-from nbhelpers.maths.radial import SoftLabels, label_loss
+from nbhelpers.maths.radial import Opinion, label_loss
 from nbhelpers.method.importance import channel_scores, descend
 from nbhelpers.method.matching import best_matches
 from nbhelpers.method.region_loss import projection_losses
@@ -42,7 +42,7 @@ def synchronisation(report: Report) -> None:
     log_p = torch.log_softmax(torch.randn(n, n, generator=rng).fill_diagonal_(-torch.inf), dim=1).to(device)
     soft = torch.log_softmax(torch.randn(n, 5, generator=rng).double(), dim=1).to(device)
     embedding = torch.randn(n, 3, generator=rng).double().to(device).requires_grad_()
-    labels, curve = SoftLabels(soft), KappaCurve(10.0)
+    labels, curve = Opinion(soft), KappaCurve(10.0)
     scores, place = best_matches(units, units)
     losses = {
         "label_loss, teacher": lambda: label_loss(embedding, labels, curve).divergence.backward(),
