@@ -129,8 +129,7 @@ def _draw_bars(plot: go.Figure, lengths: dict[str, Any], categories: Sequence[st
         "hoverinfo": "skip",
         "cliponaxis": False,
     }
-    for trace in (lengths | bars, names):
-        plot.add_trace(trace, 1, 3)
+    plot.add_traces([lengths | bars, names], rows=1, cols=3)
     plot.update_xaxes(range=[0, 1], tickvals=[0, 0.5, 1], row=1, col=3)
     plot.update_yaxes(range=[len(place) - 0.5, -0.6], visible=False, row=1, col=3)
 

@@ -88,8 +88,7 @@ def kappa_slider(curves: Curves, *, alt: str, start: int = -1) -> Figure:
     ['5', '10']
     """
     lengths, kappas = _evaluate(curves, MAX_STRENGTH)
-    names = list(kappas)
-    start = check_start(start, len(names))
+    start = check_start(start, len(kappas))
     angles = np.arange(0, 181, 3)
     at = {name: np.asarray(curve(np.array(list(DASHES)))) for name, curve in curves.items()}
 
@@ -98,13 +97,13 @@ def kappa_slider(curves: Curves, *, alt: str, start: int = -1) -> Figure:
         return [go.Scatter(y=np.round(y, 4).tolist()) for y in (kappas[name], *density)]
 
     plot = make_subplots(rows=2, cols=1, vertical_spacing=0.17)
-    drawn = lines(names[start])
+    drawn = lines(list(kappas)[start])
     drawn[0].update(x=np.round(lengths, 3).tolist(), name="κ(l)", line={"color": COLOURS[0], "dash": "solid"})
     for line, (strength, dash) in zip(drawn[1:], DASHES.items(), strict=True):
         line.update(x=angles.tolist(), name=f"strength {strength:g}", line={"color": COLOURS[6], "dash": dash})
     plot.add_traces(drawn, rows=[1, 2, 2, 2], cols=[1] * 4)
     plot.update_traces(mode="lines", line_width=3)
-    plot.frames = [go.Frame(name=name, data=lines(name), traces=list(range(len(drawn)))) for name in names]
+    plot.frames = [go.Frame(name=name, data=lines(name), traces=list(range(len(drawn)))) for name in kappas]
     top = max(float(np.max(y)) for y in kappas.values())
     small = {"title_standoff": 6, "title_font_size": 13}
     plot.update_xaxes(title_text="strength l", range=[0, MAX_STRENGTH], **small, row=1)

@@ -38,9 +38,8 @@ def neighbours(directions: Array, confusion: Array, categories: Sequence[str], *
     >>> neighbours([[1, 0, 0], [0, 1, 0]], [[9, 1], [0, 5]], ["coat", "bag"], alt="Coat and bag at a right angle.")
     Coat and bag at a right angle.
     """
-    size = len(categories)
     mu = arrows(directions, categories)
-    counts = read(confusion, "confusion", true=size, called=size)
+    counts = read(confusion, "confusion", true=len(mu), called=len(mu))
     if counts.min() < 0 or not counts.sum(axis=1).all():
         raise ValueError("every row of confusion must hold numbers >= 0 with a sum above 0")
     angles = np.degrees(np.arccos(np.clip(mu @ mu.T, -1, 1)))

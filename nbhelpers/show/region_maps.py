@@ -159,8 +159,8 @@ def _panel(title: str, image: np.ndarray, values: np.ndarray | None, mask: np.nd
         heat = axes.imshow(values, cmap=SIGNED if signed else POSITIVE, vmin=low, vmax=top, extent=extent, alpha=0.8)
         below = figure.add_axes((0.04 / size[0], 0.22 / size[1], across / size[0], 0.07 / size[1]))
         bar = figure.colorbar(heat, cax=below, orientation="horizontal")
-        bar.set_ticks([low, 0, top] if signed else [0, top])
-        below.set_xticklabels([f"−{top:.2g}", "0", f"{top:.2g}"][not signed :], fontsize=8)
+        ticks = {-top: f"−{top:.2g}", 0: "0", top: f"{top:.2g}"} if signed else {0: "0", top: f"{top:.2g}"}
+        bar.set_ticks(list(ticks), labels=list(ticks.values()), fontsize=8)
         below.tick_params(length=2, pad=1.5)
         below.get_xticklabels()[0].set_ha("left")  # so that numbers stay on their panel
         below.get_xticklabels()[-1].set_ha("right")

@@ -63,9 +63,8 @@ def sample_space(
     steps = [""] if step_labels is None else [str(label) for label in step_labels]
     g = read_steps(embeddings, "embeddings", len(steps), images=count, axes=3)
     mu = arrows(directions, categories, len(steps))
-    p = None
-    if probabilities is not None:
-        p = read_steps(probabilities, "probabilities", len(steps), images=count, categories=len(categories))
+    axes = {"images": count, "categories": len(categories)}
+    p = None if probabilities is None else read_steps(probabilities, "probabilities", len(steps), **axes)
     names = None if names is None else check_each("names", names, count)
     rings = {text: check_positive(radius, "strength_rings") for text, radius in (strength_rings or {}).items()}
 
