@@ -167,25 +167,18 @@ def read_large(x: Any, name: str) -> torch.Tensor:
     return tensor
 
 
-def hand_back(result: Any, first: Any, kind: torch.dtype) -> Any:
+def hand_back(result: Any, first: Any, kind: torch.dtype | None = None) -> Any:
     """``result`` as what the caller gave: NumPy for NumPy, tensors on their device, numbers for numbers."""
     if isinstance(result, tuple):
         parts = [hand_back(part, first, kind) for part in result]
         return type(result)(*parts) if hasattr(result, "_fields") else tuple(parts)
     if not isinstance(result, torch.Tensor):
         return result
-    result = result.to(kind) if result.is_floating_point() else result
+    result = result.to(kind) if kind and result.is_floating_point() else result
     if isinstance(first, torch.Tensor):
         return result.to(first.device)
     array = result.detach().cpu().numpy()
     return array if array.ndim or isinstance(first, np.ndarray) else array.item()
-
-
-def like(result: torch.Tensor, given: Any) -> Any:
-    """Return ``result`` as what the caller gave: NumPy in, NumPy out; a tensor stays on its device."""
-    if isinstance(given, torch.Tensor):
-        return result.to(given.device)
-    return result.cpu().numpy()
 
 
 def float_type(x: Any) -> torch.dtype:

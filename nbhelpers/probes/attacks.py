@@ -19,7 +19,7 @@ from nbhelpers.maths.arrays import (
     check_positive,
     check_same_length,
     check_whole,
-    like,
+    hand_back,
     resolve_device,
 )
 from nbhelpers.method.regional import RegionalFeatures
@@ -128,7 +128,7 @@ def pgd(
                 path[t, rows].copy_(x, non_blocking=True)
                 bar.update(len(x))
             _check_sound(torch.stack(sound))  # once a batch: every look would make the device wait
-    return like(path, images)
+    return hand_back(path, images)
 
 
 def random_path(path: Array, random_state: int = 0) -> Array:
@@ -161,7 +161,7 @@ def random_path(path: Array, random_state: int = 0) -> Array:
     twice = 2 * x[0]
     lot = torch.randint(0, 2, twice.shape, generator=torch.Generator().manual_seed(random_state)) == 0
     mirrored = lot & (x.amax(dim=0) <= twice) & (x.amin(dim=0) >= twice - 1)
-    return like(torch.where(mirrored, twice - x, x), path)
+    return hand_back(torch.where(mirrored, twice - x, x), path)
 
 
 @dataclass(frozen=True)

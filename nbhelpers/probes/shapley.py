@@ -30,7 +30,7 @@ from nbhelpers.maths.arrays import (
     check_not_negative,
     check_same_length,
     check_whole,
-    like,
+    hand_back,
     resolve_device,
 )
 from nbhelpers.networks.network import evaluating
@@ -153,7 +153,7 @@ def region_shapley(
             stacklevel=2,
         )
     values, errors = (torch.stack(v) if x.ndim == 4 else v[0] for v in zip(*results, strict=True))
-    return like(values, regions), like(errors, regions)
+    return hand_back(values, regions), hand_back(errors, regions)
 
 
 @dataclass(frozen=True)
