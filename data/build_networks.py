@@ -18,7 +18,9 @@ import torch
 from build_scenes_data import register
 from safetensors.torch import load_file, save_file
 
+from nbhelpers.experiments.rows.students import lessons
 from nbhelpers.experiments.study import Study
+from nbhelpers.experiments.trained import folder
 from nbhelpers.networks.network import Network
 from nbhelpers.networks.recording import record
 
@@ -49,12 +51,12 @@ def main() -> None:
 
 def checkpoints(dataset: str, network: str, workspace: str | None) -> Path:
     """The networks along one training."""
-    trained = Study(dataset, network, retrain=True, workspace=workspace)
-    target = HERE / "networks" / trained.name
+    study = Study(dataset, network, retrain=True, workspace=workspace)
+    target = HERE / "networks" / study.name
     target.mkdir(parents=True, exist_ok=True)
-    for path in trained.checkpoints:
+    for path in study.checkpoints:
         save_file({name: halve(tensor) for name, tensor in load_file(path).items()}, target / path.name)
-    run = json.loads((trained.folder / "run.json").read_text())
+    run = json.loads((folder(study) / "run.json").read_text())
     (target / "run.json").write_text(json.dumps(run, indent=1) + "\n")
     bundled = Study(dataset, network)
     run["accuracy"] = {step: record(bundled.load(i), bundled.images()).accuracy for i, step in enumerate(bundled.steps)}
@@ -68,7 +70,7 @@ def students(dataset: str, network: str, workspace: str | None) -> Path:
     target = HERE / "students" / study.name
     target.mkdir(parents=True, exist_ok=True)
     run = {"recipe": asdict(study.setting.students), "teacher": study.steps[-1], "accuracy": {}}
-    for lesson in study.lessons:
+    for lesson in lessons(study):
         student: Network = study.student(lesson)
         weights = {name: halve(tensor).contiguous() for name, tensor in student.state_dict().items()}
         save_file(weights, target / f"{lesson}.safetensors")

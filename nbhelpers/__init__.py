@@ -49,7 +49,8 @@ _ROOMS = {
     "networks.distillation": ("distill",),
     "probes.attacks": ("follow", "pgd"),
     "probes.shapley": ("region_shapley",),
-    "experiments.study": ("Study", "recorded"),
+    "experiments.study": ("Study",),
+    "experiments.results": ("recorded",),
 }
 """The public names by the module that holds them."""
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from planted_network import plant
 from tiny import shrink
 
 from nbhelpers.experiments import study
 from nbhelpers.experiments.reproduce import EXPERIMENTS, reproduce
-from nbhelpers.experiments.rows import attacks as reproduce_attacks
-from nbhelpers.experiments.rows import importance as reproduce_importance
-from nbhelpers.experiments.rows import students as reproduce_students
+from nbhelpers.experiments.rows import attacks, importance, students
 from nbhelpers.experiments.study import Study
 from nbhelpers.networks.training import Recipe
 
@@ -25,12 +24,12 @@ CHAPTERS = sorted((Path(__file__).resolve().parents[1] / "book" / "chapters").gl
 @pytest.fixture
 def small(monkeypatch):
     shrink(monkeypatch)
-    monkeypatch.setattr("nbhelpers.experiments.reproduce.PER_CATEGORY", 2)
-    monkeypatch.setattr(reproduce_attacks, "SIZES", (1, 32))
-    monkeypatch.setattr(reproduce_attacks, "STEPS", 2)
-    monkeypatch.setattr(reproduce_students, "SEEDS", (0,))
-    monkeypatch.setattr(reproduce_importance, "SETTINGS", {"default": ({}, {})})
-    monkeypatch.setattr(reproduce_importance, "FINER", 8)  # no finer grid: enlarged images take long
+    monkeypatch.setattr(study, "PER_CATEGORY", 2)
+    monkeypatch.setattr(attacks, "SIZES", (1, 32))
+    monkeypatch.setattr(attacks, "STEPS", 2)
+    monkeypatch.setattr(students, "SEEDS", (0,))
+    monkeypatch.setattr(importance, "SETTINGS", {"default": ({}, {})})
+    monkeypatch.setattr(importance, "FINER", 8)  # no finer grid: enlarged images take long
     return monkeypatch
 
 
@@ -39,14 +38,15 @@ def test_every_experiment_runs_on_every_network(network, small, tmp_path):
     for pair in [pair for pair in study.SETTINGS if pair[0] == "scenes"]:
         small.setitem(study.SETTINGS, pair, replace(study.SETTINGS[pair], input_size=32))
     one = Study("scenes", network, retrain=True, workspace=str(tmp_path))
+    plant(one)
     found = reproduce(one, tmp_path / "out.json", command="x")
     assert found["experiments"] == list(EXPERIMENTS)
     assert all(min(found["grids"][layer]) >= 8 for layer in one.layers)
     assert list(found["table2"]) == list(found["attack"]) == list(one.layers)
     assert list(found["knowledge_points"]) == list(one.counted)
     assert list(found["importance"]) == list(one.counted[1:])
-    assert list(found["distillation"]["0"]) == ["teacher", *one.lessons]
-    assert len(one.lessons) == len(set(one.lessons)) == 4
+    assert list(found["distillation"]["0"]) == ["teacher", *students.lessons(one)]
+    assert len(students.lessons(one)) == len(set(students.lessons(one))) == 4
     features = one.activations(layers=(one.penultimate,))
     np.testing.assert_array_equal(features.regions[one.penultimate], features.features)
     assert {row["step"] for row in found["table1_along"]} == set(found["checkpoints"])
@@ -55,7 +55,7 @@ def test_every_experiment_runs_on_every_network(network, small, tmp_path):
 def test_the_papers_preset_runs_with_its_sizes_and_grid(small, tmp_path):
     short = Recipe(epochs=1, batch_size=50, checkpoints=2)
     small.setattr(study, "PAPER", replace(study.PAPER, width=1 / 64, recipe=short))
-    small.setattr("nbhelpers.experiments.reproduce.PER_CATEGORY", 1)
+    small.setattr(study, "PER_CATEGORY", 1)
     one = Study("scenes", "resnet34", retrain=True, workspace=str(tmp_path), preset="paper")
     found = reproduce(one, tmp_path / "out.json", command="x", experiments=["samples", "regions"])
     assert one.images().images.shape[2:] == (224, 224) and found["input_size"] == 224

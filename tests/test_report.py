@@ -9,7 +9,7 @@ from scipy import stats
 
 from nbhelpers.experiments import claims as report
 from nbhelpers.experiments.intervals import mean_interval, pearson_interval, spread_interval
-from nbhelpers.experiments.study import recorded
+from nbhelpers.experiments.results import recorded
 from nbhelpers.show import claims_table
 
 PAPER = recorded("paper")

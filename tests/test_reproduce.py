@@ -2,23 +2,32 @@
 
 import hashlib
 import json
+import re
+import shlex
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
 from tiny import shrink
 
-from nbhelpers.experiments import cli, study
+from nbhelpers.experiments import cli
+from nbhelpers.experiments.claims import ROWS
 from nbhelpers.experiments.reproduce import reproduce, sweep
-from nbhelpers.experiments.rows import samples as reproduce_samples
+from nbhelpers.experiments.rows import samples
+from nbhelpers.experiments.stages import Stage
 from nbhelpers.experiments.study import Study
+from nbhelpers.experiments.trained import folder, recipe
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
 def tiny(monkeypatch, tmp_path):
     """Scenes x VGG-16, so small that all stages take seconds."""
-    methods = {k: reproduce_samples.METHODS[k] for k in ("ours", "pca", "raw_strength")}
+    methods = {k: samples.METHODS[k] for k in ("ours", "pca", "raw_strength")}
     shrink(monkeypatch)
-    monkeypatch.setattr(reproduce_samples, "METHODS", methods)
+    monkeypatch.setattr(samples, "METHODS", methods)
     return Study("scenes", retrain=True, workspace=str(tmp_path))
 
 
@@ -27,13 +36,18 @@ def record(chosen, out, command="x"):
     return reproduce(chosen, out, command=command, experiments=["samples"])
 
 
-def test_study_trains_once_and_caches_activations(tiny, monkeypatch):
+def times(folder):
+    """When each file was written."""
+    return {path: path.stat().st_mtime_ns for path in Path(folder).rglob("*") if path.is_file()}
+
+
+def test_study_trains_once_and_caches_activations(tiny):
     assert tiny.steps == [0, 10, 20]
     assert tiny.epochs == [0, 1, 2]
     first = tiny.activations(-1, layers=("conv_53",))
-    monkeypatch.setattr(study, "record", lambda *a, **k: pytest.fail("recorded twice"))
-    monkeypatch.setattr(study, "train", lambda *a, **k: pytest.fail("trained twice"))
+    written = times(tiny.workspace)
     again = Study("scenes", retrain=True, workspace=tiny.workspace).activations(-1, layers=("conv_53",))
+    assert times(tiny.workspace) == written and len(written) > 4
     np.testing.assert_array_equal(first.logits, again.logits)
     np.testing.assert_array_equal(first.regions["conv_53"], again.regions["conv_53"])
     assert first.regions["conv_53"].shape[-2:] == (8, 8)
@@ -54,14 +68,18 @@ def test_reproduce_writes_the_documented_keys(tiny, tmp_path):
     assert result["images"] == {"train": 100, "held_out": 50, "fitted": 50}
 
 
-def test_a_retrained_network_is_not_answered_with_the_bundled_ones_numbers(tiny, tmp_path, monkeypatch):
-    record(tiny, tmp_path / "a.json", command="x")
-    monkeypatch.setattr(
-        reproduce_samples, "table1_row", lambda m, a: {"pearson_t4": 0.5, "pearson_t1": 0.5, "seconds": 0}
-    )
-    kept = Study("scenes", retrain=False, seed=tiny.seed, workspace=tiny.workspace)
-    monkeypatch.setattr(study, "data_dir", lambda: tmp_path / "nothing is bundled here")
-    assert record(kept, tmp_path / "b.json", command="x")["table1"]["pca"]["pearson_t4"] == 0.5
+def test_a_retrained_network_is_not_answered_with_the_bundled_ones_numbers():
+    bundled, retrained = (Stage(samples.grids, (Study("scenes", retrain=anew),)) for anew in (False, True))
+    assert bundled.describe() != retrained.describe()
+
+
+def test_a_checkpoint_is_read_once_for_its_hash(tiny, monkeypatch):
+    path, reads = tiny.checkpoints[-1], []
+    real = type(path).read_bytes
+    monkeypatch.setattr(type(path), "read_bytes", lambda self: reads.append(self) or real(self))
+    for layers in ((), ("conv_53",)):
+        tiny.activations(-1, layers)
+    assert reads.count(path) == 1
 
 
 def test_recorded_command_repeats_the_run(tiny, tmp_path, monkeypatch):
@@ -85,16 +103,16 @@ def test_several_networks_and_seeds_are_one_sweep(tmp_path, monkeypatch):
 
 
 def test_a_sweep_of_nothing_and_unknown_experiments_are_refused(tiny, tmp_path):
-    with pytest.raises(ValueError, match="studies is empty"):
+    with pytest.raises(ValueError, match="empty"):
         sweep({}, commands=[])
-    with pytest.raises(ValueError, match="no experiment dreams; there are samples, regions, importance"):
+    with pytest.raises(ValueError, match=r"dreams.*samples, regions, importance"):
         sweep({tmp_path / "a.json": tiny}, commands=["x"], experiments=["dreams"])
 
 
 def test_several_results_do_not_fit_one_file(tmp_path, capsys):
     given = "reproduce --dataset scenes --seed 0 1 --out".split()
     assert cli.main([*given, str(tmp_path / "one.json")]) == 2
-    assert "2 results need a folder: --out names the file" in capsys.readouterr().err
+    assert re.search("2 results.*folder.*one.json", capsys.readouterr().err)
 
 
 def test_the_command_names_the_weights_by_their_folder(tmp_path, monkeypatch):
@@ -112,66 +130,59 @@ def test_the_command_names_the_weights_by_their_folder(tmp_path, monkeypatch):
 def test_a_study_starts_from_given_weights_and_says_which(tiny, tmp_path):
     weights = tiny.checkpoints[-1]
     started = Study("scenes", workspace=tiny.workspace, weights=str(weights), seed=1)
-    assert started.folder != Study("scenes", workspace=tiny.workspace, seed=1).folder
+    assert folder(started) != folder(Study("scenes", workspace=tiny.workspace, seed=1))
     start = started.describe()["start"]
     assert start["sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
     assert start["file"] == f"{weights.parent.name}/{weights.name}"
     begun, given = started.activations(0), tiny.activations(-1)
     np.testing.assert_allclose(begun.features, given.features, rtol=1e-3, atol=1e-3)
-    assert started.recipe == started.setting.finetune and tiny.recipe == tiny.setting.recipe
+    assert recipe(started) == started.setting.finetune and recipe(tiny) == tiny.setting.recipe
 
 
 def test_weights_that_are_not_there_are_named(tmp_path):
-    with pytest.raises(OSError, match=r"no file of weights at .*nowhere.pth"):
+    with pytest.raises(OSError, match=r"nowhere\.pth"):
         Study("scenes", weights=str(tmp_path / "nowhere.pth")).describe()
 
 
-def test_interrupted_run_goes_on_and_ends_with_the_same_numbers(tiny, tmp_path, monkeypatch):
-    def numbers(result):
-        return {key: {m: (row["pearson_t4"], row["pearson_t1"]) for m, row in result[key].items()} for key in TABLES}
-
-    whole = record(tiny, tmp_path / "a.json", command="x")
+def test_an_interrupted_run_goes_on_where_it_stopped(tiny, tmp_path, monkeypatch):
+    whole = record(tiny, tmp_path / "a.json")
     other = Study("scenes", retrain=True, workspace=str(tmp_path / "other"))
-    real, calls = reproduce_samples.table1_row, []
+    calls, stops = [], [KeyboardInterrupt]
 
-    def interrupted(method, activations):
-        calls.append(method)
-        if method == "raw_strength":
-            raise KeyboardInterrupt
-        return real(method, activations)
+    def embedding(method):
+        def embed(features, logits):
+            calls.append(method)
+            if method == "raw_strength" and stops:
+                raise stops.pop()
+            return real[method](features, logits)
 
-    monkeypatch.setattr(reproduce_samples, "table1_row", interrupted)
+        return embed
+
+    real = dict(samples.METHODS)
+    monkeypatch.setattr(samples, "METHODS", {method: embedding(method) for method in real})
     with pytest.raises(KeyboardInterrupt):
-        record(other, tmp_path / "b.json", command="x")
+        record(other, tmp_path / "b.json")
     assert calls == ["ours", "pca", "raw_strength"]
     assert not (tmp_path / "b.json").exists()
-    calls.clear()
-    monkeypatch.setattr(reproduce_samples, "table1_row", lambda m, a: calls.append(m) or real(m, a))
-    resumed = record(other, tmp_path / "b.json", command="x")
-    assert calls == ["raw_strength", "ours", "pca", "raw_strength"]
-    assert numbers(resumed) == numbers(whole)
+    resumed = record(other, tmp_path / "b.json")
+    assert calls[3:] == ["raw_strength", "ours", "pca", "raw_strength"]
+    for table in ("table1", "table1_train"):
+        for method, row in whole[table].items():
+            assert resumed[table][method] | {"seconds": 0} == row | {"seconds": 0}
     assert resumed["accuracy"] == whole["accuracy"]
-
-
-TABLES = ("table1", "table1_train")
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"dataset": "sights"}, "no dataset 'sights'; there are coco, cub, folder, scenes, tiny-imagenet"),
-        ({"network": "vgg19"}, "no network 'vgg19'; there are vgg16, resnet34, resnet50, mobilenet_v2"),
-        ({"preset": "phone"}, "no preset 'phone'; there are laptop, paper"),
+        ({"dataset": "sights"}, "sights.*coco, cub, folder, scenes, tiny-imagenet"),
+        ({"network": "vgg19"}, "vgg19.*vgg16, resnet34, resnet50, mobilenet_v2"),
+        ({"preset": "phone"}, "phone.*laptop, paper"),
     ],
 )
 def test_unknown_names_are_answered_with_those_that_exist(given, message):
     with pytest.raises(ValueError, match=message):
         Study(**{"dataset": "scenes", **given})
-
-
-def test_missing_recorded_result_names_those_that_exist():
-    with pytest.raises(OSError, match=r"no recorded result 'nothing'; recorded are: .*reproduce"):
-        study.recorded("nothing")
 
 
 def test_command_line_lists_the_data_sets(capsys):
@@ -185,3 +196,17 @@ def test_command_line_reports_an_error_without_a_traceback(tmp_path, capsys):
     assert cli.main([*arguments, "--workspace", str(tmp_path)]) == 2
     assert capsys.readouterr().err.startswith("nbhelpers: ")
     assert not (tmp_path / "x.json").exists()
+
+
+@pytest.mark.parametrize("row", [*ROWS, "cub", "coco", "tiny-imagenet"])
+def test_make_knows_every_row_of_the_paper(row):
+    order = ["make", "-n", "paper-gpu", "INSTALLED=", f"ROW={row}", "DATA=there", "OUT=here", "MINUTES=3"]
+    printed = subprocess.run(order, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    options = cli.parser().parse_args(shlex.split(printed.replace("\\\n", "").split("||")[0])[1:])
+    assert f"{options.dataset}-{options.network[0]}".startswith(row)
+    assert (options.preset, options.data, options.minutes, options.out) == ("paper", "there", 3, f"here/{row}.json")
+
+
+def test_make_names_the_rows_that_there_are():
+    made = subprocess.run(["make", "-n", "paper-gpu", "ROW=sights"], cwd=ROOT, capture_output=True, text=True)
+    assert made.returncode and "sights" in made.stderr and all(row in made.stderr for row in ROWS)

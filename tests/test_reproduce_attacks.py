@@ -4,15 +4,18 @@ import json
 
 import numpy as np
 import pytest
+from planted import planted
+from planted_network import plant
 from tiny import shrink
 
 from nbhelpers.experiments.reproduce import reproduce
-from nbhelpers.experiments.rows import attacks as reproduce_attacks
-from nbhelpers.experiments.rows import students as reproduce_students
-from nbhelpers.experiments.rows.attacks import before_row, carrier_row, change_row, fragment_row
-from nbhelpers.experiments.rows.students import difference
+from nbhelpers.experiments.rows import attacks, students
+from nbhelpers.experiments.rows.attacks import attack_row, before_row, carrier_row, change_row, fragment_row
+from nbhelpers.experiments.rows.students import difference, frame_rows, lessons
 from nbhelpers.experiments.study import Study
 from nbhelpers.images import ImageSet
+from nbhelpers.method.activations import Activations
+from nbhelpers.method.portraits import portray
 from nbhelpers.networks.recording import record
 from nbhelpers.probes.attacks import Trail
 
@@ -21,13 +24,14 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
-    """The tiny study, and what was recorded of its attacks and students."""
+    """A study whose network names every image rightly, and what was recorded of its attacks and students."""
     with pytest.MonkeyPatch.context() as patch:
         shrink(patch)
-        patch.setattr(reproduce_attacks, "SIZES", (1, 64))
-        patch.setattr(reproduce_students, "SEEDS", (0, 1))
+        patch.setattr(attacks, "SIZES", (1, 64))
+        patch.setattr(students, "SEEDS", (0, 1))
         folder = tmp_path_factory.mktemp("tiny")
         one = Study("scenes", retrain=True, workspace=str(folder))
+        plant(one)
         yield (
             one,
             reproduce(one, folder / "out.json", command="x", experiments=("attacks", "students")),
@@ -42,6 +46,7 @@ def test_every_key_of_the_attacks_is_recorded(tiny):
     assert list(result["attack_sweep"]) == ["1/255", "64/255"]
     strong = result["attack_sweep"]["64/255"]
     assert result["attack"] == result["attack_sweep"]["1/255"]["layers"]
+    assert strong["right"] == 50
     assert strong["fooled"] / strong["right"] == pytest.approx(strong["success_rate"])
     assert strong["success_rate"] > max(strong["control_success_rate"], 0.5)
     for name in ("types", "control_types"):
@@ -59,14 +64,14 @@ def test_every_key_of_the_students_is_recorded_and_their_seeds_differ(tiny):
     one, result, _ = tiny
     assert list(result["distillation"]) == list(result["students"]) == ["0", "1"]
     for seed in result["distillation"].values():
-        assert list(seed) == ["teacher", *one.lessons]
+        assert list(seed) == ["teacher", *lessons(one)]
         for layers in seed.values():
             assert list(layers) == list(one.counted)
             for row in layers.values():
                 assert 0 <= row["reliable"] <= row["total"] <= 64 and 0 <= row["own"]["total"] <= 64
     first, second = result["distillation"].values()
     assert first["teacher"] == second["teacher"]
-    assert all(first[lesson] != second[lesson] for lesson in one.lessons)
+    assert all(first[lesson] != second[lesson] for lesson in lessons(one))
     for row in result["students"]["0"].values():
         assert 0 <= row["accuracy"] <= 1
         assert list(row["frames"]) == ["turned only", "started and turned", "turned by regions", "teacher's projection"]
@@ -84,14 +89,24 @@ def test_students_are_read_where_they_were_trained(tiny, monkeypatch):
     assert np.abs(other - record(student, images).logits).max() > 1e-3
 
 
-def test_a_teacher_compared_with_itself_differs_nowhere(tiny):
-    one, *_ = tiny
-    images = one.images().subset(per_category=5)
-    teacher = reproduce_students.portrait(one, one.load(), images)
-    row = reproduce_students.student_row(one, one.load(), teacher, images)
-    for frame in row["frames"].values():
+def test_a_teacher_compared_with_itself_differs_nowhere():
+    regions, logits, labels, _ = planted(dtype=np.float64)  # in single precision, fits make rounding errors visible
+    network = Activations(logits, regions.mean(axis=(2, 3)), labels, tuple("abcd"), {"late": regions})
+    teacher = portray(network, grid=4)
+    for frame in frame_rows(teacher, teacher, "late").values():
         assert frame["orientation_mean"] == pytest.approx(0, abs=1e-5)
         assert frame["strength_mean"] == pytest.approx(0, abs=1e-4)
+
+
+def test_an_attack_on_a_network_that_names_no_image_rightly_has_nothing_to_measure(tiny, tmp_path, monkeypatch):
+    one = Study("scenes", retrain=True, workspace=str(tmp_path))
+    plant(one, shift=1)
+    monkeypatch.setattr(attacks, "STEPS", 1)
+    row = attack_row(one, 1)
+    assert row["right"] == row["fooled"] == 0 and row["success_rate"] is None
+    assert list(row["layers"]) == list(one.layers)
+    assert {number for layer in row["layers"].values() for number in layer.values()} == {None}
+    assert json.dumps(row, allow_nan=False)
 
 
 def test_changes_are_means_over_regions_then_over_images():

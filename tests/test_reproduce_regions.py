@@ -7,10 +7,8 @@ import pytest
 from tiny import shrink
 
 from nbhelpers.experiments.reproduce import reproduce
-from nbhelpers.experiments.rows import importance as reproduce_importance
-from nbhelpers.experiments.rows import regions as reproduce_regions
-from nbhelpers.experiments.rows.importance import as_published
-from nbhelpers.experiments.rows.regions import count_row, truth_row
+from nbhelpers.experiments.rows.importance import as_published, shapley
+from nbhelpers.experiments.rows.regions import along, count_row, truth_row
 from nbhelpers.experiments.study import Study
 from nbhelpers.images import ImageSet
 from nbhelpers.method.knowledge import KnowledgePoints
@@ -65,10 +63,7 @@ def test_every_regional_key_is_recorded(tiny):
 
 def test_all_layers_are_brought_to_the_mean_strength_of_the_deepest(tiny):
     one, *_ = tiny
-    images = one.images().subset(per_category=5)
-    ones = [1.0] * len(one.steps)
-    plain = reproduce_regions.along(one, images, "conv_43", ones)
-    double = reproduce_regions.along(one, images, "conv_43", [2 * s for s in ones])
+    plain, double = (along(one, "conv_43", [{"mean_strength": to}] * len(one.steps)) for to in (1.0, 2.0))
     assert [row["own"] for row in plain] == [row["own"] for row in double]
     assert [row["last"] for row in plain] == [row["own"] for row in plain]
     assert double[-1]["last"] != double[-1]["own"]
@@ -77,7 +72,7 @@ def test_all_layers_are_brought_to_the_mean_strength_of_the_deepest(tiny):
 def test_blocks_of_a_finer_layer_are_its_players(tiny):
     one, *_ = tiny
     some = one.images().subset(per_category=1)
-    values = reproduce_importance.shapley(one, some, "conv_43", side=2, method="exact")
+    values = shapley(one, some, "conv_43", 2, method="exact")
     a = one.activations(layers=("conv_43",), images=some)
     side = a.regions["conv_43"].shape[2]
     players = np.kron(np.arange(4).reshape(2, 2), np.ones((side // 2, side // 2), int)).ravel()

@@ -12,7 +12,7 @@ from pictured import pictured
 from PIL import Image
 
 from nbhelpers import ImageSet, show
-from nbhelpers.experiments.study import recorded
+from nbhelpers.experiments.results import recorded
 from nbhelpers.method.knowledge import KnowledgePoints
 from nbhelpers.show.style import COLOURS, colour
 

@@ -1,141 +1,213 @@
-"""Stages that are kept as they end, and calls that run side by side."""
+"""Stages, whose values are kept as they end and computed anew where their code changed; calls side by side."""
 
+import ast
+import importlib.util
 import os
+import pickle
 import subprocess
 import sys
 import textwrap
-from collections import defaultdict
+import time
+from pathlib import Path
 
 import pytest
 from tiny import shrink
 
-from nbhelpers.experiments import stages
-from nbhelpers.experiments.reproduce import EXPERIMENTS, plan
-from nbhelpers.experiments.rows import regions as reproduce_regions
-from nbhelpers.experiments.stages import Stage, Stages, expected_seconds, in_parallel
-from nbhelpers.experiments.store import Store
+from nbhelpers.experiments import fingerprint
+from nbhelpers.experiments.fingerprint import PACKAGE, code_files, code_hash
+from nbhelpers.experiments.parallel import in_parallel
+from nbhelpers.experiments.pieces import TimeUp, time_limit
+from nbhelpers.experiments.reproduce import EXPERIMENTS, plan, training
+from nbhelpers.experiments.rows import regions
+from nbhelpers.experiments.stages import Stage, is_kept, levels, mapped, run
 from nbhelpers.experiments.study import Study
 
-
-def counted(folder, **values):
-    """Stages that give these values, and a list of the names that were computed."""
-    found, computed = Stages(Store(folder), {"run": 1}), []
-    for name, value in values.items():
-        found.todo[name] = Stage(lambda n=name, v=value: computed.append(n) or v)
-    return found, computed
+CALLS = []
 
 
-def needing(**needs):
-    found = Stages(Store("unused"), {})
-    found.todo |= {name: Stage(lambda: None, tuple(some)) for name, some in needs.items()}
-    return found
+def called(name, *values):
+    """Stands for an experiment: notes that it was called."""
+    CALLS.append(name)
+    return [name, *values]
 
 
-def test_a_stage_is_computed_once_and_read_afterwards(tmp_path):
-    found, computed = counted(tmp_path, a=[1, 2], b={"x": 0.5})
-    assert found["a"] == [1, 2] and found["a"] == [1, 2]
-    assert computed == ["a"]
-    again, computed = counted(tmp_path, a="other", b={"x": 0.5})
-    assert again["a"] == [1, 2] and again["b"] == {"x": 0.5}
-    assert computed == ["b"]
-    assert again.timed("b")["seconds"] >= 0
-    assert again.timed("b") == again.timed("b")  # the seconds, too, are those of the one time
+def failing(name):
+    raise ZeroDivisionError(name)
 
 
-def test_another_description_is_another_run(tmp_path):
-    first, _ = counted(tmp_path, a=1)
-    other = Stages(Store(tmp_path), {"run": 2})
-    other.todo["a"] = Stage(lambda: 2)
-    assert (first["a"], other["a"]) == (1, 2)
+@pytest.fixture(autouse=True)
+def calls():
+    CALLS.clear()
+    return CALLS
 
 
-def test_looking_at_the_names_computes_nothing(tmp_path):
-    found, computed = counted(tmp_path, a=1, b=2)
-    assert list(found) == ["a", "b"] and len(found) == 2
-    assert "a" in found and "c" not in found
-    assert computed == []
-    with pytest.raises(KeyError, match="c"):
-        found["c"]
+def test_a_stage_is_computed_once_and_read_afterwards(tmp_path, calls):
+    stage = Stage(called, ("a", 1))
+    assert not is_kept(stage, tmp_path)
+    first = run(stage, tmp_path)
+    assert first["value"] == ["a", 1] and first["seconds"] >= 0
+    assert run(stage, tmp_path) == first  # the seconds, too, are those of the one time
+    assert calls == ["a"] and is_kept(stage, tmp_path)
 
 
-def test_a_stage_that_fails_is_not_kept_and_those_before_it_are(tmp_path):
-    found, computed = counted(tmp_path, a=1)
-    found.todo["b"] = Stage(lambda: 1 / 0)
-    assert found["a"] == 1
-    with pytest.raises(ZeroDivisionError):
-        found["b"]
-    found.todo["b"] = Stage(lambda: 5)
-    assert (found["a"], found["b"], computed) == (1, 5, ["a"])
+def test_other_arguments_functions_and_needs_are_other_stages(tmp_path, calls):
+    stages = [Stage(called, ("a",)), Stage(called, ("b",)), Stage(called, ("a",), (Stage(called, ("b",)),))]
+    assert [run(stage, tmp_path)["value"] for stage in stages] == [["a"], ["b"], ["a", ["b"]]]
+    assert calls == ["a", "b", "a"]
+    with pytest.raises(ZeroDivisionError, match="a"):
+        run(Stage(failing, ("a",)), tmp_path)
 
 
-def test_a_kill_between_two_stages_keeps_the_first(tmp_path):
+def test_what_a_stage_takes_beside_others_is_no_part_of_it(tmp_path, calls):
+    for seconds in (1, 2):
+        run(Stage(called, ("a",), seconds=seconds), tmp_path)
+    assert calls == ["a"]
+
+
+def test_a_stage_reads_what_it_needs_behind_its_arguments(tmp_path, calls):
+    below = Stage(called, ("below",))
+    above = Stage(called, ("above", 2), (below, Stage(called, ("other",))))
+    assert run(above, tmp_path)["value"] == ["above", 2, ["below"], ["other"]]
+    assert run(below, tmp_path)["value"] == ["below"]
+    assert calls == ["below", "other", "above"]
+
+
+def test_a_stage_that_fails_is_not_kept_and_those_that_it_needs_are(tmp_path, calls):
+    below, above = Stage(called, ("below",)), Stage(failing, needs=(Stage(called, ("below",)),))
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            run(above, tmp_path)
+    assert is_kept(below, tmp_path) and not is_kept(above, tmp_path)
+    assert calls == ["below"]
+
+
+def test_a_kill_between_two_stages_keeps_the_first(tmp_path, calls):
     script = f"""
-        import os, signal
-        from nbhelpers.experiments.stages import Stage, Stages
-        from nbhelpers.experiments.store import Store
-        found = Stages(Store({str(tmp_path)!r}), {{"run": 1}})
-        found.todo |= {{"a": Stage(lambda: 1), "b": Stage(lambda: os.kill(os.getpid(), signal.SIGKILL))}}
-        found["a"], found["b"]
+        import os, signal, sys
+        from pathlib import Path
+        from nbhelpers.experiments.stages import Stage, run
+        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        from test_stages import called
+        for stage in (Stage(called, ("a",)), Stage(os.kill, (os.getpid(), signal.SIGKILL))):
+            if stage.function is os.kill: stage.function(*stage.arguments)
+            run(stage, Path({str(tmp_path)!r}))
         """
     assert subprocess.run([sys.executable, "-c", textwrap.dedent(script)]).returncode == -9
-    found, computed = counted(tmp_path, a="computed again", b=2)
-    assert (found["a"], found["b"], computed) == (1, 2, ["b"])
+    run(Stage(called, ("a",)), tmp_path), run(Stage(called, ("b",)), tmp_path)
+    assert calls == ["b"]
     assert not list(tmp_path.glob("*.part"))
 
 
+def test_a_plan_is_filled_with_values_in_the_order_of_its_keys(tmp_path):
+    a, b = Stage(called, ("a",)), Stage(called, ("b",))
+    tree = {"x": [b, {"y": a}], "z": a}
+    values = mapped(tree, lambda stage: run(stage, tmp_path)["value"])
+    assert values == {"x": [["b"], {"y": ["a"]}], "z": ["a"]} and list(values) == list(tree)
+
+
+def test_what_a_stage_needs_stands_in_a_group_before_its_own():
+    a, b = Stage(called, ("a",)), Stage(called, ("b",))
+    c = Stage(called, ("c",), (a,))
+    d = Stage(called, ("d",), (b, c))
+    assert levels([]) == []
+    assert levels([b, a, b]) == [[b, a]]
+    assert levels([d, c]) == [[b, a], [c], [d]]
+
+
+def test_all_experiments_are_stages_that_can_be_sent_to_another_process(monkeypatch, tmp_path):
+    shrink(monkeypatch)
+    study = Study("scenes", retrain=True, workspace=str(tmp_path))
+    monkeypatch.setattr(Study, "steps", [0, 10, 20])  # of a training that is not run
+    stages = [stage for group in levels(plan(study, tuple(EXPERIMENTS))) for stage in group]
+    assert len(stages) > 40
+    assert training(study) in stages
+    for stage in stages:
+        again = pickle.loads(pickle.dumps(stage))
+        assert again == stage and again.describe() == stage.describe()
+        assert stage.arguments[0] == study and stage.seconds > 0
+    assert max(stages, key=lambda stage: stage.seconds) == training(study)
+
+
+def test_earlier_layers_wait_for_the_deepest():
+    *others, deepest = regions.stages(Study("scenes"))["along"].values()
+    assert all(stage.needs == (deepest,) for stage in others) and not deepest.needs
+
+
+# The code of a stage
+
+
+def package(folder, monkeypatch, **files):
+    """A package of these files, in which ``stage`` holds the function; a hash of its code."""
+    home = folder / "toy"
+    home.mkdir(parents=True)
+    for name, text in {"stage": "def value():\n    return 1", **files}.items():
+        (home / f"{name}.py").write_text(text)
+    monkeypatch.setattr(fingerprint, "PACKAGE", home)
+    return code_hash(load(home))
+
+
+def load(home):
+    spec = importlib.util.spec_from_file_location("toy_stage", home / "stage.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.value
+
+
+CODE = "def value():\n    from toy.near import far\n    return 1"
+
+
 @pytest.mark.parametrize(
-    ("needs", "groups"),
+    ("files", "same"),
     [
-        ({}, []),
-        ({"a": "", "b": ""}, [["a", "b"]]),
-        ({"a": "", "b": "a", "c": "b", "d": "a"}, [["a"], ["b", "d"], ["c"]]),
-        ({"c": "ab", "b": "a", "a": ""}, [["a"], ["b"], ["c"]]),  # needs may be inserted later
-        ({"d": "a", "b": "a", "a": "", "c": "da"}, [["a"], ["d", "b"], ["c"]]),
+        ({}, True),
+        ({"stage": f'"""What it does."""\n# why\n\n{CODE}  # one'}, True),
+        ({"stage": CODE.replace("return", '"""Its value."""\n    return')}, True),
+        ({"other": "x = 2"}, True),
+        ({"stage": CODE.replace("1", "2")}, False),
+        ({"near": "import toy.far\nx = 2"}, False),
+        ({"far": "import toy.near\nx = 'text'"}, False),
+        ({"__init__": "x = 2"}, True),  # imports what it is asked for
     ],
 )
-def test_levels_put_needs_first_in_whatever_order_they_were_inserted(needs, groups):
-    assert needing(**needs).levels() == groups
+def test_the_hash_changes_with_the_code_that_runs_and_with_nothing_else(files, same, tmp_path, monkeypatch):
+    usual = {"stage": CODE, "near": "import toy.far", "far": "import toy.near", "other": "x = 1", "__init__": ""}
+    before = package(tmp_path / "a", monkeypatch, **usual)
+    after = package(tmp_path / "b", monkeypatch, **{**usual, **files})
+    assert (before == after) == same
 
 
-def test_needs_that_cannot_be_met_are_named():
-    with pytest.raises(ValueError, match="stage 'b' needs 'c', which is no stage of this run"):
-        needing(a="", b="ac").levels()
-    with pytest.raises(ValueError, match="cycle"):
-        needing(a="b", b="a").levels()
+def test_a_stage_whose_code_has_changed_is_computed_anew(tmp_path, monkeypatch):
+    values = []
+    for i, text in enumerate(("return 1", "return 1  # the same", "return 2")):
+        home = tmp_path / str(i)
+        package(home, monkeypatch, stage=f"def value():\n    {text}")
+        stage = Stage(load(home / "toy"))
+        values.append((is_kept(stage, tmp_path), run(stage, tmp_path)["value"]))
+    assert values == [(False, 1), (True, 1), (False, 2)]
 
 
-def test_every_experiment_needs_the_training(monkeypatch, tmp_path):
-    """What stood in the first group beside it would not run side by side with the others."""
-    shrink(monkeypatch)
-    found = plan(Study("scenes", retrain=True, workspace=str(tmp_path)), tuple(EXPERIMENTS))
-    groups = found.levels()
-    assert groups[0] == ["training"]
-    assert sorted(name for group in groups for name in group) == sorted(found.todo)
-    assert all(expected_seconds(name) > 0 for name in found)
+def test_all_that_an_experiment_loads_is_part_of_its_code():
+    """Else a change would be answered with old numbers."""
+    listing = "import sys, nbhelpers.experiments.rows.regions; print(*(m.__file__ for n, m in sys.modules.items() if "
+    listing += "n.startswith('nbhelpers.')), sep='\\n')"
+    loaded = subprocess.run([sys.executable, "-c", listing], capture_output=True, text=True, check=True).stdout.split()
+    files = code_files(Path(regions.__file__).resolve())
+    assert {Path(file).resolve() for file in loaded} <= set(files)
+    names = {file.relative_to(PACKAGE).as_posix() for file in files}
+    assert {"method/regions.py", "networks/training.py", "datasets/scenes.py"} <= names
+    assert not {"probes/attacks.py", "experiments/rows/attacks.py", "show/sphere.py"} & names
 
 
-def test_a_stage_names_all_that_it_reads(monkeypatch, tmp_path):
-    """What is read undeclared would be computed twice, in two processes."""
-    study, read = Study("scenes", workspace=str(tmp_path)), []
-
-    class Reading(defaultdict):
-        def __missing__(self, name):
-            read.append(name)
-            return [{"mean_strength": 1.0}]
-
-    for work in ("along", "table2_row", "by_certainty"):
-        monkeypatch.setattr(reproduce_regions, work, lambda *_: None)
-    todo = reproduce_regions.stages(study, None, Reading())
-    for name, stage in todo.items():
-        read.clear()
-        stage.run()
-        assert {"training", *read} == {"training", *stage.needs}, name
-    assert todo["along conv_33"].needs == ("along conv_53",)
+def test_inside_the_package_imports_name_modules():
+    """A name that the package looks up when it is asked for would hide its module from the hash."""
+    for file in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_bytes())):
+            if isinstance(node, ast.ImportFrom) and node.module == PACKAGE.name:
+                for name in node.names:
+                    assert (PACKAGE / name.name).is_dir() or (PACKAGE / f"{name.name}.py").exists(), file
 
 
-def test_the_first_word_of_a_stage_tells_how_long_it_takes():
-    assert expected_seconds("along conv_53") == stages.EXPECTED_SECONDS["along"]
-    assert expected_seconds("training") > expected_seconds("something new") > 0
+# Calls side by side
 
 
 def test_one_job_runs_here(monkeypatch):
@@ -187,11 +259,31 @@ def test_a_cluster_that_does_not_answer_is_named(address, monkeypatch):
 
     real = distributed.Client
     monkeypatch.setattr(distributed, "Client", lambda address, timeout: real(address, timeout="0.5s"))
-    with pytest.raises(OSError, match=f"no Dask scheduler answers at {address} .*dask scheduler"):
+    with pytest.raises(OSError, match=f"{address}.*dask scheduler"):
         in_parallel(abs, [(1,)], describe="x", cluster=address)
 
 
 def test_without_dask_a_cluster_is_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(OSError, match=r"a cluster needs Dask: pip install 'nbhelpers\[cluster\]'"):
+    with pytest.raises(OSError, match=r"nbhelpers\[cluster\]"):
         in_parallel(abs, [(1,)], describe="x", cluster="tcp://127.0.0.1:9")
+
+
+# Pieces
+
+
+def test_work_ends_when_its_time_is_over_whatever_it_does():
+    start = time.monotonic()
+    with pytest.raises(TimeUp, match=r"0\.001"), time_limit(0.001):
+        time.sleep(60)
+    with pytest.raises(TimeUp), time_limit(0.01):
+        in_parallel(time.sleep, [(60,), (60,)], describe="x", jobs=2)
+    assert time.monotonic() - start < 50
+
+
+def test_work_that_is_done_in_time_is_left_alone():
+    for minutes in (None, 0.001):
+        with time_limit(minutes):
+            done = 1
+        time.sleep(0.1)
+    assert done == 1

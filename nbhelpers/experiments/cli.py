@@ -8,11 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nbhelpers import datasets
+from nbhelpers.experiments.pieces import TimeUp
 from nbhelpers.experiments.reproduce import EXPERIMENTS, sweep
 from nbhelpers.experiments.settings import PRESETS
 from nbhelpers.experiments.study import Study
 from nbhelpers.networks.architectures import FAMILIES
 from nbhelpers.networks.weights import SCALINGS
+
+AGAIN = 75
+"""The exit status of a piece that ended before the work did: EX_TEMPFAIL of sysexits.h, "try again"."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -23,45 +27,31 @@ def parser() -> argparse.ArgumentParser:
     run = commands.add_parser(
         "reproduce",
         help="run the paper's experiments and record the results as JSON",
-        description="Train a network, run every experiment of the book on it, and record the results as JSON.",
+        description="Train a network, run every experiment of the book on it, and record the results as JSON. "
+        f"Ends with status 0 when all is recorded, with 2 on an error, and with {AGAIN} when --minutes are over.",
         epilog="Example: nbhelpers reproduce --dataset scenes --network resnet34 --out scenes-resnet34.json",
     )
-    run.add_argument("--dataset", required=True, choices=sorted(datasets.available()), help="see: nbhelpers datasets")
-    run.add_argument(
-        "--network", nargs="+", default=["vgg16"], choices=list(FAMILIES), help="one or several (default: vgg16)"
-    )
-    run.add_argument("--data", metavar="PATH", help="the data set's own folder or archive, where it is not bundled")
-    run.add_argument(
-        "--seed", type=int, nargs="+", default=[0], help="of training and fits, one or several (default: 0)"
-    )
-    run.add_argument("--preset", default="laptop", choices=PRESETS, help="sizes and trainings (default: laptop)")
-    run.add_argument(
-        "--experiments",
-        nargs="+",
-        default=list(EXPERIMENTS),
-        choices=list(EXPERIMENTS),
-        help="which parts to run (default: all); a run that is started again goes on where it stopped",
-    )
-    run.add_argument("--weights", metavar="FILE", help="what the training starts from; or: torchvision")
-    run.add_argument(
-        "--scaling", default="imagenet", choices=list(SCALINGS), help="how pixels were scaled for these weights"
-    )
-    run.add_argument("--retrain", action="store_true", help="train anew even where trained networks are bundled")
-    run.add_argument("--jobs", type=int, default=1, help="processes on this machine (default: 1)")
-    run.add_argument("--cluster", metavar="ADDRESS", help="a Dask scheduler whose workers do the work instead")
-    run.add_argument(
-        "--workspace", metavar="DIR", help="where trainings and stages are kept (default: the user's cache)"
-    )
-    run.add_argument(
-        "--out", required=True, metavar="FILE.json", help="of several networks or seeds: the folder of their files"
-    )
+    option, everything = run.add_argument, list(EXPERIMENTS)
+    option("--dataset", required=True, choices=sorted(datasets.available()), help="see: nbhelpers datasets")
+    option("--network", nargs="+", default=["vgg16"], choices=list(FAMILIES), help="one or several (default: vgg16)")
+    option("--data", metavar="PATH", help="the data set's own folder or archive, where it is not bundled")
+    option("--seed", type=int, nargs="+", default=[0], help="of training and fits, one or several (default: 0)")
+    option("--preset", default="laptop", choices=PRESETS, help="sizes and trainings (default: laptop)")
+    option("--experiments", nargs="+", default=everything, choices=everything, help="which to run (default: all)")
+    option("--weights", metavar="FILE", help="what the training starts from; or: torchvision")
+    option("--scaling", default="imagenet", choices=list(SCALINGS), help="how pixels were scaled for these weights")
+    option("--retrain", action="store_true", help="train anew even where trained networks are bundled")
+    option("--jobs", type=int, default=1, help="processes on this machine (default: 1)")
+    option("--cluster", metavar="ADDRESS", help="a Dask scheduler whose workers do the work instead")
+    option("--workspace", metavar="DIR", help="where trainings and stages are kept (default: the user's cache)")
+    option("--minutes", type=float, help="stop after so long; the same command goes on")
+    option("--out", required=True, metavar="FILE.json", help="of several networks or seeds: the folder of their files")
     return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of the ``nbhelpers`` command; returns the exit status."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    options = parser().parse_args(given)
+    options = parser().parse_args(arguments)
     try:
         if options.command == "datasets":
             for name, about in datasets.available().items():
@@ -69,10 +59,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             studies = _studies(options)
             commands = [f"nbhelpers {_shown(options, study, out)}" for out, study in studies.items()]
-            together = {"jobs": options.jobs, "cluster": options.cluster}
-            sweep(studies, commands=commands, experiments=options.experiments, **together)
+            chosen = {key: getattr(options, key) for key in ("experiments", "jobs", "cluster", "minutes")}
+            sweep(studies, commands=commands, **chosen)
             for out in studies:
                 print(f"wrote {out}")
+    except TimeUp as stop:
+        print(f"{stop}: the same command goes on where it stopped")
+        return AGAIN
     except (OSError, ValueError) as error:
         print(f"nbhelpers: {error}", file=sys.stderr)
         return 2
@@ -85,19 +78,10 @@ def _studies(options: argparse.Namespace) -> dict[Path, Study]:
     pairs = [(network, seed) for network in options.network for seed in options.seed]
     if len(pairs) > 1 and out.suffix:
         raise ValueError(f"{len(pairs)} results need a folder: --out names the file {out}")
+    same = {key: getattr(options, key) for key in ("retrain", "workspace", "preset", "weights", "scaling")}
     found = {}
     for network, seed in pairs:
-        study = Study(
-            options.dataset,
-            network,
-            root=options.data,
-            seed=seed,
-            retrain=options.retrain,
-            workspace=options.workspace,
-            preset=options.preset,
-            weights=options.weights,
-            scaling=options.scaling,
-        )
+        study = Study(options.dataset, network, root=options.data, seed=seed, **same)
         name = study.name + (f"-seed{seed}" if seed else "")
         found[out if len(pairs) == 1 else out / f"{name}.json"] = study
     return found

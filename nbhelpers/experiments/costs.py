@@ -9,33 +9,34 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from nbhelpers.experiments.reproduce import PER_CATEGORY
 from nbhelpers.experiments.rows.attacks import SIZES, STEPS
 from nbhelpers.experiments.rows.importance import FEWER
 from nbhelpers.experiments.rows.students import SEEDS
 from nbhelpers.experiments.settings import Setting
+from nbhelpers.experiments.study import PER_CATEGORY
 from nbhelpers.networks.architectures import FAMILIES, build
 from nbhelpers.networks.network import Network
 from nbhelpers.networks.recording import features_of
 from nbhelpers.networks.tails import tail_of
 from nbhelpers.probes.shapley import MOST_PERMUTATIONS
 
+CATEGORIES, LESSONS = 10, 4
 BACKWARD = 2
 """Of the operations of a forward pass; a step of training takes one forward and one backward pass."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Operations, in floating-point operations, and memory of one study.
+    """Floating-point operations of all passes of the network in one study, by experiment; and memory.
 
     Attributes
     ----------
     forward : float
         Of one image.
     training, recording, attacks, students : float
-        Of all passes of the network for each experiment: students are four lessons and three seeds.
+        Students are four lessons and three seeds.
     shapley_at_most : float
-        Of the Shapley values of the last layer but one, if every image used all permutations that it may.
+        Of the last layer but one, if every image used all permutations that it may.
     regions_bytes : float
         Of the recorded features of the widest of the five layers, for all fitted images in single precision.
     """
@@ -69,12 +70,11 @@ def forward_operations(network: Network, side: int) -> int:
     >>> round(forward_operations(build("resnet50", 1000, input_size=224), 224) / 2e9, 1)  # torchvision says 4.09
     4.1
     """
-    hollow = copy.deepcopy(network).to("meta").eval()
-    return _operations(hollow, torch.empty(1, 3, side, side, device="meta"))
+    return _operations(copy.deepcopy(network).to("meta").eval(), torch.empty(1, 3, side, side, device="meta"))
 
 
-def study_cost(name: str, setting: Setting, images: int, *, categories: int = 10, lessons: int = 4) -> Cost:
-    """Count what a study of one network takes.
+def study_cost(name: str, setting: Setting, images: int) -> Cost:
+    """Count what a study of one network takes, on ten categories of :data:`PER_CATEGORY` fitted images.
 
     Parameters
     ----------
@@ -84,10 +84,6 @@ def study_cost(name: str, setting: Setting, images: int, *, categories: int = 10
         Sizes and recipes, such as those of a preset.
     images : int
         For training.
-    categories : int
-        Of which :data:`nbhelpers.experiments.reproduce.PER_CATEGORY` images each are fitted.
-    lessons : int
-        Students of each seed.
 
     Examples
     --------
@@ -98,29 +94,27 @@ def study_cost(name: str, setting: Setting, images: int, *, categories: int = 10
     """
     with torch.device("meta"):
         sizes = {"width": setting.width, "input_size": setting.input_size, "min_grid": setting.grid}
-        network = build(name, categories, **sizes)
+        network = build(name, CATEGORIES, **sizes)
     forward = forward_operations(network, setting.input_size)
     step = (1 + BACKWARD) * forward
-    fitted = categories * PER_CATEGORY
+    fitted = CATEGORIES * PER_CATEGORY
     teaching = (step + forward) * images * setting.students.epochs
-    features = {layer: _features(network, layer, setting.input_size) for layer in FAMILIES[name].depth}
+    side = setting.input_size
+    with torch.inference_mode():
+        image = torch.empty(1, 3, side, side, device="meta")
+        features = {layer: features_of(network.eval(), layer, image) for layer in FAMILIES[name].depth}
     before = FAMILIES[name].depth[-2]
-    coalitions = categories * FEWER * MOST_PERMUTATIONS * setting.grid**2
+    coalitions = CATEGORIES * FEWER * MOST_PERMUTATIONS * setting.grid**2
     return Cost(
         forward=forward,
         training=step * images * setting.recipe.epochs,
         recording=forward * fitted * len(features) * setting.recipe.checkpoints,
         # Of every size the attack itself, and all its and its control's iterates recorded.
         attacks=len(SIZES) * fitted * STEPS * (step + 2 * forward),
-        students=teaching * lessons * len(SEEDS),
+        students=teaching * LESSONS * len(SEEDS),
         shapley_at_most=coalitions * _operations(tail_of(network, before), features[before]),
         regions_bytes=4 * fitted * max(f.shape[1] for f in features.values()) * setting.grid**2,
     )
-
-
-def _features(network: Network, layer: str, side: int) -> torch.Tensor:
-    with torch.inference_mode():
-        return features_of(network.eval(), layer, torch.empty(1, 3, side, side, device="meta"))
 
 
 def _operations(module: nn.Module, example: torch.Tensor) -> int:

@@ -6,51 +6,40 @@ import datetime
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from nbhelpers.experiments.rows import attacks as reproduce_attacks
-from nbhelpers.experiments.rows import importance as reproduce_importance
-from nbhelpers.experiments.rows import regions as reproduce_regions
-from nbhelpers.experiments.rows import samples as reproduce_samples
-from nbhelpers.experiments.rows import students as reproduce_students
-from nbhelpers.experiments.stages import Stage, Stages, expected_seconds, in_parallel
-from nbhelpers.experiments.store import Store
+from nbhelpers.experiments.parallel import in_parallel
+from nbhelpers.experiments.pieces import time_limit
+from nbhelpers.experiments.rows import attacks, importance, regions, samples, students
+from nbhelpers.experiments.stages import Stage, is_kept, levels, mapped, run
 from nbhelpers.experiments.study import Study
 from nbhelpers.files import replace_file
 
 PACKAGES = ("nbhelpers", "torch", "torchvision", "numpy", "scipy", "scikit-learn")
-PER_CATEGORY = 50
-"""Images a category that the figures and tables rest on, as in the paper; all of them where there are fewer."""
 EXPERIMENTS = {
-    "samples": reproduce_samples,
-    "regions": reproduce_regions,
-    "importance": reproduce_importance,
-    "attacks": reproduce_attacks,
-    "students": reproduce_students,
+    "samples": samples,
+    "regions": regions,
+    "importance": importance,
+    "attacks": attacks,
+    "students": students,
 }
-"""By chapter. Each has ``stages`` and ``results``."""
+"""By chapter. Each has ``stages``, nested dicts and lists of them by the keys that are recorded; or by others, of whose
+values ``results`` makes these keys."""
 
 
-def reproduce(
-    study: Study,
-    out: str | os.PathLike,
-    *,
-    command: str,
-    experiments: Sequence[str] = tuple(EXPERIMENTS),
-    jobs: int = 1,
-    cluster: str | None = None,
-) -> dict:
-    """Run the experiments of one study and write ``out``; as :func:`sweep` of one.
+def reproduce(study: Study, out: str | os.PathLike, *, command: str, **options: Any) -> dict:
+    """Run the experiments of one study and write ``out``; as :func:`sweep` of one, with its options.
 
     Returns
     -------
     dict
         What was written: command, seed, date, seconds, versions, and one key an experiment.
     """
-    return sweep({Path(out): study}, commands=[command], experiments=experiments, jobs=jobs, cluster=cluster)[0]
+    return sweep({Path(out): study}, commands=[command], **options)[0]
 
 
 def sweep(
@@ -60,6 +49,7 @@ def sweep(
     experiments: Sequence[str] = tuple(EXPERIMENTS),
     jobs: int = 1,
     cluster: str | None = None,
+    minutes: float | None = None,
 ) -> list[dict]:
     """Run the experiments of several studies, and write one JSON file for each, whole or not at all.
 
@@ -75,7 +65,9 @@ def sweep(
     experiments : sequence of str
         Of :data:`EXPERIMENTS`.
     jobs, cluster
-        As of :func:`~nbhelpers.experiments.stages.in_parallel`.
+        As of :func:`~nbhelpers.experiments.parallel.in_parallel`.
+    minutes : float, optional
+        Stop after so long. Only the stages and the epoch in progress are lost; the same call goes on.
 
     Raises
     ------
@@ -83,76 +75,76 @@ def sweep(
         For an unknown experiment, and as the experiments.
     OSError
         If a file cannot be read or written, or the cluster cannot be reached.
+    TimeUp
+        If the minutes are over first.
     """
     if not studies:
         raise ValueError("studies is empty: give at least one, by the file to write")
     if unknown := set(experiments) - set(EXPERIMENTS):
         raise ValueError(f"there is no experiment {', '.join(sorted(unknown))}; there are {', '.join(EXPERIMENTS)}")
     chosen = tuple(name for name in EXPERIMENTS if name in experiments)
-    together = {"jobs": jobs, "cluster": cluster}
-    everyone = list(studies.values())
-    named = ", ".join(study.name for study in everyone)
-    in_parallel(run_stage, [(study, (), "training") for study in everyone], describe=f"{named}: training", **together)
-    plans = [plan(study, chosen).levels()[1:] for study in everyone]
-    for level in range(max(map(len, plans))):
-        calls = [
-            (study, chosen, stage)
-            for study, levels in zip(everyone, plans, strict=True)
-            for stage in (levels[level] if level < len(levels) else ())
+    named = ", ".join(study.name for study in studies.values())
+
+    def run_all(what: str, stages: Iterable[Iterable[Stage]]) -> None:
+        pairs = [
+            (stage, kept_in(study)) for study, some in zip(studies.values(), stages, strict=True) for stage in some
         ]
-        costs = [expected_seconds(stage) for _, _, stage in calls]
-        in_parallel(run_stage, calls, describe=f"{named}: part {level + 1}", costs=costs, **together)
-    found = []
-    for (out, study), command in zip(studies.items(), commands, strict=True):
-        found.append(result(study, chosen, command))
-        replace_file(out, lambda part, value=found[-1]: part.write_text(json.dumps(value, indent=1) + "\n"))
-    return found
+        calls = [pair for pair in pairs if not is_kept(*pair)]
+        costs = [stage.seconds for stage, _ in calls]
+        in_parallel(run, calls, describe=f"{named}: {what}", costs=costs, jobs=jobs, cluster=cluster)
+
+    written = []
+    with time_limit(minutes):
+        run_all("training", [[training(study)] for study in studies.values()])
+        groups = [levels(plan(study, chosen)) for study in studies.values()]
+        for i, stages in enumerate(zip_longest(*groups, fillvalue=()), start=1):
+            run_all(f"part {i}", stages)
+        for (out, study), command in zip(studies.items(), commands, strict=True):
+            written.append(result(study, chosen, command))
+            replace_file(out, lambda part: part.write_text(json.dumps(written[-1], indent=1) + "\n"))
+    return written
 
 
-def plan(study: Study, experiments: Sequence[str]) -> Stages:
-    """The stages of a study; with no experiments, only its training."""
-    held_out, train = study.images(), study.images("train")
-    images = held_out.subset(held_out.first_of_each(PER_CATEGORY, or_all=True))
-    identity = {
-        "retrain": study.retrain,
-        "data_sha256": {"train": train.fingerprint, "held_out": held_out.fingerprint},
-        "version": version("nbhelpers"),
-    }
-    found = Stages(Store(study.home / "results"), {**study.describe(), **identity})
-    found.todo["training"] = Stage(lambda: {"checkpoints": study.steps})
-    for name in experiments:
-        found.todo |= EXPERIMENTS[name].stages(study, images, found)
-    return found
+def kept_in(study: Study) -> Path:
+    """Where the values of a study's stages are."""
+    return study.home / "results"
 
 
-def run_stage(study: Study, experiments: Sequence[str], stage: str) -> None:
-    """Compute one stage and keep it; in whichever process."""
-    plan(study, experiments).timed(stage)
+def training(study: Study) -> Stage:
+    """The stage that all others build on: once it is done, no plan needs to wait for a training."""
+    return Stage(checkpoint_steps, (study,), seconds=1200)
+
+
+def checkpoint_steps(study: Study) -> list[int]:
+    """The steps at which the network was kept; it is trained if it was not."""
+    return study.steps
+
+
+def plan(study: Study, experiments: Sequence[str]) -> dict[str, Any]:
+    """The stages of a trained study, by experiment."""
+    stages = {name: EXPERIMENTS[name].stages(study) for name in experiments}
+    return {"checkpoints": training(study), **stages}
 
 
 def result(study: Study, experiments: Sequence[str], command: str) -> dict[str, Any]:
     """What a recorded file holds of a run whose stages are all done."""
-    found = plan(study, experiments)
-    seconds = {name: found.timed(name)["seconds"] for name in found}
+    stages, folder = plan(study, experiments), kept_in(study)
+    seconds = sum(run(stage, folder)["seconds"] for level in levels(stages) for stage in level)
+    values = mapped(stages, lambda stage: run(stage, folder)["value"])
+    steps = values.pop("checkpoints")
+    recorded = [getattr(EXPERIMENTS[name], "results", dict)(found) for name, found in values.items()]
     images = {split: study.images(split) for split in ("train", "held_out")}
-    described = study.describe()
-    # "students" is what was measured of them, and "recipe" is the one of the two that was used.
-    described |= {"student_recipe": described.pop("students")}
-    del described["finetune"]
     return {
         "command": command,
-        **described,
+        **study.describe(),
         "experiments": list(experiments),
         "date": datetime.date.today().isoformat(),
-        "wall_seconds": round(sum(seconds.values()), 1),
+        "wall_seconds": round(seconds, 1),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         "data_sha256": {split: some.fingerprint for split, some in images.items()},
-        "images": {
-            **{split: len(some) for split, some in images.items()},
-            "fitted": len(images["held_out"].first_of_each(PER_CATEGORY, or_all=True)),
-        },
+        "images": {**{split: len(some) for split, some in images.items()}, "fitted": len(study.fitted())},
         "categories": list(images["train"].categories),
-        "checkpoints": found["training"]["checkpoints"],
-        **{key: value for name in experiments for key, value in EXPERIMENTS[name].results(study, found).items()},
+        "checkpoints": steps,
+        **{key: value for keys in recorded for key, value in keys.items()},
     }

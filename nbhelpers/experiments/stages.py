@@ -1,203 +1,88 @@
-"""A recorded run as stages that are kept as they end, and the running of many stages at once, here or on a cluster."""
+"""A recorded run as stages: data that says what to call with what, and values that are kept as they end."""
 
 from __future__ import annotations
 
-import asyncio
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from graphlib import TopologicalSorter
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from joblib import Parallel, delayed
-from tqdm import tqdm
-
+from nbhelpers.experiments.fingerprint import code_hash
 from nbhelpers.experiments.store import Store
 
-EXPECTED_SECONDS = {
-    "training": 1200,
-    "accuracy": 15,
-    "checkpoint": 20,
-    "along": 130,
-    "table2": 20,
-    "shapley": 150,
-    "importance": 90,
-    "ablation": 12,
-    "attack": 170,
-    "student": 270,
-}
-"""By the first word of a stage's name, on one core (Tiny ImageNet x VGG-16); others take few. Only their ratios count:
-they make the progress bar's estimate."""
-PATIENCE = 60
-"""Seconds in which a cluster must have its first worker."""
 
+@dataclass(frozen=True)
+class Stage:
+    """One part of a run: ``function(*arguments, *values of what it needs)`` is a JSON value.
 
-class Stage(NamedTuple):
-    """One part of a run: what computes its JSON value, and the stages whose values it reads."""
-
-    run: Callable[[], Any]
-    needs: tuple[str, ...] = ()
-
-
-class Stages(Mapping[str, Any]):
-    """The values of a run's stages: read where they were kept, else computed and kept.
-
-    Parameters
+    Attributes
     ----------
-    store : Store
-    description : dict
-        What tells this run from others, as JSON.
-    """
-
-    def __init__(self, store: Store, description: dict) -> None:
-        self.todo: dict[str, Stage] = {}
-        self._store, self._description = store, description
-
-    def __getitem__(self, name: str) -> Any:
-        return self.timed(name)["value"]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.todo)
-
-    def __len__(self) -> int:
-        return len(self.todo)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.todo  # a Mapping's own would ask for the value, and so compute the stage
-
-    def timed(self, name: str) -> dict[str, Any]:
-        """Value and seconds of a stage."""
-        return self._store.numbers({**self._description, "stage": name}, lambda: _timed(self.todo[name].run))
-
-    def levels(self) -> list[list[str]]:
-        """The names in groups: whatever a stage needs stands in a group before its own.
-
-        Raises
-        ------
-        ValueError
-            If a stage needs one that does not exist, or stages need each other in a circle.
-        """
-        for name, stage in self.todo.items():
-            if missing := [need for need in stage.needs if need not in self.todo]:
-                raise ValueError(f"stage {name!r} needs {missing[0]!r}, which is no stage of this run")
-        sorter = TopologicalSorter({name: stage.needs for name, stage in self.todo.items()})
-        sorter.prepare()
-        groups = []
-        while sorter.is_active():
-            ready = sorter.get_ready()
-            groups.append([name for name in self.todo if name in ready])
-            sorter.done(*ready)
-        return groups
-
-
-def _timed(run: Callable[[], Any]) -> dict[str, Any]:
-    start = time.perf_counter()
-    value = run()
-    return {"value": value, "seconds": time.perf_counter() - start}
-
-
-def expected_seconds(stage: str) -> float:
-    """How long a stage takes beside others."""
-    return EXPECTED_SECONDS.get(stage.split()[0], 3)
-
-
-def in_parallel(
-    task: Callable[..., Any],
-    calls: Sequence[tuple],
-    *,
-    describe: str,
-    costs: Sequence[float] | None = None,
-    jobs: int = 1,
-    cluster: str | None = None,
-) -> list[Any]:
-    """Results of ``task(*call)`` for every call, in the order of the calls.
-
-    Parameters
-    ----------
-    task : callable
-        Importable by name, and without side effects but those that may happen twice: a call whose process dies on the
-        cluster is made again.
-    calls : sequence of tuple
-        The arguments.
-    describe : str
-        What the progress bar says.
-    costs : sequence of float, optional
-        How long the calls take beside each other; they make the bar's estimate.
-    jobs : int
-        Processes on this machine; with 1, all runs in this one.
-    cluster : str, optional
-        Address of a Dask scheduler, such as ``tcp://10.0.0.1:8786``, whose workers run the calls instead. They must see
-        the same folders as this machine.
-
-    Raises
-    ------
-    OSError
-        If there is no Dask, no scheduler at the address, or it has no workers.
+    function : callable
+        Importable by name.
+    arguments : tuple
+        A :class:`~nbhelpers.Study`, and JSON scalars.
+    needs : tuple of Stage
+        Whose values it reads.
+    seconds : float
+        How long it takes beside others, on one core (Tiny ImageNet x VGG-16): the progress bar's estimate.
 
     Examples
     --------
-    >>> in_parallel(divmod, [(7, 2), (9, 4)], describe="dividing")
-    [(3, 1), (2, 1)]
+    >>> import math, tempfile
+    >>> from nbhelpers.experiments.intervals import mean_interval, spread_interval
+    >>> pair = Stage(spread_interval, (0.0, 0.0, 4))
+    >>> run(Stage(mean_interval, needs=(pair,)), Path(tempfile.mkdtemp()))["value"]
+    (0.0, 0.0, 0.0)
     """
-    weights = [1.0] * len(calls) if costs is None else costs
-    found: list[Any] = [None] * len(calls)
-    results = _here(task, calls, jobs) if cluster is None else _on_cluster(task, calls, cluster)
-    with tqdm(total=sum(weights), desc=describe, bar_format=_BAR, delay=1) as bar:
-        for i, value in results:
-            found[i] = value
-            bar.update(weights[i])
-    return found
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...] = ()
+    needs: tuple[Stage, ...] = ()
+    seconds: float = 3
+
+    def describe(self) -> dict[str, Any]:
+        """What tells its value from those of other stages, and from its own by other code."""
+        return {
+            "function": f"{self.function.__module__}.{self.function.__qualname__}",
+            "code": code_hash(self.function),
+            "arguments": [getattr(argument, "identity", argument) for argument in self.arguments],
+            "needs": [need.describe() for need in self.needs],
+        }
 
 
-_BAR = "{desc}: {percentage:3.0f}% |{bar}| {elapsed} gone, about {remaining} to go"
+def run(stage: Stage, folder: Path) -> dict[str, Any]:
+    """``value`` and ``seconds`` of a stage: read where they were kept in the folder, else computed and kept."""
+
+    def compute() -> dict[str, Any]:
+        values = [run(need, folder)["value"] for need in stage.needs]
+        start = time.perf_counter()
+        value = stage.function(*stage.arguments, *values)
+        return {"value": value, "seconds": time.perf_counter() - start}
+
+    return Store(folder).numbers(stage.describe(), compute)
 
 
-def _here(task: Callable[..., Any], calls: Sequence[tuple], jobs: int) -> Iterator[tuple[int, Any]]:
-    """Number and result of each call as it ends, on this machine."""
-    before = os.environ.get("TQDM_DISABLE")
-    if jobs != 1:
-        os.environ["TQDM_DISABLE"] = "1"  # read by new processes: bars of many would write over each other
-    try:
-        run = Parallel(jobs, "loky", "generator_unordered", batch_size=1)
-        yield from run(delayed(_numbered)(i, task, call) for i, call in enumerate(calls))
-    finally:
-        os.environ.pop("TQDM_DISABLE", None)
-        os.environ |= {} if before is None else {"TQDM_DISABLE": before}
+def is_kept(stage: Stage, folder: Path) -> bool:
+    """Whether the value of a stage lies in the folder."""
+    return Store(folder).path(stage.describe(), ".json").exists()
 
 
-def _on_cluster(task: Callable[..., Any], calls: Sequence[tuple], address: str) -> Iterator[tuple[int, Any]]:
-    """The same on a Dask cluster.
-
-    Not through joblib: it waits for ever for a call that killed every worker it was given to, and spreads whatever
-    parallel code a call may hold over the cluster again.
-    """
-    try:
-        from distributed import Client, KilledWorker, as_completed
-    except ImportError:
-        raise OSError("a cluster needs Dask: pip install 'nbhelpers[cluster]'") from None
-    try:
-        client = Client(address, timeout="20s")
-    except (OSError, ValueError) as error:
-        raise OSError(
-            f"no Dask scheduler answers at {address} ({error}); start one with `dask scheduler`, and workers with "
-            f"`dask worker {address}`"
-        ) from None
-    with client:
-        try:
-            client.wait_for_workers(1, timeout=PATIENCE)
-        except asyncio.TimeoutError:
-            raise OSError(
-                f"the Dask scheduler at {address} has no workers; start some with `dask worker {address}`"
-            ) from None
-        futures = [client.submit(_numbered, i, task, call, pure=False) for i, call in enumerate(calls)]
-        for future in as_completed(futures):
-            try:
-                yield future.result()
-            except KilledWorker as error:
-                raise OSError(
-                    f"a stage ended every worker that it was given to, perhaps for want of memory: {error}"
-                ) from None
+def mapped(tree: Any, function: Callable[[Stage], Any]) -> Any:
+    """Nested dicts and lists with what ``function`` makes of each stage in its place."""
+    if isinstance(tree, dict):
+        return {key: mapped(branch, function) for key, branch in tree.items()}
+    return [mapped(branch, function) for branch in tree] if isinstance(tree, list) else function(tree)
 
 
-def _numbered(i: int, task: Callable[..., Any], call: tuple) -> tuple[int, Any]:
-    return i, task(*call)
+def levels(tree: Any) -> list[list[Stage]]:
+    """All stages in nested dicts and lists and those that they need, in groups, each after those that it needs."""
+    depths: dict[Stage, int] = {}
+
+    def depth(stage: Stage) -> int:
+        if stage not in depths:
+            depths[stage] = 1 + max(map(depth, stage.needs), default=-1)
+        return depths[stage]
+
+    mapped(tree, depth)
+    return [[stage for stage, at in depths.items() if at == level] for level in sorted(set(depths.values()))]

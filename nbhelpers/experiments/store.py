@@ -6,10 +6,13 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from nbhelpers.files import replace_file
@@ -42,29 +45,32 @@ class Store:
         return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:20]}{suffix}"
 
     def arrays(self, description: dict, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-        """The arrays of ``description``: read if they are there, else computed and kept.
-
-        A file that a failing disk left unreadable is computed anew.
-        """
+        """The arrays of ``description``: read if they are there and whole, else computed and kept."""
         path = self.path(description, ".safetensors")
         if path.exists():
-            try:
+            with suppress(SafetensorError):
                 return load_file(path)
-            except Exception:  # safetensors raises its own type for a damaged file
-                path.unlink()
         result = {name: np.ascontiguousarray(array) for name, array in compute().items()}
         replace_file(path, lambda part: save_file(result, part))
         return result
 
     def numbers(self, description: dict, compute: Callable[[], Any]) -> Any:
-        """The JSON value of ``description``: read if it is there, else computed and kept."""
+        """The JSON value of ``description``: read if it is there and whole, else computed and kept."""
         path = self.path(description, ".json")
         if path.exists():
-            try:
+            with suppress(ValueError, KeyError):
                 return json.loads(path.read_text())["result"]
-            except (ValueError, KeyError):
-                path.unlink()
         result = compute()
         content = json.dumps({"description": description, "result": result}, indent=1)
         replace_file(path, lambda part: part.write_text(content))
         return result
+
+
+def file_hash(path: Path) -> str:
+    """sha256 of a file, which is read once as long as it stays as it is."""
+    return _file_hash(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _file_hash(path: Path, changed: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

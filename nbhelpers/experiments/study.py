@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from nbhelpers import datasets
+from nbhelpers.experiments import trained
+from nbhelpers.experiments.fingerprint import code_hash
 from nbhelpers.experiments.settings import PAPER, PRESETS, SETTINGS, Setting
-from nbhelpers.experiments.store import Store
-from nbhelpers.files import cache_dir, data_dir
+from nbhelpers.experiments.store import Store, file_hash
+from nbhelpers.files import cache_dir
 from nbhelpers.images import ImageSet, resized
 from nbhelpers.method.activations import Activations
 from nbhelpers.networks.architectures import FAMILIES, build
-from nbhelpers.networks.distillation import ALONE, SOFT, distill
 from nbhelpers.networks.network import Network
 from nbhelpers.networks.recording import record
-from nbhelpers.networks.training import Recipe, finished, train
-from nbhelpers.networks.weights import TORCHVISION, load_checkpoint, recentre, start_from, torchvision_weights
+from nbhelpers.networks.weights import load_checkpoint
 
-CENTRED = 500
-"""Training images whose statistics a network with given weights starts from."""
-_STUDENT_SEEDS = 1000
+PER_CATEGORY = 50
+"""Images a category that the figures and tables rest on, as in the paper; all of them where there are fewer."""
+STUDENT_SEEDS = 1000
 """Students start from other weights than any teacher: their likeness must be learned."""
 
 
@@ -84,12 +83,26 @@ class Study:
                 raise ValueError(f"there is no {name} {getattr(self, name)!r}; there are {', '.join(values)}")
 
     @property
+    def name(self) -> str:
+        return f"{self.dataset}-{self.network}" + ("" if self.preset == "laptop" else f"-{self.preset}")
+
+    @property
     def setting(self) -> Setting:
+        """Sizes and recipes."""
         return SETTINGS[self.dataset, self.network] if self.preset == "laptop" else PAPER
 
     @property
-    def name(self) -> str:
-        return f"{self.dataset}-{self.network}" + ("" if self.preset == "laptop" else f"-{self.preset}")
+    def home(self) -> Path:
+        """Where trainings, activations and the values of stages are kept."""
+        return Path(self.workspace or cache_dir())
+
+    def images(self, split: str = "held_out") -> ImageSet:
+        """The images of one split, at the size that the network wants."""
+        return _images(self, split)
+
+    def fitted(self, split: str = "held_out") -> ImageSet:
+        """Those that figures and tables rest on: the first :data:`PER_CATEGORY` held out, and as many for training."""
+        return _fitted(self, split)
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -111,52 +124,10 @@ class Study:
         """The layer that gives the sample feature."""
         return FAMILIES[self.network].penultimate
 
-    @property
-    def lessons(self) -> tuple[str, ...]:
-        """What the book's students learn: to mimic the deepest or the penultimate layer, soft labels, or alone."""
-        return (self.deepest, self.penultimate, SOFT, ALONE)
-
-    @cache  # noqa: B019  a study is small, frozen and lives as long as the notebook
-    def images(self, split: str = "held_out") -> ImageSet:
-        """The images of one split, at the size that the network wants."""
-        side = self.setting.input_size
-        options = {"side": side} if datasets.available()[self.dataset].any_size else {}
-        return resized(datasets.load(self.dataset, split, root=self.root, **options), side)
-
-    @property
-    def home(self) -> Path:
-        """Where trainings, activations and stages are kept."""
-        return Path(self.workspace or cache_dir())
-
-    @property
-    def folder(self) -> Path:
-        """Where the checkpoints of this study are."""
-        bundled = data_dir() / "networks" / self.name
-        if not self.retrain and self.seed == 0 and not self.weights and bundled.is_dir():
-            return bundled
-        start = f"-from-{self._start['sha256'][:12]}" if self._start else ""
-        return self.home / "networks" / f"{self.name}-seed{self.seed}{start}"
-
     @cached_property
     def checkpoints(self) -> list[Path]:
-        """The checkpoints, first to last: read where they are bundled or trained, else trained now."""
-        if done := finished(self.folder):
-            return done
-        network, images = self._untrained(), self.images("train")
-        if self._start:
-            start_from(network, self._start_file, self.scaling)
-            recentre(network, images.subset(np.arange(0, len(images), max(1, len(images) // CENTRED))))
-        return train(network, images, self.folder, self.recipe, seed=self.seed)
-
-    @property
-    def recipe(self) -> Recipe:
-        """How the network is trained: from scratch, or from the given weights."""
-        return self.setting.finetune if self.weights else self.setting.recipe
-
-    @property
-    def run(self) -> dict:
-        """How the checkpoints were trained, as recorded beside them."""
-        return json.loads((self.checkpoints[0].parent / "run.json").read_text())
+        """The files of the network along its training; it is trained now if it was not."""
+        return trained.checkpoints(self)
 
     @property
     def steps(self) -> list[int]:
@@ -166,11 +137,17 @@ class Study:
     @property
     def epochs(self) -> list[float]:
         """The same in passes over the training images."""
-        return [step / self.steps[-1] * self.recipe.epochs for step in self.steps]
+        return [step / self.steps[-1] * trained.recipe(self).epochs for step in self.steps]
+
+    def untrained(self, seed: int | None = None) -> Network:
+        """The network with the initial weights of a seed, by default its own."""
+        size, categories = self.setting, len(self.images().categories)
+        sizes = {"width": size.width, "input_size": size.input_size, "min_grid": size.grid}
+        return build(self.network, categories, **sizes, seed=self.seed if seed is None else seed)
 
     def load(self, checkpoint: int = -1) -> Network:
-        """The network as it was at one checkpoint (an index into :attr:`checkpoints`), in evaluation mode."""
-        return load_checkpoint(self._untrained(), self.checkpoints[checkpoint]).eval()
+        """The network as it was at one checkpoint (an index into :attr:`steps`), in evaluation mode."""
+        return load_checkpoint(self.untrained(), self.checkpoints[checkpoint]).eval()
 
     def student(self, lesson: str, seed: int = 0) -> Network:
         """A student of the last checkpoint in evaluation mode: read where it is bundled or trained, else trained now.
@@ -182,14 +159,7 @@ class Study:
         seed : int
             Of the student's initial weights, which no teacher shares, and of its training.
         """
-        student = self._untrained(_STUDENT_SEEDS + seed)
-        bundled = data_dir() / "students" / self.name / f"{lesson}.safetensors"
-        if not self.retrain and self.seed == seed == 0 and not self.weights and bundled.exists():
-            return load_checkpoint(student, bundled).eval()
-        folder = self.home / "students" / self.folder.name / f"{lesson}-seed{seed}"
-        images, recipe = self.images("train"), self.setting.students
-        distill(student, self.load(), images, folder, lesson, recipe, seed=seed)
-        return student.eval()
+        return trained.teach(self, self.untrained(STUDENT_SEEDS + seed), lesson, seed).eval()
 
     def activations(
         self,
@@ -203,7 +173,7 @@ class Study:
         Parameters
         ----------
         checkpoint : int
-            Index into :attr:`checkpoints`.
+            Index into :attr:`steps`.
         layers : tuple of str
             Layers whose regional features to keep.
         images : ImageSet, optional
@@ -211,73 +181,60 @@ class Study:
         grid : int, optional
             Regions a side to which every layer is averaged; by default layers keep their own grids.
         """
-        chosen = self.images() if images is None else images
-        path = self.checkpoints[checkpoint]
-        store = Store(self.home / "activations")
+        images = self.images() if images is None else images
         description = {
-            "weights": hashlib.sha256(path.read_bytes()).hexdigest(),
-            "images": chosen.fingerprint,
+            "weights": file_hash(self.checkpoints[checkpoint]),
+            "images": images.fingerprint,
             "layers": list(layers),
             "grid": grid,
+            "code": code_hash(record),
         }
 
         def compute() -> dict[str, np.ndarray]:
-            got = record(self.load(checkpoint), chosen, layers, grid=grid)
+            seen = record(self.load(checkpoint), images, layers, grid=grid)
             return {
-                "logits": got.logits,
-                "features": got.features,
-                **{f"regions {k}": v for k, v in got.regions.items()},
+                "logits": seen.logits,
+                "features": seen.features,
+                **{f"regions {k}": seen.regions[k] for k in layers},
             }
 
-        arrays = store.arrays(description, compute)
+        arrays = Store(self.home / "activations").arrays(description, compute)
         regions = {layer: arrays[f"regions {layer}"] for layer in layers}
-        return Activations(arrays["logits"], arrays["features"], chosen.labels, chosen.categories, regions)
+        return Activations(arrays["logits"], arrays["features"], images.labels, images.categories, regions)
 
-    def describe(self) -> dict:
-        """What fixes this study's numbers, as JSON."""
+    def describe(self) -> dict[str, Any]:
+        """What is recorded of the network and its training, as JSON."""
+        setting, start = self.setting, trained.start(self)
         return {
             "dataset": self.dataset,
             "network": self.network,
             "seed": self.seed,
             "preset": self.preset,
-            **asdict(self.setting),
-            "recipe": asdict(self.recipe),
-            "start": self._start,
+            "width": setting.width,
+            "input_size": setting.input_size,
+            "grid": setting.grid,
+            "recipe": asdict(trained.recipe(self)),
+            "start": start[1] if start else None,
+            "student_recipe": asdict(setting.students),
         }
 
-    @cached_property
-    def _start_file(self) -> Path:
-        return torchvision_weights(self.network) if self.weights == TORCHVISION else Path(self.weights or "")
-
-    @cached_property
-    def _start(self) -> dict[str, str] | None:
-        """Name and sha256 of the weights that the training starts from."""
-        if not self.weights:
-            return None
-        if not self._start_file.is_file():
-            raise OSError(f"there is no file of weights at {self._start_file}")
-        sha256 = hashlib.sha256(self._start_file.read_bytes()).hexdigest()
-        # A checkpoint's folder tells which network it is of.
-        return {"file": "/".join(self._start_file.parts[-2:]), "sha256": sha256, "scaling": self.scaling}
-
-    def _untrained(self, seed: int | None = None) -> Network:
-        size, seed = self.setting, self.seed if seed is None else seed
-        categories = len(self.images().categories)
-        return build(
-            self.network, categories, width=size.width, input_size=size.input_size, min_grid=size.grid, seed=seed
-        )
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What fixes this study's numbers, as JSON."""
+        data = {split: self.images(split).fingerprint for split in ("train", "held_out")}
+        return {**self.describe(), "retrain": self.retrain, "data_sha256": data}
 
 
-def recorded(name: str) -> dict:
-    """Read ``data/results/<name>.json``, what ``nbhelpers reproduce`` wrote.
+# One for all studies that are equal: a stage that another process sends brings its own copy.
+@cache
+def _images(study: Study, split: str) -> ImageSet:
+    side = study.setting.input_size
+    options = {"side": side} if datasets.available()[study.dataset].any_size else {}
+    return resized(datasets.load(study.dataset, split, root=study.root, **options), side)
 
-    Raises
-    ------
-    OSError
-        If there is no such file; the message names those that exist.
-    """
-    path = data_dir() / "results" / f"{name}.json"
-    if not path.exists():
-        there = ", ".join(sorted(p.stem for p in path.parent.glob("*.json"))) or "none"
-        raise OSError(f"no recorded result {name!r}; recorded are: {there}. Write it with `nbhelpers reproduce`")
-    return json.loads(path.read_text())
+
+@cache
+def _fitted(study: Study, split: str) -> ImageSet:
+    images = study.images(split)
+    most = PER_CATEGORY if split == "held_out" else np.bincount(study.fitted().labels).max()
+    return images.subset(images.first_of_each(most, or_all=True))

@@ -101,6 +101,16 @@ BASELINES: dict[str, Callable[..., Array]] = {
     "raw_strength": raw_strength,
 }
 """The baselines by name: ``(features (N, D), logits (N, C), random_state=0) -> embedding``."""
+NAMES = {
+    "ours": "ours",
+    "pca": "PCA",
+    "tsne": "t-SNE",
+    "lle": "LLE",
+    "isomap": "ISOMAP",
+    "drpr": "DRPR",
+    "raw_strength": "control: raw ‖f‖",
+}
+"""How tables call them, and ours."""
 
 
 def _embed(method: PCA | TSNE | LocallyLinearEmbedding | Isomap, features: torch.Tensor) -> torch.Tensor:

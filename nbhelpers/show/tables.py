@@ -5,18 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nbhelpers.probes.baselines import NAMES
 from nbhelpers.show.page.table import Table, minus
 
 Runs = Mapping[str, Mapping[str, Any]]
-NAMES = {
-    "ours": "ours",
-    "pca": "PCA",
-    "tsne": "t-SNE",
-    "lle": "LLE",
-    "isomap": "ISOMAP",
-    "drpr": "DRPR",
-    "raw_strength": "control: raw ‖f‖",
-}
 NOTHING = "–"
 ABLATED = {
     "shapley_pearson_mean": "w, Shapley",

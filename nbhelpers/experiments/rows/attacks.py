@@ -1,14 +1,14 @@
-"""The attacks on one study: Fig. 7 and 8, what carries them, and how all that goes with their size. Returns JSON."""
+"""The attacks on one study: Fig. 7 and 8, what carries them, and how all that goes with their size."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from nbhelpers.experiments.rows.regions import share
+from nbhelpers.experiments.rows.regions import mean_of, on_grid
 from nbhelpers.experiments.stages import Stage
 from nbhelpers.experiments.study import Study
 from nbhelpers.images import ImageSet
@@ -16,7 +16,7 @@ from nbhelpers.maths.kappa import KappaCurve
 from nbhelpers.method.knowledge import THRESHOLD, category_probabilities, probability_of
 from nbhelpers.method.portraits import Portrait, portray
 from nbhelpers.method.samples import SampleProjection
-from nbhelpers.method.trajectories import TYPES, Trajectories, changes, trajectory_types
+from nbhelpers.method.trajectories import TYPES, changes, trajectory_types
 from nbhelpers.probes.attacks import Trail, follow, pgd, random_path
 from nbhelpers.probes.truth import PLACES, named_by_chance, region_truth, shown_categories
 
@@ -26,34 +26,32 @@ STEPS = 20
 BINS = 20
 
 
-def stages(study: Study, images: ImageSet, found: Mapping[str, Any]) -> dict[str, Stage]:
+def stages(study: Study) -> dict[str, Any]:
     """One stage for each size of the attack."""
-    grid = study.setting.grid
-
-    @cache
-    def clean() -> Portrait:
-        return portray(study.activations(layers=study.layers, images=images, grid=grid), grid=grid)
-
-    return {
-        f"attack {size}/255": Stage(lambda s=size: attack_row(study, images, clean(), s / 255), ("training",))
-        for size in SIZES
-    }
+    return {"attack_sweep": {f"{size}/255": Stage(attack_row, (study, size), seconds=170) for size in SIZES}}
 
 
-def results(study: Study, found: Mapping[str, Any]) -> dict[str, Any]:
+def results(values: dict[str, Any]) -> dict[str, Any]:
     """The keys that a recorded result holds of the attacks: the first two at the paper's size."""
-    sweep = {f"{size}/255": found[f"attack {size}/255"] for size in SIZES}
-    paper = next(iter(sweep.values()))
-    return {"attack": paper["layers"], "attack_types": paper.get("types"), "attack_sweep": sweep}
+    paper = next(iter(values["attack_sweep"].values()))
+    return {"attack": paper["layers"], "attack_types": paper.get("types"), **values}
 
 
-def attack_row(study: Study, images: ImageSet, clean: Portrait, eps: float) -> dict[str, Any]:
-    """All that is measured of one untargeted attack and of its random control.
+@lru_cache(maxsize=1)
+def clean(study: Study) -> Portrait:
+    """What the trained network says of the images before any attack."""
+    return portray(on_grid(study, *study.layers), grid=study.setting.grid)
 
-    Changes are measured on the images that were named rightly, the rest on those of them that were fooled.
+
+def attack_row(study: Study, size: int) -> dict[str, Any]:
+    """All that is measured of one untargeted attack of ``size`` / 255, and of its random control.
+
+    Changes are measured on the images that were named rightly, and are null where there is none (``right`` is 0); the
+    rest on those of them that were fooled, and is left out where there is none.
     """
-    samples, views = clean.samples, clean.regions
+    images, samples, views = study.fitted(), clean(study).samples, clean(study).regions
     network, deepest = study.load(), {study.deepest: views[study.deepest]}
+    eps = size / 255
     path = pgd(network, (images.images / 255).astype(np.float32), images.labels, eps, eps / 10, STEPS)
     control = random_path(path)
     ends = {name: follow(network, p[[0, -1]], images, views) for name, p in (("", path), ("control_", control))}
@@ -77,7 +75,7 @@ def attack_row(study: Study, images: ImageSet, clean: Portrait, eps: float) -> d
         h = t.h[study.deepest][:, fooled]
         speaks[name] = speaking(h, samples, kappa, some.labels, new)
         kinds = trajectory_types(h, samples.directions_, samples.weights_, some.labels, new, kappa)
-        row[f"{name}types"] = type_shares(kinds)
+        row[f"{name}types"] = {str(i or "none"): kinds.shares[kind] for i, kind in enumerate(TYPES)}
     row["before"] = before_row(speaks)
     if images.masks is not None:
         row["carriers"] = {
@@ -87,20 +85,15 @@ def attack_row(study: Study, images: ImageSet, clean: Portrait, eps: float) -> d
     return row
 
 
-def change_row(h: np.ndarray, prefix: str) -> dict[str, float]:
-    """Fig. 8 left for one layer: means over regions, then mean and spread over images."""
-    found = {}
-    orientation, strength = changes(h)
+def change_row(h: np.ndarray, prefix: str) -> dict[str, float | None]:
+    """Fig. 8 left for one layer: means over regions, then mean and spread over images; null for no image."""
+    orientation, strength = changes(h) if h.size else np.full((2, 1, 1), np.nan)
     kinds = {"delta_orientation": orientation, "delta_strength": strength, "delta_strength_size": np.abs(strength)}
+    row = {}
     for name, values in kinds.items():
         each = values.mean(axis=1)
-        found[f"{prefix}{name}"], found[f"{prefix}{name}_std"] = float(each.mean()), float(each.std())
-    return found
-
-
-def type_shares(found: Trajectories) -> dict[str, float]:
-    """Shares of all regions by the paper's numbers of the types."""
-    return {str(i or "none"): found.shares[name] for i, name in enumerate(TYPES)}
+        row[f"{prefix}{name}"], row[f"{prefix}{name}_std"] = number(each.mean()), number(each.std())
+    return row
 
 
 def speaking(
@@ -140,10 +133,10 @@ def carrier_row(
     named = truth.fragment_category == new[:, None]
     return {
         "regions": int(carry.sum()),
-        "share": {place: share(truth.place[carry] == place) for place in PLACES},
+        "share": {place: mean_of(truth.place[carry] == place) for place in PLACES},
         "area": {place: float((truth.place == place).mean()) for place in PLACES},
         "on_fragments": int(on.sum()),
-        "of_the_new_category": share(named[on]),
+        "of_the_new_category": mean_of(named[on]),
     }
 
 

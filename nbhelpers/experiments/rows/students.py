@@ -1,10 +1,9 @@
-"""What students learn of one study's network: Fig. 9, over seeds. Returns JSON."""
+"""What students learn of one study's network: Fig. 9, over seeds."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,12 +11,12 @@ import numpy as np
 from nbhelpers.experiments.rows.regions import count_row
 from nbhelpers.experiments.stages import Stage
 from nbhelpers.experiments.study import Study
-from nbhelpers.images import ImageSet
 from nbhelpers.method.activations import Activations
 from nbhelpers.method.portraits import Portrait, portray, turn
 from nbhelpers.method.regional import regional_features
 from nbhelpers.method.samples import SampleProjection
 from nbhelpers.method.trajectories import changes
+from nbhelpers.networks.distillation import ALONE, SOFT
 from nbhelpers.networks.network import Network
 from nbhelpers.networks.recording import record
 
@@ -25,30 +24,26 @@ SEEDS = (0, 1, 2)
 QUANTILES = (5, 25, 50, 75, 95)
 
 
-def stages(study: Study, images: ImageSet, found: Mapping[str, Any]) -> dict[str, Stage]:
+def lessons(study: Study) -> tuple[str, ...]:
+    """What the book's students learn: to mimic the deepest or the penultimate layer, soft labels, or alone."""
+    return (study.deepest, study.penultimate, SOFT, ALONE)
+
+
+def stages(study: Study) -> dict[str, Any]:
     """One stage for the teacher, and one for each student of each seed; training is part of it."""
-
-    @cache
-    def teacher() -> Portrait:
-        return portrait(study, study.load(), images)
-
-    def student(lesson: str, seed: int) -> dict[str, Any]:
-        network = study.student(lesson, seed)
-        return student_row(study, network, teacher(), images) | {"accuracy": record(network, study.images()).accuracy}
-
-    todo = {"teacher": Stage(lambda: {"layers": layer_rows(teacher())}, ("training",))}
-    for seed in SEEDS:
-        for lesson in study.lessons:
-            todo[f"student {lesson} {seed}"] = Stage(lambda at=lesson, s=seed: student(at, s), ("training",))
-    return todo
+    students = {
+        str(seed): {lesson: Stage(student_row, (study, lesson, seed), seconds=270) for lesson in lessons(study)}
+        for seed in SEEDS
+    }
+    return {"teacher": Stage(teacher_row, (study,)), "students": students}
 
 
-def results(study: Study, found: Mapping[str, Any]) -> dict[str, Any]:
+def results(values: dict[str, Any]) -> dict[str, Any]:
     """The keys that a recorded result holds of students."""
-    students = {str(seed): {lesson: found[f"student {lesson} {seed}"] for lesson in study.lessons} for seed in SEEDS}
+    students = values["students"]
     return {
         "distillation": {
-            seed: {"teacher": found["teacher"]["layers"], **{lesson: row["layers"] for lesson, row in rows.items()}}
+            seed: {"teacher": values["teacher"], **{lesson: row["layers"] for lesson, row in rows.items()}}
             for seed, rows in students.items()
         },
         "students": {
@@ -58,10 +53,21 @@ def results(study: Study, found: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def portrait(study: Study, network: Network, images: ImageSet, reference: Portrait | None = None) -> Portrait:
+def portrait(study: Study, network: Network, reference: Portrait | None = None) -> Portrait:
     """One network in the frame of another."""
     grid = study.setting.grid
-    return portray(record(network, images, study.counted, grid=grid), reference, grid=grid)
+    return portray(record(network, study.fitted(), study.counted, grid=grid), reference, grid=grid)
+
+
+@lru_cache(maxsize=1)
+def teacher(study: Study) -> Portrait:
+    """What all students of a study are laid over."""
+    return portrait(study, study.load())
+
+
+def teacher_row(study: Study) -> dict[str, Any]:
+    """Counts of the teacher."""
+    return layer_rows(teacher(study))
 
 
 def layer_rows(seen: Portrait) -> dict[str, Any]:
@@ -70,17 +76,24 @@ def layer_rows(seen: Portrait) -> dict[str, Any]:
     return {layer: {**count_row(points), "own": count_row(own[layer])} for layer, points in seen.points().items()}
 
 
-def student_row(study: Study, network: Network, teacher: Portrait, images: ImageSet) -> dict[str, Any]:
-    """Counts of one student, and how its regions differ from the teacher's by the choice of a common frame."""
-    seen, deepest = portrait(study, network, images, teacher), study.deepest
-    mine, theirs = seen.regions[deepest], teacher.regions[deepest]
+def student_row(study: Study, lesson: str, seed: int) -> dict[str, Any]:
+    """Accuracy of one student, its counts, and how its regions differ from the teacher's."""
+    student = study.student(lesson, seed)
+    seen = portrait(study, student, teacher(study))
+    frames = frame_rows(seen, teacher(study), study.deepest)
+    return {"accuracy": record(student, study.images()).accuracy, "layers": layer_rows(seen), "frames": frames}
+
+
+def frame_rows(student: Portrait, teacher: Portrait, layer: str) -> dict[str, Any]:
+    """How the regions of a layer differ from the teacher's, by the choice of a common frame."""
+    mine, theirs = student.regions[layer], teacher.regions[layer]
     frames = {
-        "turned only": turned_only(seen.activations, teacher, deepest),
+        "turned only": turned_only(student.activations, teacher, layer),
         "started and turned": mine.h,
         "turned by regions": turn(mine.h, theirs.h),
         "teacher's projection": theirs.projection.transform(mine.raw),
     }
-    return {"layers": layer_rows(seen), "frames": {name: difference(h, theirs.h) for name, h in frames.items()}}
+    return {name: difference(h, theirs.h) for name, h in frames.items()}
 
 
 def turned_only(activations: Activations, teacher: Portrait, layer: str) -> np.ndarray:

@@ -1,0 +1,89 @@
+"""Recorded results: every file fits the schema, and one that does not is refused with its name, key and value."""
+
+import copy
+import json
+
+import pytest
+
+from nbhelpers.experiments.results import recorded, runs_of
+from nbhelpers.files import data_dir
+
+NAMES = sorted(path.stem for path in (data_dir() / "results").glob("*.json"))
+GOOD = recorded("tiny-imagenet-vgg16")
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """Writes a recorded file that stands alone."""
+    monkeypatch.setattr("nbhelpers.experiments.results.data_dir", lambda: tmp_path)
+    (tmp_path / "results").mkdir()
+    return lambda value, name="run": (tmp_path / "results" / f"{name}.json").write_text(json.dumps(value))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_recorded_file_is_what_the_schema_says(name):
+    run = recorded(name)
+    assert run == json.loads((data_dir() / "results" / f"{name}.json").read_text())
+    assert copy.deepcopy(run) == run
+
+
+def test_a_file_that_is_not_there_is_answered_with_those_that_are():
+    with pytest.raises(OSError, match=r"'nothing'.*cub-resnet34"):
+        recorded("nothing")
+
+
+def test_other_seeds_follow_the_first(write):
+    for name, seed in (("run-seed9", 9), ("run-seed10", 10), ("run", 0), ("runner-seed1", 1)):
+        write({**GOOD, "seed": seed}, name)
+    assert sorted(run["seed"] for run in runs_of("run")) == [0, 9, 10]
+    assert runs_of("run")[0]["seed"] == 0
+
+
+def test_a_key_that_was_not_recorded_is_answered_with_how_to_record_it():
+    run = recorded("cub-resnet34")
+    assert "attack" not in run and run.get("attack") is None
+    with pytest.raises(KeyError, match=r"cub-resnet34\.json.*'attack'.*nbhelpers reproduce --dataset cub"):
+        run["attack"]
+
+
+def test_what_is_no_json_is_named(write, tmp_path):
+    (tmp_path / "results" / "run.json").write_text('{"half": ')
+    with pytest.raises(ValueError, match=r"run\.json.*git checkout"):
+        recorded("run")
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "message"),
+    [
+        (["images"], None, "lacks 'images'"),
+        (["table1"], [], r"table1.*dict.*\[\]"),
+        (["table1", "pca"], {"pearson_t1": 0.5}, r"table1\.pca.*pearson_t4"),
+        (["table1", "pca", "pearson_t4"], 1.1, r"table1\.pca\.pearson_t4.*-1 \.\.\. 1.*1\.1"),
+        (["table1", "pca", "pearson_t4"], "high", "'high'"),
+        (["accuracy", "train"], float("nan"), r"accuracy\.train.*nan"),
+        (["accuracy", "train"], True, r"accuracy\.train.*True"),
+        (["knowledge_points", "conv_33", "0", "own", "total"], -1, r"conv_33\.0\.own\.total.*-1"),
+        (["attack", "conv_12", "delta_orientation"], 2.1, r"0 \.\.\. 2.*2\.1"),
+        (["distillation", "0", "teacher", "conv_53", "ratio"], 2, r"teacher\.conv_53\.ratio.*2"),
+    ],
+)
+def test_what_does_not_fit_is_named_by_file_key_and_value(keys, value, message, write):
+    run = copy.deepcopy(dict(GOOD))
+    *way, last = keys
+    place = run
+    for key in way:
+        place = place[key]
+    if value is None:
+        del place[last]
+    else:
+        place[last] = value
+    write(run)
+    with pytest.raises(ValueError, match=rf"run\.json.*{message}.*git checkout"):
+        recorded("run")
+
+
+def test_null_is_what_could_not_be_measured(write):
+    run = copy.deepcopy(dict(GOOD))
+    run["attack"]["conv_12"]["delta_orientation"] = None
+    write(run)
+    assert recorded("run")["attack"]["conv_12"]["delta_orientation"] is None
