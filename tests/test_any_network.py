@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from planted_network import plant
-from tiny import shrink
+from tiny import reproduce, shrink
 
 from nbhelpers.experiments import study
-from nbhelpers.experiments.reproduce import EXPERIMENTS, reproduce
+from nbhelpers.experiments.reproduce import EXPERIMENTS
 from nbhelpers.experiments.rows import attacks, importance, students
 from nbhelpers.experiments.study import Study
 from nbhelpers.networks.training import Recipe
@@ -39,7 +39,7 @@ def test_every_experiment_runs_on_every_network(network, small, tmp_path):
         small.setitem(study.SETTINGS, pair, replace(study.SETTINGS[pair], input_size=32))
     one = Study("scenes", network, retrain=True, workspace=str(tmp_path))
     plant(one)
-    found = reproduce(one, tmp_path / "out.json", command="x")
+    found = reproduce(one, tmp_path / "out.json")
     assert found["experiments"] == list(EXPERIMENTS)
     assert all(min(found["grids"][layer]) >= 8 for layer in one.layers)
     assert list(found["table2"]) == list(found["attack"]) == list(one.layers)
@@ -57,7 +57,7 @@ def test_the_papers_preset_runs_with_its_sizes_and_grid(small, tmp_path):
     small.setattr(study, "PAPER", replace(study.PAPER, width=1 / 64, recipe=short))
     small.setattr(study, "PER_CATEGORY", 1)
     one = Study("scenes", "resnet34", retrain=True, workspace=str(tmp_path), preset="paper")
-    found = reproduce(one, tmp_path / "out.json", command="x", experiments=["samples", "regions"])
+    found = reproduce(one, tmp_path / "out.json", experiments=["samples", "regions"])
     assert one.images().images.shape[2:] == (224, 224) and found["input_size"] == 224
     assert found["grids"][one.deepest] == [14, 14]
     assert one.name == "scenes-resnet34-paper"

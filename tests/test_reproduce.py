@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny import shrink
+from tiny import reproduce, shrink
 
 from nbhelpers.experiments import cli
 from nbhelpers.experiments.claims import ROWS
-from nbhelpers.experiments.reproduce import reproduce, sweep
+from nbhelpers.experiments.reproduce import sweep
 from nbhelpers.experiments.rows import samples
 from nbhelpers.experiments.stages import Stage
 from nbhelpers.experiments.study import Study

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from planted import planted
 from planted_network import plant
-from tiny import shrink
+from tiny import reproduce, shrink
 
-from nbhelpers.experiments.reproduce import reproduce
 from nbhelpers.experiments.rows import attacks, students
 from nbhelpers.experiments.rows.attacks import attack_row, before_row, carrier_row, change_row, fragment_row
 from nbhelpers.experiments.rows.students import difference, frame_rows, lessons
@@ -34,7 +33,7 @@ def tiny(tmp_path_factory):
         plant(one)
         yield (
             one,
-            reproduce(one, folder / "out.json", command="x", experiments=("attacks", "students")),
+            reproduce(one, folder / "out.json", experiments=("attacks", "students")),
             folder / "out.json",
         )
 

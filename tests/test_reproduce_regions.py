@@ -4,9 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from tiny import shrink
+from tiny import reproduce, shrink
 
-from nbhelpers.experiments.reproduce import reproduce
 from nbhelpers.experiments.rows.importance import as_published, shapley
 from nbhelpers.experiments.rows.regions import along, count_row, truth_row
 from nbhelpers.experiments.study import Study
@@ -28,7 +27,7 @@ def tiny(tmp_path_factory):
         one = Study("scenes", retrain=True, workspace=str(folder))
         yield (
             one,
-            reproduce(one, folder / "out.json", command="x", experiments=("regions", "importance")),
+            reproduce(one, folder / "out.json", experiments=("regions", "importance")),
             json.loads((folder / "out.json").read_text()),
         )
 

@@ -1,9 +1,13 @@
 """Scenes x VGG-16 so small that everything that is recorded of it takes seconds."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from nbhelpers.datasets import scenes
 from nbhelpers.experiments import study
+from nbhelpers.experiments.reproduce import sweep
 from nbhelpers.experiments.rows import importance, samples
 from nbhelpers.experiments.settings import Setting
 from nbhelpers.networks.training import Recipe
@@ -26,3 +30,8 @@ def shrink(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(importance, "SETTINGS", {name: importance.SETTINGS[name] for name in chosen})
     for name, value in {"FEW": 2, "FEWER": 1, "PRECISION": 0.5}.items():
         patch.setattr(importance, name, value)
+
+
+def reproduce(one: study.Study, out: Path, command: str = "x", **options: Any) -> dict[str, Any]:
+    """What a sweep of one study records."""
+    return sweep({out: one}, commands=[command], **options)[0]

@@ -31,17 +31,6 @@ EXPERIMENTS = {
 values ``results`` makes these keys."""
 
 
-def reproduce(study: Study, out: str | os.PathLike, *, command: str, **options: Any) -> dict:
-    """Run the experiments of one study and write ``out``; as :func:`sweep` of one, with its options.
-
-    Returns
-    -------
-    dict
-        What was written: command, seed, date, seconds, versions, and one key an experiment.
-    """
-    return sweep({Path(out): study}, commands=[command], **options)[0]
-
-
 def sweep(
     studies: dict[Path, Study],
     *,

@@ -63,7 +63,7 @@ class KappaCurve:
 
     def __init__(self, kappa_max: float, dim: int = 3) -> None:
         self.kappa_max = check_positive(kappa_max, "kappa_max")
-        self.dim = check_dim(dim)
+        self.dim = check_whole(dim, "dim", 2)
 
     def __repr__(self) -> str:
         return f"KappaCurve(kappa_max={self.kappa_max:g}, dim={self.dim})"
