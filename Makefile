@@ -25,18 +25,21 @@ COMPUTE := $(filter-out $(addprefix tests/test_,$(addsuffix .py, \
 	colours show show_attack_flat show_attacks show_flat show_regions show_text cluster)), $(wildcard tests/test_*.py))
 
 # A row of the paper's tables at its own sizes, from DATA (archive or folder), by pieces of MINUTES; files go to OUT.
+# Importance is left out: its Shapley values may take longer than a piece, which would then never end.
 ROW ?= cub
 OUT ?= build/paper
 MINUTES ?= 8
+EXPERIMENTS ?= samples regions attacks students
 WEIGHTS ?= torchvision
-PAPER_cub = --dataset cub --network resnet34 --weights $(WEIGHTS)
-PAPER_coco = --dataset coco --network resnet50 --weights $(WEIGHTS)
+START = $(if $(WEIGHTS),--weights $(WEIGHTS))
+PAPER_cub = --dataset cub --network resnet34 $(START)
+PAPER_coco = --dataset coco --network resnet50 $(START)
 PAPER_tiny-imagenet = --dataset tiny-imagenet --network vgg16
 PAPER_cub-resnet34 = $(PAPER_cub)
 PAPER_coco-resnet50 = $(PAPER_coco)
 PAPER_tiny-imagenet-vgg16 = $(PAPER_tiny-imagenet)
 PAPER_tiny-imagenet-resnet34 = --dataset tiny-imagenet --network resnet34
-PAPER_tiny-imagenet-mobilenet_v2 = --dataset tiny-imagenet --network mobilenet_v2 --weights $(WEIGHTS)
+PAPER_tiny-imagenet-mobilenet_v2 = --dataset tiny-imagenet --network mobilenet_v2 $(START)
 
 .PHONY: help book serve pdf student test test-quick test-units test-notebooks test-site test-lab test-portable bench paper-gpu clean
 
@@ -50,7 +53,7 @@ help:
 	@echo "make test-portable  the tests that compute, as if on other processors and with other numbers of threads"
 	@echo "make bench          print the speed ratios of tests/benchmarks"
 	@echo "make paper-gpu      one row of the paper at its own sizes, for MINUTES=$(MINUTES): again, until $(OUT)/ROW.json is there"
-	@echo "                    (ROW=cub, coco, tiny-imagenet or as tiny-imagenet-resnet34; DATA=..., OUT=...)"
+	@echo "                    (ROW=cub, coco, tiny-imagenet or as tiny-imagenet-resnet34; DATA=, OUT=, WEIGHTS=, EXPERIMENTS=)"
 	@echo "make clean          remove everything built, except .venv"
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -110,7 +113,7 @@ bench: $(INSTALLED)
 # A piece that is out of time ends with 75: it did what it should.
 paper-gpu: $(INSTALLED)
 	$(if $(PAPER_$(ROW)),,$(error there is no ROW=$(ROW); there are $(patsubst PAPER_%,%,$(filter PAPER_%,$(.VARIABLES)))))
-	$(BIN)/nbhelpers reproduce $(PAPER_$(ROW)) --preset paper --experiments samples regions $(if $(DATA),--data $(DATA)) \
+	$(BIN)/nbhelpers reproduce $(PAPER_$(ROW)) --preset paper --experiments $(EXPERIMENTS) $(if $(DATA),--data $(DATA)) \
 		--workspace $(OUT) --minutes $(MINUTES) --out $(OUT)/$(ROW).json || [ $$? -eq 75 ]
 
 clean:

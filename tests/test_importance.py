@@ -233,7 +233,7 @@ def test_scores_of_channels_and_of_regions_add_up_to_the_same():
 
 @pytest.mark.parametrize("block", [1, 100, 2**23])
 def test_best_matches_are_those_of_brute_force(monkeypatch, block):
-    monkeypatch.setattr(matching, "_BLOCK", block)
+    monkeypatch.setitem(matching._BLOCKS, "cpu", block)
     generator = torch.Generator().manual_seed(0)
     queries, keys = torch.rand(5, 6, 8, generator=generator), torch.rand(7, 4, 8, generator=generator)
     products = torch.einsum("mrk,nsk->mrns", queries, keys)

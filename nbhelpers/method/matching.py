@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from nbhelpers.maths.arrays import BLOCK, Array, on_tensors
 
 TARGETS = ("logits", "probabilities")
-_BLOCK = 2**23  # similarities held at once: 32 MB of float32 stay near the processor
+_BLOCKS = {"cpu": 2**23}  # similarities held at once: 32 MB of float32 stay near the processor; a GPU wants more
 
 
 def check_comparable(regions: torch.Tensor, logits: torch.Tensor) -> None:
@@ -91,7 +91,7 @@ def best_matches(
     (m, r, k), (n, s, _) = queries.shape, keys.shape
     similarity = queries.new_empty(m, r, n)
     place = torch.empty((m, r, n), dtype=torch.int16, device=queries.device) if index else None
-    side = max(1, round((_BLOCK / (r * s)) ** 0.5))
+    side = max(1, round((_BLOCKS.get(queries.device.type, 2**28) / (r * s)) ** 0.5))
     room = queries.new_empty(min(side, m) * r * min(side, n) * s)  # used again and again: fresh memory is slow
     for i in (slice(start, start + side) for start in range(0, m, side)):
         for j in (slice(start, start + side) for start in range(0, n, side)):
