@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -198,15 +199,20 @@ def test_command_line_reports_an_error_without_a_traceback(tmp_path, capsys):
     assert not (tmp_path / "x.json").exists()
 
 
+# Not as a part of the make that runs the tests, which tells what it does.
+ALONE = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+
+
 @pytest.mark.parametrize("row", [*ROWS, "cub", "coco", "tiny-imagenet"])
 def test_make_knows_every_row_of_the_paper(row):
     order = ["make", "-n", "paper-gpu", "INSTALLED=", f"ROW={row}", "DATA=there", "OUT=here", "MINUTES=3"]
-    printed = subprocess.run(order, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run(order, cwd=ROOT, env=ALONE, capture_output=True, text=True, check=True).stdout
     options = cli.parser().parse_args(shlex.split(printed.replace("\\\n", "").split("||")[0])[1:])
     assert f"{options.dataset}-{options.network[0]}".startswith(row)
     assert (options.preset, options.data, options.minutes, options.out) == ("paper", "there", 3, f"here/{row}.json")
 
 
 def test_make_names_the_rows_that_there_are():
-    made = subprocess.run(["make", "-n", "paper-gpu", "ROW=sights"], cwd=ROOT, capture_output=True, text=True)
+    order = ["make", "-n", "paper-gpu", "ROW=sights"]
+    made = subprocess.run(order, cwd=ROOT, env=ALONE, capture_output=True, text=True)
     assert made.returncode and "sights" in made.stderr and all(row in made.stderr for row in ROWS)
