@@ -49,20 +49,17 @@ def minimise(
         line_search_fn="strong_wolfe",
     )
 
-    seen: list[
-        tuple[torch.Tensor, torch.Tensor, Any]
-    ] = []  # the last evaluation: most often the point of the next look
+    last: tuple[Any, ...] = ()  # point, loss and look of the last evaluation: most often where the next look is
 
     def closure() -> torch.Tensor:
+        nonlocal last
         value, point.grad, look = objective(point, True)
-        seen[:] = [(point.clone(), value, look)]
+        last = point.clone(), value, look
         return value
 
     def look_here() -> tuple[float, Any]:
-        if seen and torch.equal(seen[0][0], point):
-            _, value, look = seen[0]
-        else:
-            value, _, look = objective(point, False)
+        here = bool(last) and torch.equal(last[0], point)
+        value, look = last[1:] if here else objective(point, False)[::2]
         return float(value), look
 
     before, look = look_here()
