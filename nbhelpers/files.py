@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
-import uuid
+import platform
+import re
 from collections.abc import Callable
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 
@@ -60,6 +63,14 @@ def bundled(name: str) -> Path:
 def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
     """Write beside, then rename: a kill or a full disk leaves the old file, or none, but never half of one.
 
+    A symbolic link stays, and what it leads to is written; so is a device or a pipe, in place. What a killed process
+    of this machine left of the same file is cleared away.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written, whatever ``write`` raises then; the message names the file.
+
     Examples
     --------
     >>> import tempfile
@@ -68,10 +79,41 @@ def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
     >>> path.read_text()
     'whole'
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}.part")
     try:
-        write(part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+        target = path.resolve()
+        if target.exists() and not (target.is_file() or target.is_dir()):
+            write(target)
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _clear_remains(target)
+        part = target.with_name(f"{target.name}.{_HERE}-{os.getpid()}-{get_ident()}.part")
+        try:
+            write(part)
+            os.replace(part, target)
+        finally:
+            part.unlink(missing_ok=True)
+    except Exception as error:  # what writers of other libraries raise on a full disk has types of their own
+        raise OSError(f"cannot write {path}: {error}; what was there before is unharmed") from error
+
+
+_HERE = re.sub(r"\W", "_", platform.node())
+"""This machine in the names of parts: others may write in the same folder."""
+
+
+def _clear_remains(path: Path) -> None:
+    """Delete the parts of a file whose processes are gone."""
+    for part in path.parent.glob(f"{glob.escape(path.name)}.{_HERE}-*.part"):
+        if not _runs(int(part.name.split("-")[-2])):
+            part.unlink(missing_ok=True)
+
+
+def _runs(pid: int) -> bool:
+    if os.name != "posix":
+        return True  # there, asking a process by a signal may end it
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
