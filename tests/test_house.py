@@ -14,7 +14,7 @@ from nbhelpers.extras import EXTRAS
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "nbhelpers"
 CORE = ("maths", "method")
-CORE_NEEDS = {"numpy", "scipy", "torch", "sklearn", "tqdm"}
+CORE_NEEDS = {"numpy", "scipy", "torch", "sklearn", "tqdm", "threadpoolctl"}
 DRAWING = {"plotly", "matplotlib", "ipywidgets", "IPython"}
 
 

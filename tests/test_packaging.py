@@ -66,7 +66,7 @@ def test_conda_environment_names_the_same_packages_and_ranges() -> None:
 
 
 def test_the_core_asks_for_five_libraries() -> None:
-    assert {line.name for line in required()} == {"numpy", "scipy", "torch", "scikit-learn", "tqdm"}
+    assert {line.name for line in required()} == {"numpy", "scipy", "torch", "scikit-learn", "tqdm", "threadpoolctl"}
     assert set(PROJECT["optional-dependencies"]) == {"figures", "data", "cluster", "book", "test", "dev"}
 
 

@@ -237,3 +237,22 @@ def test_the_folder_of_another_objective_is_refused(tmp_path):
     training.train(tiny_network(), tiny_set(), tmp_path, RECIPE, objective=Tail())
     with pytest.raises(ValueError, match=r"'follows': 'conv_53'.*another folder"):
         training.train(tiny_network(), tiny_set(), tmp_path, RECIPE)
+
+
+def test_a_training_that_diverges_stops_and_names_the_step_and_the_last_good_checkpoint(tmp_path):
+    recipe = training.Recipe(epochs=3, batch_size=8, checkpoints=4, first_checkpoint=2, learning_rate=1e30)
+    with pytest.raises(ValueError, match=r"in step (\d+) the loss is (nan|inf).*rate of 1e\+30") as stopped:
+        training.train(tiny_network(), tiny_set(), tmp_path, recipe)
+    kept = sorted(tmp_path.glob("step-*.safetensors"))
+    assert str(stopped.value).endswith(str(kept[-1]))
+    assert len(kept) < 4
+    for path in kept:  # all that was kept can be read
+        load_checkpoint(tiny_network(), path)
+
+
+def test_the_last_step_of_a_training_cannot_leave_weights_that_are_not_finite(tmp_path):
+    """Its own loss is finite: it is taken before the step."""
+    recipe = training.Recipe(epochs=1, batch_size=32, checkpoints=2, learning_rate=1e38, warmup=0.0, weight_decay=1e9)
+    with pytest.raises(ValueError, match=r"step-000001.*weights body\..* NaN or infinite"):
+        training.train(tiny_network(), tiny_set(), tmp_path, recipe)
+    assert [path.name for path in tmp_path.glob("step-*")] == ["step-000000.safetensors"]

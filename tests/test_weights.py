@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torchvision.models import get_model_weights
 
-from nbhelpers import build
+from nbhelpers import build, load_checkpoint
 from nbhelpers.images import ImageSet
 from nbhelpers.networks.architectures import FAMILIES
 from nbhelpers.networks.network import IMAGENET_MEAN
@@ -298,3 +298,35 @@ def test_channels_that_never_change_give_no_nan():
         assert network.body.bn1.running_var[1:3].tolist() == [0, 0]
         assert all(value.isfinite().all() for value in network.state_dict().values())
         np.testing.assert_allclose(network(pixels), expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("body.fc.weight", torch.full((4, 32), torch.nan), "has 128 NaN or infinite values of 128"),
+        ("body.fc.bias", torch.tensor([0, torch.inf, 0, 0]), "has 1 NaN or infinite values of 4"),
+        ("body.fc.bias", torch.full((4,), 1e300, dtype=torch.float64), "has 4 NaN or infinite values of 4"),
+        ("body.fc.bias", torch.arange(4), r"is no array of floating-point numbers \(torch.int64"),
+        ("body.fc.bias", torch.zeros(4, dtype=torch.complex64), r"is no array .* \(torch.complex64"),
+        ("body.bn1.running_var", torch.tensor([1.0, -0.5, 1, 1]), "has a variance of -0.5"),
+        ("std", torch.tensor([1.0, 0, 1]).view(1, 3, 1, 1), "has a standard deviation of 0"),
+    ],
+)
+@pytest.mark.parametrize("read", [start_from, load_checkpoint])
+def test_weights_that_no_training_makes_are_refused_by_name(read, name, value, told, tmp_path):
+    network, path = tiny(), tmp_path / "unsound.safetensors"
+    own = network.state_dict()
+    assert own[name].shape == value.shape
+    save_file({**own, name: value}, path)
+    with pytest.raises(ValueError, match=rf"unsound\.safetensors: the weights {name} .*{told}"):
+        read(network, path)
+    assert same(network, tiny())
+
+
+def test_weights_that_are_not_finite_are_not_written(tmp_path):
+    network = tiny()
+    with torch.no_grad():
+        network.head.bias[0] = torch.nan
+    with pytest.raises(ValueError, match=r"body\.fc\.bias .* 1 NaN"):
+        save_checkpoint(network, tmp_path / "x.safetensors")
+    assert not list(tmp_path.iterdir())

@@ -10,6 +10,7 @@ from typing import Any
 
 from nbhelpers.experiments.fingerprint import code_hash
 from nbhelpers.experiments.store import Store
+from nbhelpers.networks.threads import fixed_threads
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,10 @@ def run(stage: Stage, folder: Path) -> dict[str, Any]:
 
     def compute() -> dict[str, Any]:
         values = [run(need, folder)["value"] for need in stage.needs]
-        start = time.perf_counter()
-        value = stage.function(*stage.arguments, *values)
-        return {"value": value, "seconds": time.perf_counter() - start}
+        with fixed_threads(1):  # so that its last bits do not depend on how many run at once
+            start = time.perf_counter()
+            value = stage.function(*stage.arguments, *values)
+            return {"value": value, "seconds": time.perf_counter() - start}
 
     return Store(folder).numbers(stage.describe(), compute)
 

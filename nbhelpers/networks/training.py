@@ -21,6 +21,7 @@ from nbhelpers.maths.arrays import check_whole, resolve_device
 from nbhelpers.networks.network import Network
 from nbhelpers.networks.objectives import Objective, TrueLabels
 from nbhelpers.networks.recording import to_unit
+from nbhelpers.networks.threads import fixed_threads
 from nbhelpers.networks.weights import load_checkpoint, save_checkpoint
 
 
@@ -40,6 +41,8 @@ class Recipe:
         How many to keep, the first of the untrained network.
     first_checkpoint : int
         Step of the second one; from there to the end they are spaced evenly in the logarithm of the step.
+    threads : int
+        Of the processor. Another number gives other last bits, and so other weights.
     """
 
     epochs: int = 40
@@ -50,10 +53,12 @@ class Recipe:
     warmup: float = 0.1
     checkpoints: int = 10
     first_checkpoint: int = 10
+    threads: int = 1
 
     def __post_init__(self) -> None:
-        for name, lowest in (("epochs", 1), ("batch_size", 2), ("checkpoints", 2), ("first_checkpoint", 1)):
-            check_whole(getattr(self, name), name, lowest)
+        lowest = {"epochs": 1, "batch_size": 2, "checkpoints": 2, "first_checkpoint": 1, "threads": 1}
+        for name, least in lowest.items():
+            check_whole(getattr(self, name), name, least)
 
     def kept_steps(self, steps: int) -> list[int]:
         """Steps after which a checkpoint is kept: 0 and about log-spaced ones up to ``steps``.
@@ -94,8 +99,9 @@ def train(
 ) -> list[Path]:
     """Train ``network`` in place and keep checkpoints in ``folder``.
 
-    One seed gives one result, bit for bit, on one machine: every epoch draws its order, its augmentation and its
-    dropout from ``(seed, epoch)``, so a run that was killed and started again ends with the same weights.
+    One seed gives one result, bit for bit, on one machine, whatever runs beside: every epoch draws its order, its
+    augmentation and its dropout from ``(seed, epoch)``, so a run that was killed and started again ends with the same
+    weights; and the recipe fixes the number of threads.
 
     Parameters
     ----------
@@ -122,7 +128,8 @@ def train(
     Raises
     ------
     ValueError
-        If there are fewer images than one batch, or ``folder`` belongs to a run with another recipe, seed or objective.
+        If there are fewer images than one batch, or ``folder`` belongs to a run with another recipe, seed or objective;
+        and at the first loss that is not finite: the message names the step, and the last checkpoint before it.
     OSError
         If a checkpoint cannot be written; earlier ones stay whole.
     """
@@ -161,7 +168,7 @@ def train(
         save_checkpoint(network, paths[0])
     step = first_epoch * per_epoch
     bar = tqdm(total=total, initial=step, desc="training", unit="step")
-    with bar, torch.random.fork_rng(), _only(part, network):
+    with bar, fixed_threads(recipe.threads), torch.random.fork_rng(), _only(part, network):
         for epoch in range(first_epoch, recipe.epochs):
             network.eval()
             part.train()
@@ -169,6 +176,12 @@ def train(
             for batch, target in _batches(pixels, labels, recipe.batch_size, _epoch_seed(seed, epoch), where):
                 with torch.autocast(where.type, torch.bfloat16, enabled=_has_bfloat16(where)):
                     loss = objective.loss(network, batch, target)
+                if not loss.isfinite():
+                    last = max(path for at, path in zip(kept, paths, strict=True) if at <= step)
+                    raise ValueError(
+                        f"the training diverged: in step {step + 1} the loss is {loss.item()}, at a learning rate of "
+                        f"{recipe.learning_rate:g} at most; the last checkpoint before it is {last}"
+                    )
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()

@@ -31,8 +31,9 @@ _NUMBERED = re.compile(r"(body\.features\.)(\d+)\.")
 
 
 def save_checkpoint(network: Network, path: Path) -> None:
-    """Write the weights as safetensors: whole or not at all."""
+    """Write the weights as safetensors: whole or not at all, and not if :func:`start_from` would refuse them."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    _check_sound(tensors, path)
     replace_file(path, lambda temporary: safetensors.torch.save_file(tensors, temporary))
 
 
@@ -44,7 +45,7 @@ def load_checkpoint(network: Network, path: str | os.PathLike) -> Network:
     OSError
         If the file is missing or damaged.
     ValueError
-        If the weights belong to another network.
+        If the weights belong to another network, or :func:`start_from` would refuse them as unsound.
     """
     tensors = _read(Path(path))
     for name in ("mean", "std"):  # checkpoints of before these were kept were of networks with the usual ones
@@ -80,7 +81,8 @@ def start_from(network: Network, weights: str | os.PathLike, scaling: str = "ima
     ------
     ValueError
         If a tensor is missing, a convolution has another shape (the message names it and both shapes), or the file has
-        tensors for which there is no place, as those of a deeper network.
+        tensors for which there is no place, as those of a deeper network; or if one is unsound, with NaN, infinities,
+        whole numbers or negative variances.
     OSError
         If the file is missing or damaged.
 
@@ -198,7 +200,27 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
     named = isinstance(tensors, dict) and all(isinstance(name, str) for name in tensors)
     if not named or not all(isinstance(value, torch.Tensor) for value in tensors.values()):
         raise ValueError(f"{path} must hold tensors by name (a state_dict), and holds something else")
-    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    tensors = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    _check_sound(tensors, path)
+    return tensors
+
+
+def _check_sound(tensors: dict[str, torch.Tensor], path: Path) -> None:
+    """Refuse what no trained network holds, by the name of the tensor."""
+    for name, tensor in tensors.items():
+        if name.endswith("num_batches_tracked"):
+            continue
+        wrong = ""
+        if not tensor.is_floating_point() or tensor.layout != torch.strided or tensor.is_meta:
+            wrong = f"is no array of floating-point numbers ({tensor.dtype}, {tensor.layout}, on {tensor.device})"
+        elif bad := int((~tensor.isfinite()).sum()):
+            wrong = f"has {bad} NaN or infinite values of {tensor.numel()}"
+        elif name.endswith("running_var") and bool((tensor < 0).any()):
+            wrong = f"has a variance of {float(tensor.min()):g}"
+        elif name == "std" and bool((tensor <= 0).any()):
+            wrong = f"has a standard deviation of {float(tensor.min()):g}"
+        if wrong:
+            raise ValueError(f"{path}: the weights {name} cannot be used: this tensor {wrong}")
 
 
 def _renumbered(tensors: dict[str, torch.Tensor], own: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
