@@ -182,13 +182,14 @@ def test_a_region_is_picked_with_the_keyboard_alone(depth: Browser, layers: dict
     assert press() == "image 2 (boot), row 2, column 1"  # where the reader was
 
 
-PLACE = f"""const plot = {PLOT}, scene = plot._fullLayout.scene._scene;
-const {{model, view, projection}} = scene.glplot.cameraParams;
-const trace = plot.data[arguments[0]], box = scene.glplot.canvas.getBoundingClientRect();
-const at = ["x", "y", "z"].map((key, i) => trace[key][arguments[1]] * scene.dataScale[i]);
-const [x, y, , w] = [model, view, projection].reduce(
-  (v, m) => [0, 1, 2, 3].map(row => v.reduce((sum, n, column) => sum + m[4 * column + row] * n, 0)), [...at, 1]);
-return [box.x + box.width * (1 + x / w) / 2, box.y + box.height * (1 - y / w) / 2];"""
+PLACE = f"""const plot = {PLOT}, scene = plot._fullLayout.scene._scene, {{canvas, selection}} = scene.glplot;
+function place(at) {{
+  const {{model, view, projection}} = scene.glplot.cameraParams, box = canvas.getBoundingClientRect();
+  const [x, y, , w] = [model, view, projection].reduce(
+    (v, m) => [0, 1, 2, 3].map(row => v.reduce((sum, n, column) => sum + m[4 * column + row] * n, 0)), [...at, 1]);
+  return [box.x + box.width * (1 + x / w) / 2, box.y + box.height * (1 - y / w) / 2];
+}}
+"""
 
 
 def click_on_point(browser: Browser, image: int, region: int) -> None:
@@ -197,7 +198,8 @@ def click_on_point(browser: Browser, image: int, region: int) -> None:
         f"const wanted = c => c[0] === {image} && c[1] === {region};"
         f"return {PLOT}.data.map((t, n) => [n, (t.customdata ?? []).findIndex(wanted)]).find(found => found[1] >= 0)"
     )
-    x, y = browser.run(PLACE, number, index)
+    at = "['x', 'y', 'z'].map((key, i) => plot.data[arguments[0]][key][arguments[1]] * scene.dataScale[i])"
+    x, y = browser.run(f"{PLACE} return place({at})", number, index)
     actions = ActionChains(browser.driver, duration=0)
     pointer = actions.w3c_actions.pointer_action
     pointer.move_to_location(round(x) - 2, round(y)).pause(0.2).move_to_location(round(x), round(y)).pause(1)
@@ -213,6 +215,32 @@ def test_a_click_on_a_point_picks_its_region(depth: Browser, layers: dict[str, n
         click_on_point(depth, image, region)
         depth.wait(f"document.querySelector('[aria-selected=true]').dataset.at === '{image},{region}'", PATIENCE)
         followed(depth, layers, image + 1, region // COLUMNS + 1, region % COLUMNS + 1, layer=2)
+    assert depth.problems() == []
+
+
+# The mouse on the last stretch of the first line with a mode: `meet()` moves it there to and fro, as a mouse that stays
+# tells nothing, and says what it met.
+MEET = f"""{PLACE}
+const line = scene.traces[plot._fullData.find(t => t.mode === arguments[0]).uid].linePlot;
+const last = line.points.findLastIndex((end, i) => i && [...end, ...line.points[i - 1]].every(isFinite));
+const [x, y] = place([0, 1, 2].map(i => 0.2 * line.points[last - 1][i] + 0.8 * line.points[last][i]));
+let aside = 0;
+window.meet = () => {{
+  aside = 1 - aside;
+  canvas.dispatchEvent(new MouseEvent("mousemove", {{clientX: x + aside, clientY: y, bubbles: true}}));
+  return selection.object !== line ? "nothing" : selection.data.arcLength < line.arcLength.at(-1) ? "line" : "end";
+}};
+"""
+SHORTEN = f"Plotly.restyle({PLOT}, {{x: [[50]], y: [[50]], z: [[50]]}}, [0]); return window.meet()"
+
+
+@pytest.mark.parametrize("mode", ["lines+markers", "lines+text"], ids=["the picked region", "an arrow"])
+def test_a_line_that_becomes_shorter_under_the_mouse_stops_nothing(depth: Browser, mode: str) -> None:
+    """The unit is the reach of all points. Until plotly has read what it drew last, the mouse meets what was before."""
+    depth.run(MEET, mode)
+    depth.wait("window.meet() === 'line'", PATIENCE)
+    assert depth.run(SHORTEN) == "end"
+    depth.driver.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
     assert depth.problems() == []
 
 

@@ -32,8 +32,7 @@
     if (layout.scene) {
       // The camera's angle is measured upwards: on a narrow screen it has to step back.
       const back = Math.max(1, (0.98 * plot.clientHeight) / plot.clientWidth);
-      const { eye } = layout.scene.camera;
-      for (const key of moving) eye[key] *= back;
+      for (const key of moving) layout.scene.camera.eye[key] *= back;
     }
     // A wheel over the figure scrolls the page; zooming is a button.
     const buttons = layout.scene ? ["orbitRotation", "zoom3d", "resetCameraDefault3d"] : ["resetScale2d"];
@@ -41,6 +40,7 @@
     // What plotly has drawn is told by the sentence and the table; its letters would be read one by one.
     for (const layer of plot.querySelectorAll(".main-svg, .gl-container")) layer.setAttribute("aria-hidden", true);
     if (layout.scene) {
+      pickEnds(plot._fullLayout.scene._scene);
       turnByKeys(plot, Plotly, layout.scene.camera);
       printable(plot);
     }
@@ -56,6 +56,15 @@
     if (sprite) showThumbnails(figure, plot, sprite);
     if (picker) await follow(figure, plot, Plotly, frames, picker);
     figure.dataset.state = "ready";
+  }
+
+  // Plotly looks up what lies under the mouse in a picture that it reads later than it draws: a line that has become
+  // shorter is met beyond its end. Of an end plotly tells no coordinates, misses them, and never draws again.
+  function pickEnds(scene) {
+    const onselect = (selection) => { selection.dataCoordinate ??= selection.dataPosition; };
+    const { prepareOptions } = scene;
+    scene.prepareOptions = () => ({ ...prepareOptions.call(scene), onselect }); // asked for again when WebGL was lost
+    scene.glplot.onselect = onselect;
   }
 
   // Plotly turns a figure by mouse only.
@@ -115,8 +124,7 @@
     const output = figure.querySelector(".nbh-controls output");
     const button = figure.querySelector(".nbh-controls button");
     let drawn = frames[slider.value].data;
-    let moves = 0;
-    let timer;
+    let moves = 0, timer;
 
     const put = (traces, at) => {
       const change = {};
