@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+import warnings
 
 
 def main() -> int:
     """Run the command line; returns the exit status."""
+    warnings.formatwarning = lambda message, *_, **__: f"nbhelpers: {message}\n"
     try:
         from nbhelpers.experiments import cli
     except ImportError as error:

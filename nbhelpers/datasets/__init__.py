@@ -12,10 +12,11 @@ require("data")
 
 from nbhelpers.datasets import coco, cub, folder, scenes, tiny_imagenet
 from nbhelpers.datasets.about import About
+from nbhelpers.datasets.telling import DataWarning
 from nbhelpers.images import ImageSet, check_split
 from nbhelpers.maths.arrays import check_whole
 
-__all__ = ["About", "ImageSet", "available", "load"]
+__all__ = ["About", "DataWarning", "ImageSet", "available", "load"]
 
 _MODULES = {"scenes": scenes, "tiny-imagenet": tiny_imagenet, "coco": coco, "cub": cub, "folder": folder}
 
@@ -60,7 +61,14 @@ def load(name: str, split: str, root: str | Path | None = None, **options: Any) 
         If the name or split is unknown, ``root`` is given for a bundled data set or missing for ``"folder"``, or a
         category is unknown, ambiguous, asked for twice, or has too few images.
     OSError
-        If files are missing, damaged, too large, not what their annotations say, or lead out of their folder.
+        If files are missing, damaged, too large, not regular, not what their annotations say, or lead out of their
+        folder.
+
+    Warns
+    -----
+    DataWarning
+        If some of a folder of your own is left out, images are put on white where they are transparent, or more than
+        one picture is in a file: one line, with how many and an example.
 
     Examples
     --------

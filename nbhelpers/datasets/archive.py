@@ -1,4 +1,5 @@
-"""Reading a data set's files where they are: in a zip (never unpacked) or in a folder. Nothing outside is ever read.
+"""Reading a data set's files where they are: in a zip (never unpacked) or in a folder. Nothing outside is ever read,
+and nothing that is no regular file.
 
 A .tgz has no directory to look into, so what is needed of it is unpacked first.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 import gzip
 import os
 import re
+import stat
 import tarfile
 import tempfile
 import zipfile
@@ -18,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
+
+from nbhelpers.datasets.telling import shown
 
 _CHUNK = 2**20
 MOST_MEMBERS = 100_000
@@ -41,6 +45,7 @@ class Files:
         """The names of the files in a folder, without its path and in no order; none if there is no such folder."""
         place = self.path / inside(folder, self.path)
         if self.archive is None:
+            within(place, self.path)
             return [entry.name for entry in place.iterdir()] if place.is_dir() else []
         prefix = f"{self.top}{folder}/"
         below = (name[len(prefix) :] for name in self.archive.namelist() if name.startswith(prefix))
@@ -49,17 +54,55 @@ class Files:
     def read(self, member: str, most: int = 2**24) -> bytes:
         """The content of a file of at most ``most`` bytes whose name does not lead out of the folder."""
         place = self.path / inside(member, self.path)
+        if self.archive is None:
+            return read_file(place, self.path, most)
         try:
-            packed = self.archive and self.archive.getinfo(self.top + member)
-            size = packed.file_size if packed else place.stat().st_size
-            if size > most:
-                raise OSError(f"it takes {size} bytes, more than the {most} allowed")
-            # Of a zip never more than file_size comes, and its CRC is checked.
-            return self.archive.read(packed) if packed else place.read_bytes()
-        except (KeyError, FileNotFoundError):
-            raise OSError(f"{self.path} holds no {member}: the data set is not in its original layout") from None
+            packed = self.archive.getinfo(self.top + member)
+            if packed.file_size > most:
+                raise OSError(f"it takes {packed.file_size} bytes, more than the {most} allowed")
+            return self.archive.read(packed)  # never more than file_size, and its CRC is checked
+        except KeyError:
+            raise _absent(self.path, member) from None
         except (OSError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise OSError(f"cannot read {member} in {self.path}: {error}") from None
+
+
+def read_file(path: Path, root: Path, most: int) -> bytes:
+    """The content of a regular file below a root, of at most ``most`` bytes.
+
+    What was opened is what is looked at: whatever else is put in its place meanwhile neither hangs nor fills the
+    memory.
+    """
+    real = within(path, root)
+    try:
+        with open(real, "rb", opener=_at_once) as file:
+            state = os.fstat(file.fileno())
+            if not stat.S_ISREG(state.st_mode):
+                raise OSError("it is no regular file")
+            if state.st_size > most:
+                raise OSError(f"it takes {state.st_size} bytes, more than the {most} allowed")
+            return file.read(state.st_size)
+    except FileNotFoundError:
+        raise _absent(root, path.relative_to(root)) from None
+    except OSError as error:
+        raise OSError(f"cannot read {shown(path)}: {error.strerror or error}") from None
+
+
+def within(path: Path, root: Path) -> Path:
+    """Where a path leads when links are followed: never out of the root."""
+    real = Path(os.path.realpath(path))
+    if not real.is_relative_to(os.path.realpath(root)):
+        raise OSError(f"{shown(path)} is a link that leads out of {shown(root)}; copy what it leads to")
+    return real
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open a path that has no links left, without waiting for whoever might write into a pipe (not on Windows)."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0))
+
+
+def _absent(root: Path, member: object) -> OSError:
+    return OSError(f"{shown(root)} holds no {shown(member)}: the data set is not in its original layout")
 
 
 @contextmanager
@@ -76,7 +119,7 @@ def open_files(path: Path, marker: str) -> Iterator[Files]:
         names = [inside(name, path) for name in archive.namelist()]
         tops = [name[:place] for name in names if (place := f"/{name}/".find(f"/{marker}/")) >= 0]
         if not tops:
-            raise OSError(f"{path} holds no {marker}: the data set is not in its original layout")
+            raise _absent(path, marker)
         yield Files(path, archive, min(tops, key=len))
 
 
@@ -103,7 +146,7 @@ def unpack(path: Path, folder: Path, pieces: Sequence[str]) -> None:
                 f"{path} is not a whole .tgz file ({error}); it may be cut short: download it again"
             ) from None
         if absent := [piece for piece in missing if not (part / piece).exists()]:
-            raise OSError(f"{path} holds no {absent[0]}: the data set is not in its original layout")
+            raise _absent(path, absent[0])
         for piece in missing:
             (folder / piece).parent.mkdir(parents=True, exist_ok=True)
             try:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
+from nbhelpers.datasets.telling import Notes, shown, tell
 from nbhelpers.images import ImageSet
 
 CONTEXT = 1.1
@@ -94,10 +96,12 @@ def read_crops(
     by_file: dict[str, list[int]] = {}
     for place, crop in enumerate(crops):
         by_file.setdefault(crop.file, []).append(place)
+    told: Notes = defaultdict(list)
     for file, places in tqdm(by_file.items(), desc=f"{split} images", delay=2):
-        pixels = _decode(read(file), file, [crops[place] for place in places])
+        pixels = _decode(read(file), file, [crops[place] for place in places], told)
         for place in places:
             images[place] = cut(pixels, crops[place].box, side)
+    tell(told, stacklevel=5)
     return ImageSet(images, np.array([crop.label for crop in crops], np.int64), tuple(categories), split)
 
 
@@ -107,8 +111,11 @@ def image_size(content: bytes, file: str) -> tuple[int, int]:
         return image.size
 
 
-def _decode(content: bytes, file: str, crops: Sequence[Crop]) -> np.ndarray:
-    """uint8 (H, W, 3), turned as its camera says unless there are boxes, which are drawn on unturned photographs."""
+def _decode(content: bytes, file: str, crops: Sequence[Crop], told: Notes) -> np.ndarray:
+    """uint8 (H, W, 3), turned as its camera says unless there are boxes, which are drawn on unturned photographs.
+
+    What is transparent is put on white; of several pictures, such as those of an animation, the first counts.
+    """
     with _opened(content, file) as image:
         for crop in crops:
             if crop.image_size not in (None, image.size):
@@ -116,8 +123,15 @@ def _decode(content: bytes, file: str, crops: Sequence[Crop]) -> np.ndarray:
                 raise OSError(f"it is {image.width}x{image.height} pixels, not {right} (crop {crop.key})")
         if image.mode.startswith(("I", "F")):
             raise OSError("it has more than 8 bits a pixel and channel; save it with 8")
+        if getattr(image, "is_animated", False) and image.format != "MPO":  # a camera's, with a preview
+            told["of images with several frames the first is read"].append(file)
         if crops[0].box is None:
             ImageOps.exif_transpose(image, in_place=True)
+        if "A" in image.getbands() or "transparency" in image.info:
+            image = image.convert("RGBA")
+            if image.getextrema()[3][0] < 255:
+                told["transparent images are put on white"].append(file)
+            return np.asarray(Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB"))
         return np.asarray(image.convert("RGB"))
 
 
@@ -128,5 +142,8 @@ def _opened(content: bytes, file: str) -> Iterator[Image.Image]:
             if image.width * image.height > MOST_PIXELS:
                 raise OSError(f"it is {image.width}x{image.height} pixels, more than {MOST_PIXELS // 10**6} million")
             yield image
+    except UnidentifiedImageError:
+        what = f"its content is none of {', '.join(FORMATS)}" if content else "it is empty"
+        raise OSError(f"{shown(file)} is not a usable image: {what}") from None
     except Exception as error:  # a damaged file makes PIL's readers raise many types
-        raise OSError(f"{file} is not a usable image: {error}") from None
+        raise OSError(f"{shown(file)} is not a usable image: {error}") from None

@@ -55,18 +55,24 @@ def locate(
         if place.is_file():
             return [place] * len(originals)
         paths = [place if (place / file.marker).exists() else place / file.filename for file in originals]
-        if all(path.exists() for path in paths):
+        if all(map(_is_there, paths)):
             return paths
     lacks = " and ".join(
         f"neither {file.marker} nor {file.filename}"
         for file in originals
-        if not (top / file.marker).exists() and not (top / file.filename).exists()
+        if not (top / file.marker).exists() and not _is_there(top / file.filename)
     )
+    state = f"holds {lacks}" if top.is_dir() else "is no file and no folder" if top.exists() else "does not exist"
     raise OSError(
-        f"no {title} at {top}: it {f'holds {lacks}' if top.is_dir() else 'does not exist'}; give root=... as the path "
+        f"no {title} at {top}: it {state}; give root=... as the path "
         f"of the data set, packed or unpacked, or of a folder that holds it; or pass download=True without a root to "
         f"fetch it into the cache, or put it there by hand, at\n{by_hand(originals)}"
     )
+
+
+def _is_there(path: Path) -> bool:
+    """Whether a path is a file or a folder: a pipe would be waited for, a device has no end."""
+    return path.is_file() or path.is_dir()
 
 
 def fetch(originals: Sequence[Original]) -> None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from nbhelpers.datasets import layout
 from nbhelpers.datasets.about import About
+from nbhelpers.datasets.archive import read_file
 from nbhelpers.datasets.crops import Crop, read_crops
 from nbhelpers.datasets.selection import by_lot, choose, resolve
+from nbhelpers.datasets.telling import Notes, shown, summary, tell
 from nbhelpers.images import ImageSet
 
 ABOUT = About(
     "your own images, a folder for each category; root=... says where", "yours", origin="yours", any_size=True
 )
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 HELD_OUT = 0.2  # of the smallest category, and as many images of every other, without folders of splits
-_HELD_OUT_FOLDERS = ("held_out", "val", "valid", "test")
 _IMAGE_BYTES = 2**28
 
 
@@ -29,14 +32,15 @@ def load(
 ) -> ImageSet:
     """Read images of ``root/<category>/``, or of ``root/train/<category>/`` and ``root/val/<category>/``.
 
-    Of each image the largest square in the middle is taken and resized, with antialiasing. The folder of held-out
-    images may be called ``held_out``, ``val``, ``valid`` or ``test``; the first of these that is there counts. If
-    there are no folders of both splits, a fifth of the smallest category is held out and as many images of every
-    other, chosen by lot but always the same.
+    Of each image the largest square in the middle is taken and resized, with antialiasing. Folders of splits are known
+    by their names in upper or lower case: ``train`` or ``training``, and ``held_out``, ``val``, ``valid``,
+    ``validation`` or ``test``, the first of these that holds folders. Without such a pair a fifth of the smallest
+    category is held out and as many images of every other, chosen by lot but always the same.
 
-    Hidden files, and files that end in none of ``jpg jpeg png bmp webp tif tiff``, are passed over, and links may not
-    lead out of the root. The categories are all folders in the order of the alphabet, if not given. All else is as in
-    :func:`nbhelpers.datasets.load`.
+    The categories are all folders of training images in the order of the alphabet, if not given; each needs held-out
+    images, too. Folders below that of a category belong to it. Only regular files are read, and links may not lead out
+    of the root. Hidden files, and what systems and archivers leave behind, are passed over; whatever else is left out
+    is told in one warning, with its number and an example. All else is as in :func:`nbhelpers.datasets.load`.
 
     >>> import tempfile
     >>> from PIL import Image
@@ -48,47 +52,61 @@ def load(
     ImageSet(2 images of 16x16, 1 categories, 'train')
     """
     if root is None:
-        raise ValueError("root is needed: the path of a folder that holds a folder of images for each category")
+        raise ValueError("images of your own need their path: a folder that holds one of images for each category")
     root = Path(root).expanduser()
     if not root.is_dir():
-        raise OSError(f"there is no folder {root}; root holds a folder of images for each category")
-    divided = [root / name for name in _HELD_OUT_FOLDERS if (root / name).is_dir()]
-    training, held_out = (root / "train", divided[0]) if divided and (root / "train").is_dir() else (root, root)
-    here = {path.name: (path.name,) for path in _entries(training, root) if path.is_dir()}
-    if not here:
-        raise ValueError(f"{training} holds no folders; it should hold one of images for each category")
-    names = resolve(sorted(here) if categories is None else categories, here)
-    top = training if split == "train" else held_out
-    crops = [_crops(top / name, label, root) for label, name in enumerate(names)]
-    for name, group in zip(names, crops, strict=True):
-        if not group:
-            raise ValueError(f"the category {name!r} has no images: no file in {top / name} ends in {SUFFIXES}")
+        raise OSError(f"there is no folder {shown(root)}; it should hold a folder of images for each category")
+    # What is told is the same for both splits, so that it is read once.
+    told: Notes = defaultdict(list)
+    training, held_out = layout.splits(root, told)
+    here = layout.categories(training, root, told)
+    names = sorted(here) if categories is None else resolve(categories, {name: (name,) for name in here})
+    groups = {name: _crops(here[name], root, told) for name in names}
+    if categories is None:
+        told["folders without images are left out"] += [str(here[name]) for name in names if not groups[name]]
+        groups = {name: group for name, group in groups.items() if group}
+    _check(groups, training, told)
     if training == held_out:
-        sizes = [len(_crops(top / name, 0, root)) for name in here]  # of all, so that no choice moves an image
-        held = max(1, round(HELD_OUT * min(filter(None, sizes))))
-        kept = slice(held, None) if split == "train" else slice(held)
-        crops = [sorted(group, key=by_lot)[kept] for group in crops]
-    chosen = choose([crop for group in crops for crop in group], names, split, per_category, fewest=1)
-    return read_crops(chosen, _content, names, split, side)
+        sizes = [len(_crops(folder, root, defaultdict(list))) for folder in here.values()]
+        groups = _share(groups, split, min(filter(None, sizes)))
+    else:
+        there = layout.categories(held_out, root, told)
+        if categories is None:
+            strange = sorted(there.keys() - here.keys())
+            told["held-out categories without training images are left out"] += [str(there[name]) for name in strange]
+        tested = {name: _crops(there[name], root, told) if name in there else [] for name in groups}
+        _check(tested, held_out, told)
+        groups = groups if split == "train" else tested
+    crops = [crop._replace(label=label) for label, group in enumerate(groups.values()) for crop in group]
+    chosen = choose(crops, list(groups), split, per_category, fewest=1)
+    tell(told, stacklevel=4)
+    return read_crops(chosen, lambda file: read_file(Path(file), root, _IMAGE_BYTES), list(groups), split, side)
 
 
-def _entries(folder: Path, root: Path) -> list[Path]:
-    """What is in a folder by name, without hidden files; links may not lead out of the root."""
-    entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    for path in entries:
-        if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
-            raise OSError(f"{path} is a link that leads out of {root}; copy what it leads to")
-    return entries
+def _crops(folder: Path, root: Path, told: Notes) -> list[Crop]:
+    """The images of a category; the key of each, which decides the lot, is its composed (NFC) path in the folder."""
+    paths = layout.images(folder, root, told)
+    return [Crop(str(path), 0, unicodedata.normalize("NFC", path.relative_to(folder).as_posix())) for path in paths]
 
 
-def _crops(folder: Path, label: int, root: Path) -> list[Crop]:
-    paths = _entries(folder, root) if folder.is_dir() else ()
-    images = (path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file())
-    return [Crop(str(path), label, path.name) for path in images]
+def _check(groups: dict[str, list[Crop]], folder: Path, told: Notes) -> None:
+    lacking = [repr(name) for name, group in groups.items() if not group]
+    if lacking or not groups:
+        what = f"images of {', '.join(lacking)}, and every category needs some for training and some held out"
+        hints = summary(told)
+        raise ValueError(f"{shown(folder)} holds no {what if lacking else 'images'}" + (f" ({hints})" if hints else ""))
 
 
-def _content(file: str) -> bytes:
-    size = Path(file).stat().st_size
-    if size > _IMAGE_BYTES:
-        raise OSError(f"{file} takes {size} bytes, more than the {_IMAGE_BYTES} allowed")
-    return Path(file).read_bytes()
+def _share(groups: dict[str, list[Crop]], split: str, smallest: int) -> dict[str, list[Crop]]:
+    """One split of each category by lot; the smallest category of all, asked for or not, decides how many are held out.
+
+    So no choice of categories moves an image from one split to the other.
+    """
+    for name, group in groups.items():
+        if len(group) < 2:
+            raise ValueError(
+                f"the category {name!r} has only the image {shown(group[0].file)}, and needs a second: one is held out"
+            )
+    held = max(1, round(HELD_OUT * smallest))
+    kept = slice(held, None) if split == "train" else slice(held)
+    return {name: sorted(group, key=by_lot)[kept] for name, group in groups.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
 from nbhelpers.datasets.crops import Crop
@@ -17,13 +18,15 @@ Known = Mapping[int | str, Sequence[str]]
 def resolve(categories: Sequence[str], known: Known) -> list[int | str]:
     """The keys of the categories asked for; upper and lower case only matter where they tell two categories apart.
 
+    Letters with accents may be asked for in either Unicode form; names that are known are composed (NFC).
+
     >>> resolve(["Cat"], {17: ["cat"], 18: ["dog"]})
     [17]
     """
     if isinstance(categories, str) or not categories:
         raise ValueError(f"categories must be a list of at least one name, got {categories!r}")
     keys: list[int | str] = []
-    for name in map(str, categories):
+    for name in (unicodedata.normalize("NFC", str(category)) for category in categories):
         matches = [key for key, names in known.items() if name in names] or [
             key for key, names in known.items() if name.strip().lower() in {other.lower() for other in names}
         ]
@@ -75,4 +78,4 @@ def choose(
 
 def by_lot(crop: Crop) -> str:
     """Sorting by this mixes crops in a way that depends on nothing but their keys."""
-    return hashlib.sha256(str(crop.key).encode()).hexdigest()
+    return hashlib.sha256(str(crop.key).encode("utf-8", "surrogateescape")).hexdigest()
