@@ -64,9 +64,8 @@ def locate(
     )
     state = f"holds {lacks}" if top.is_dir() else "is no file and no folder" if top.exists() else "does not exist"
     raise OSError(
-        f"no {title} at {top}: it {state}; give root=... as the path "
-        f"of the data set, packed or unpacked, or of a folder that holds it; or pass download=True without a root to "
-        f"fetch it into the cache, or put it there by hand, at\n{by_hand(originals)}"
+        f"no {title} at {top}: it {state}; give its path, packed or unpacked, or that of a folder that holds it, or "
+        f"bring it into the cache, by download=True in Python or by hand, at\n{by_hand(originals)}"
     )
 
 

@@ -15,9 +15,7 @@ from nbhelpers.datasets.selection import by_lot, choose, resolve
 from nbhelpers.datasets.telling import Notes, shown, summary, tell
 from nbhelpers.images import ImageSet
 
-ABOUT = About(
-    "your own images, a folder for each category; root=... says where", "yours", origin="yours", any_size=True
-)
+ABOUT = About("your own images, a folder for each category", "yours", origin="yours", any_size=True)
 HELD_OUT = 0.2  # of the smallest category, and as many images of every other, without folders of splits
 _IMAGE_BYTES = 2**28
 
@@ -56,8 +54,16 @@ def load(
     root = Path(root).expanduser()
     if not root.is_dir():
         raise OSError(f"there is no folder {shown(root)}; it should hold a folder of images for each category")
-    # What is told is the same for both splits, so that it is read once.
     told: Notes = defaultdict(list)
+    groups = _groups(split, root, categories, told)
+    crops = [crop._replace(label=label) for label, group in enumerate(groups.values()) for crop in group]
+    chosen = choose(crops, list(groups), split, per_category, fewest=1)
+    tell(told, stacklevel=4)
+    return read_crops(chosen, lambda file: read_file(Path(file), root, _IMAGE_BYTES), list(groups), split, side)
+
+
+def _groups(split: str, root: Path, categories: Sequence[str] | None, told: Notes) -> dict[str, list[Crop]]:
+    """The images of each category in one split. What is told is the same for either, so that Python shows it once."""
     training, held_out = layout.splits(root, told)
     here = layout.categories(training, root, told)
     names = sorted(here) if categories is None else resolve(categories, {name: (name,) for name in here})
@@ -68,19 +74,14 @@ def load(
     _check(groups, training, told)
     if training == held_out:
         sizes = [len(_crops(folder, root, defaultdict(list))) for folder in here.values()]
-        groups = _share(groups, split, min(filter(None, sizes)))
-    else:
-        there = layout.categories(held_out, root, told)
-        if categories is None:
-            strange = sorted(there.keys() - here.keys())
-            told["held-out categories without training images are left out"] += [str(there[name]) for name in strange]
-        tested = {name: _crops(there[name], root, told) if name in there else [] for name in groups}
-        _check(tested, held_out, told)
-        groups = groups if split == "train" else tested
-    crops = [crop._replace(label=label) for label, group in enumerate(groups.values()) for crop in group]
-    chosen = choose(crops, list(groups), split, per_category, fewest=1)
-    tell(told, stacklevel=4)
-    return read_crops(chosen, lambda file: read_file(Path(file), root, _IMAGE_BYTES), list(groups), split, side)
+        return _share(groups, split, min(filter(None, sizes)))
+    there = layout.categories(held_out, root, told)
+    if categories is None:
+        strange = sorted(there.keys() - here.keys())
+        told["held-out categories without training images are left out"] += [str(there[name]) for name in strange]
+    tested = {name: _crops(there[name], root, told) if name in there else [] for name in groups}
+    _check(tested, held_out, told)
+    return groups if split == "train" else tested
 
 
 def _crops(folder: Path, root: Path, told: Notes) -> list[Crop]:
@@ -90,11 +91,13 @@ def _crops(folder: Path, root: Path, told: Notes) -> list[Crop]:
 
 
 def _check(groups: dict[str, list[Crop]], folder: Path, told: Notes) -> None:
-    lacking = [repr(name) for name, group in groups.items() if not group]
+    """Every category must have images, and there must be one; what was told may be the reason."""
+    lacking = ", ".join(repr(name) for name, group in groups.items() if not group)
     if lacking or not groups:
-        what = f"images of {', '.join(lacking)}, and every category needs some for training and some held out"
-        hints = summary(told)
-        raise ValueError(f"{shown(folder)} holds no {what if lacking else 'images'}" + (f" ({hints})" if hints else ""))
+        what = f"images of {lacking}, and every category needs some for training and some held out"
+        raise ValueError(
+            f"{shown(folder)} holds no {what if lacking else 'images'}; {summary(told)}".removesuffix("; ")
+        )
 
 
 def _share(groups: dict[str, list[Crop]], split: str, smallest: int) -> dict[str, list[Crop]]:

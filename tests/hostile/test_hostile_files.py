@@ -3,7 +3,7 @@
 import os
 import re
 import signal
-import socket
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -77,13 +77,9 @@ def link(target: str) -> Callable[[Path], None]:
     return make
 
 
-def listening(path: Path) -> None:
+def unheard(path: Path) -> None:
     path.unlink()
-    here = Path.cwd()
-    os.chdir(path.parent)  # the address of a socket is short
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(path.name)
-    os.chdir(here)
+    os.mknod(path, stat.S_IFSOCK | 0o600)
 
 
 def folder(path: Path) -> None:
@@ -106,7 +102,7 @@ def moved_out(path: Path) -> None:
 HOSTILE = {
     "pipe": (pipe, "cannot read .*{name}: it is no regular file"),
     "link to a pipe": (linked_pipe, "cannot read .*{name}: it is no regular file"),
-    "socket": (listening, "cannot read .*{name}: No such device"),
+    "socket": (unheard, "cannot read .*{name}: No such device"),
     "folder": (folder, "cannot read .*{name}: Is a directory"),
     "link to itself": (
         lambda path: link(path.name)(path),
