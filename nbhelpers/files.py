@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from threading import get_ident
@@ -58,6 +59,17 @@ def bundled(name: str) -> Path:
         state = f"was changed: sha256 {sha256}, expected {expected}" if sha256 else "is missing"
         raise OSError(f"the bundled file {path} {state}; restore it (git checkout) or reinstall nbhelpers")
     return path
+
+
+class Damaged(OSError):
+    """A file can be read, and is not what was written. The message says why; who knows what to do names the file."""
+
+
+def tell(line: str) -> None:
+    """One line on the error stream, above the bars of progress."""
+    from tqdm import tqdm
+
+    tqdm.write(line, file=sys.stderr)
 
 
 def replace_file(path: Path, write: Callable[[Path], Any]) -> None:

@@ -130,7 +130,7 @@ def test_impossible_recipes_are_refused(field):
 
 
 def test_full_disk_leaves_no_half_checkpoint(tmp_path, monkeypatch):
-    def full(tensors, path):
+    def full(tensors, path, metadata):
         path.write_bytes(b"half a file")
         raise OSError(28, "No space left on device")
 
@@ -138,7 +138,7 @@ def test_full_disk_leaves_no_half_checkpoint(tmp_path, monkeypatch):
     path = tmp_path / "step.safetensors"
     save_checkpoint(network, path)
     whole = path.read_bytes()
-    monkeypatch.setattr("safetensors.torch.save_file", full)
+    monkeypatch.setattr("nbhelpers.networks.tensors.save_file", full)
     with pytest.raises(OSError, match="No space left"):
         save_checkpoint(tiny_network(1), path)
     assert path.read_bytes() == whole

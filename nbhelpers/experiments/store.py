@@ -6,16 +6,15 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+import torch
 
-from nbhelpers.files import replace_file
+from nbhelpers.files import Damaged, replace_file, tell
+from nbhelpers.networks.tensors import load_tensors, save_tensors
 
 
 class Store:
@@ -46,24 +45,51 @@ class Store:
 
     def arrays(self, description: dict, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         """The arrays of ``description``: read if they are there and whole, else computed and kept."""
-        path = self.path(description, ".safetensors")
-        if path.exists():
-            with suppress(SafetensorError):
-                return load_file(path)
-        result = {name: np.ascontiguousarray(array) for name, array in compute().items()}
-        replace_file(path, lambda part: save_file(result, part))
-        return result
+
+        def read(path: Path) -> dict[str, np.ndarray]:
+            return {name: tensor.numpy() for name, tensor in load_tensors(path, of=path.stem).items()}
+
+        def write(result: dict[str, np.ndarray], path: Path) -> None:
+            tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in result.items()}
+            save_tensors(tensors, path, of=path.stem)
+
+        return _kept(self.path(description, ".safetensors"), read, compute, write)
 
     def numbers(self, description: dict, compute: Callable[[], Any]) -> Any:
         """The JSON value of ``description``: read if it is there and whole, else computed and kept."""
-        path = self.path(description, ".json")
-        if path.exists():
-            with suppress(ValueError, KeyError):
-                return json.loads(path.read_text())["result"]
-        result = compute()
-        content = json.dumps({"description": description, "result": result}, indent=1)
-        replace_file(path, lambda part: part.write_text(content))
-        return result
+
+        def write(result: Any, path: Path) -> None:
+            content = {"description": description, "result": result, "sha256": _json_hash(result, of=path.stem)}
+            replace_file(path, lambda part: part.write_text(json.dumps(content, indent=1)))
+
+        return _kept(self.path(description, ".json"), _read_number, compute, write)
+
+
+def _kept(path: Path, read: Callable[[Path], Any], compute: Callable[[], Any], write: Callable[[Any, Path], None]) -> Any:
+    try:
+        return read(path)
+    except FileNotFoundError:
+        pass
+    except Damaged as error:
+        tell(f"{path} is damaged ({error}): it is computed anew")
+    result = compute()
+    write(result, path)
+    return result
+
+
+def _read_number(path: Path) -> Any:
+    content = path.read_bytes()
+    try:
+        kept = json.loads(content)
+        if kept["sha256"] == _json_hash(kept["result"], of=path.stem):
+            return kept["result"]
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise Damaged(f"{type(error).__name__}: {error}") from None
+    raise Damaged("its checksum tells of another value")
+
+
+def _json_hash(result: Any, of: str) -> str:
+    return hashlib.sha256(f"{of} {json.dumps(result)}".encode()).hexdigest()
 
 
 def file_hash(path: Path) -> str:

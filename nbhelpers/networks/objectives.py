@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ from torch import nn
 from nbhelpers.networks.network import Network
 from nbhelpers.networks.recording import features_of
 from nbhelpers.networks.tails import tail_of
+from nbhelpers.networks.tensors import digest
 
 
 class Objective:
@@ -59,7 +59,7 @@ class Mimicry(Objective):
     layer: str
 
     def describe(self) -> dict[str, Any]:
-        return {"mimics": self.layer, "teacher_sha256": digest(self.teacher)}
+        return {"mimics": self.layer, "teacher_sha256": digest(self.teacher.state_dict())}
 
     def loss(self, network: Network, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         for module in network.modules():
@@ -79,19 +79,10 @@ class SoftLabels(Objective):
     temperature: float
 
     def describe(self) -> dict[str, Any]:
-        return {"soft_labels": self.temperature, "teacher_sha256": digest(self.teacher)}
+        return {"soft_labels": self.temperature, "teacher_sha256": digest(self.teacher.state_dict())}
 
     def loss(self, network: Network, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
             log_p = (self.teacher(images).float() / self.temperature).log_softmax(dim=1)
         log_q = (network(images).float() / self.temperature).log_softmax(dim=1)
         return self.temperature**2 * F.kl_div(log_q, log_p, reduction="batchmean", log_target=True)
-
-
-def digest(network: Network) -> str:
-    """sha256 of the weights: which teacher it was."""
-    sha256 = hashlib.sha256()
-    for name, tensor in network.state_dict().items():
-        sha256.update(name.encode())
-        sha256.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return sha256.hexdigest()

@@ -12,15 +12,14 @@ from torch import nn
 from tqdm import tqdm
 
 from nbhelpers.extras import require
-from nbhelpers.files import replace_file
 from nbhelpers.images import ImageSet
 from nbhelpers.maths.arrays import resolve_device
 from nbhelpers.networks.network import IMAGENET_MEAN, IMAGENET_STD, Network, evaluating
 from nbhelpers.networks.recording import tapped, to_unit
+from nbhelpers.networks.tensors import load_tensors, save_tensors
 
 require("data")
 
-import safetensors.torch
 from torchvision.models import get_model_weights
 
 SCALINGS = {"imagenet": (IMAGENET_MEAN, IMAGENET_STD), "symmetric": ((0.5,) * 3, (0.5,) * 3)}
@@ -32,9 +31,8 @@ _NUMBERED = re.compile(r"(body\.features\.)(\d+)\.")
 
 def save_checkpoint(network: Network, path: Path) -> None:
     """Write the weights as safetensors: whole or not at all, and not if :func:`start_from` would refuse them."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    _check_sound(tensors, path)
-    replace_file(path, lambda temporary: safetensors.torch.save_file(tensors, temporary))
+    _check_sound(network.state_dict(), path)
+    save_tensors(network.state_dict(), path)
 
 
 def load_checkpoint(network: Network, path: str | os.PathLike) -> Network:
@@ -190,12 +188,13 @@ def recentre(network: Network, images: ImageSet, *, device: str | torch.device =
 def _read(path: Path) -> dict[str, torch.Tensor]:
     if not path.is_file():
         raise FileNotFoundError(f"there is no file of weights at {path}")
+    path.open("rb").close()  # what may not be read is not damaged
     try:
         if path.suffix == ".safetensors":
-            tensors = safetensors.torch.load_file(path)
+            tensors = load_tensors(path)
         else:
             tensors = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # both libraries raise types of their own
+    except Exception as error:  # torch raises types of its own
         raise OSError(f"{path} is no whole file of weights ({error}); delete it and fetch or train it again") from None
     named = isinstance(tensors, dict) and all(isinstance(name, str) for name in tensors)
     if not named or not all(isinstance(value, torch.Tensor) for value in tensors.values()):
