@@ -5,8 +5,9 @@ import json
 import numpy as np
 import torch
 
-from nbhelpers.experiments.trained import folder
+from nbhelpers.experiments.trained import folder, identity
 from nbhelpers.networks.recording import record
+from nbhelpers.networks.run_folder import checkpoint_paths
 from nbhelpers.networks.weights import save_checkpoint
 
 
@@ -15,8 +16,8 @@ def plant(study, shift=0):
 
     Rightly, if it has more features than there are images; ``shift`` is added to its answers, so that with 1 none is.
     """
-    network, home, steps = study.untrained(), folder(study), [0, 10, 20]
-    paths = [home / f"step-{step:06d}.safetensors" for step in steps]
+    network, home, run = study.untrained(), folder(study), identity(study)
+    paths = checkpoint_paths(home, run["steps"])
     for norm in (module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)):
         norm.momentum = 1.0  # so that one batch in training mode tells all statistics
     with torch.inference_mode():
@@ -32,4 +33,4 @@ def plant(study, shift=0):
         network.head.bias.copy_(torch.from_numpy(mean - centre @ weights))
     for path in paths[1:]:
         save_checkpoint(network, path)
-    (home / "run.json").write_text(json.dumps({"steps": steps}))
+    (home / "run.json").write_text(json.dumps(run))

@@ -21,6 +21,7 @@ from nbhelpers.experiments.reproduce import EXPERIMENTS, plan, training
 from nbhelpers.experiments.rows import regions
 from nbhelpers.experiments.stages import Stage, is_kept, levels, mapped, run
 from nbhelpers.experiments.study import Study
+from nbhelpers.experiments.trained import Untrained
 
 CALLS = []
 
@@ -117,14 +118,13 @@ def test_what_a_stage_needs_stands_in_a_group_before_its_own():
 def test_all_experiments_are_stages_that_can_be_sent_to_another_process(monkeypatch, tmp_path):
     shrink(monkeypatch)
     study = Study("scenes", retrain=True, workspace=str(tmp_path))
-    monkeypatch.setattr(Study, "steps", [0, 10, 20])  # of a training that is not run
     stages = [stage for group in levels(plan(study, tuple(EXPERIMENTS))) for stage in group]
     assert len(stages) > 40
     assert training(study) in stages
     for stage in stages:
         again = pickle.loads(pickle.dumps(stage))
         assert again == stage and again.describe() == stage.describe()
-        assert stage.arguments[0] == study and stage.seconds > 0
+        assert stage.arguments[0] in (study, Untrained(study)) and stage.seconds > 0
     assert max(stages, key=lambda stage: stage.seconds) == training(study)
 
 

@@ -114,7 +114,7 @@ def test_finished_run_is_read_not_repeated(tmp_path):
 
 def test_another_run_is_not_overwritten(tmp_path):
     training.train(tiny_network(), tiny_set(), tmp_path, RECIPE, seed=1)
-    with pytest.raises(ValueError, match=r"'seed': 1.*'seed': 2"):
+    with pytest.raises(ValueError, match="seed is 1 there and 2 here"):
         training.train(tiny_network(), tiny_set(), tmp_path, RECIPE, seed=2)
 
 
@@ -127,22 +127,6 @@ def test_too_few_images_are_refused(tmp_path):
 def test_impossible_recipes_are_refused(field):
     with pytest.raises(ValueError, match=f"{field}.* at least ., got 0"):
         training.Recipe(**{field: 0})
-
-
-def test_full_disk_leaves_no_half_checkpoint(tmp_path, monkeypatch):
-    def full(tensors, path, metadata):
-        path.write_bytes(b"half a file")
-        raise OSError(28, "No space left on device")
-
-    network = tiny_network()
-    path = tmp_path / "step.safetensors"
-    save_checkpoint(network, path)
-    whole = path.read_bytes()
-    monkeypatch.setattr("nbhelpers.networks.tensors.save_file", full)
-    with pytest.raises(OSError, match="No space left"):
-        save_checkpoint(tiny_network(1), path)
-    assert path.read_bytes() == whole
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_damaged_and_foreign_checkpoints_are_named(tmp_path):
@@ -235,7 +219,7 @@ def test_without_an_objective_the_true_labels_are_learned(tmp_path):
 
 def test_the_folder_of_another_objective_is_refused(tmp_path):
     training.train(tiny_network(), tiny_set(), tmp_path, RECIPE, objective=Tail())
-    with pytest.raises(ValueError, match=r"'follows': 'conv_53'.*another folder"):
+    with pytest.raises(ValueError, match=r"follows is 'conv_53' there and None here.*another folder"):
         training.train(tiny_network(), tiny_set(), tmp_path, RECIPE)
 
 

@@ -17,6 +17,7 @@ from nbhelpers.experiments.pieces import time_limit
 from nbhelpers.experiments.rows import attacks, importance, regions, samples, students
 from nbhelpers.experiments.stages import Stage, is_kept, levels, mapped, run
 from nbhelpers.experiments.study import Study
+from nbhelpers.experiments.trained import Untrained
 from nbhelpers.files import replace_file
 
 PACKAGES = ("nbhelpers", "torch", "torchvision", "numpy", "scipy", "scikit-learn")
@@ -101,12 +102,12 @@ def kept_in(study: Study) -> Path:
 
 def training(study: Study) -> Stage:
     """The stage that all others build on: once it is done, no plan needs to wait for a training."""
-    return Stage(checkpoint_steps, (study,), seconds=1200)
+    return Stage(checkpoint_steps, (Untrained(study),), seconds=1200)
 
 
-def checkpoint_steps(study: Study) -> list[int]:
+def checkpoint_steps(untrained: Untrained) -> list[int]:
     """The steps at which the network was kept; it is trained if it was not."""
-    return study.steps
+    return untrained.study.steps
 
 
 def plan(study: Study, experiments: Sequence[str]) -> dict[str, Any]:

@@ -65,7 +65,9 @@ class Store:
         return _kept(self.path(description, ".json"), _read_number, compute, write)
 
 
-def _kept(path: Path, read: Callable[[Path], Any], compute: Callable[[], Any], write: Callable[[Any, Path], None]) -> Any:
+def _kept(
+    path: Path, read: Callable[[Path], Any], compute: Callable[[], Any], write: Callable[[Any, Path], None]
+) -> Any:
     try:
         return read(path)
     except FileNotFoundError:

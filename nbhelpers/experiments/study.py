@@ -39,7 +39,8 @@ class Study:
     network : str
         One of :data:`nbhelpers.networks.architectures.FAMILIES`.
     root : path, optional
-        Where the images are, for data sets that are not bundled.
+        Where the images are, for data sets that are not bundled. A process reads them once: what changes in a folder
+        is seen by the next one.
     seed : int
         Of the initial weights and of the training.
     retrain : bool
@@ -220,9 +221,14 @@ class Study:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What fixes this study's numbers, as JSON."""
-        data = {split: self.images(split).fingerprint for split in ("train", "held_out")}
-        return {**self.describe(), "retrain": self.retrain, "data_sha256": data}
+        """What fixes this study's numbers, as JSON; the network is trained now if it was not."""
+        images = {split: self.images(split) for split in ("train", "held_out")}
+        return {
+            **self.describe(),
+            "data_sha256": {split: some.fingerprint for split, some in images.items()},
+            "categories": list(images["train"].categories),
+            "weights": file_hash(self.checkpoints[-1]),
+        }
 
 
 # One for all studies that are equal: a stage that another process sends brings its own copy.

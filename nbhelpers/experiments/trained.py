@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nbhelpers.experiments.fingerprint import code_hash
 from nbhelpers.experiments.store import file_hash
-from nbhelpers.files import data_dir
+from nbhelpers.files import bundled, registry, tell
+from nbhelpers.networks.architectures import build
 from nbhelpers.networks.distillation import distill
 from nbhelpers.networks.network import Network
-from nbhelpers.networks.training import Recipe, finished, train
+from nbhelpers.networks.run_folder import differing, finished, read_run
+from nbhelpers.networks.training import Recipe, described, train
 from nbhelpers.networks.weights import TORCHVISION, load_checkpoint, recentre, start_from, torchvision_weights
 
 if TYPE_CHECKING:
@@ -37,36 +44,99 @@ def recipe(study: Study) -> Recipe:
     return study.setting.finetune if study.weights else study.setting.recipe
 
 
-def folder(study: Study) -> Path:
-    """Where the checkpoints are."""
-    bundled = data_dir() / "networks" / study.name
-    if _may_be_bundled(study) and bundled.is_dir():
-        return bundled
+def identity(study: Study) -> dict[str, Any]:
+    """All that goes into the network, as JSON: what its folder is named after, and its ``run.json`` says."""
     begun = start(study)
-    origin = f"-from-{begun[1]['sha256'][:12]}" if begun else ""
-    return study.home / "networks" / f"{study.name}-seed{study.seed}{origin}"
+    about = {
+        **_sizes(study),
+        "start": {key: begun[1][key] for key in ("sha256", "scaling")} if begun else None,
+        "code": [code_hash(build), code_hash(train)],
+    }
+    return described(study.images("train"), recipe(study), study.seed, about=about)
+
+
+def folder(study: Study) -> Path:
+    """Where a training of this study keeps its checkpoints."""
+    return _named(study.home / "networks" / f"{study.name}-seed{study.seed}", identity(study))
+
+
+@dataclass(frozen=True)
+class Untrained:
+    """A study by what goes into its network, not by what came out: for the stage that trains it."""
+
+    study: Study
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        return identity(self.study) | {"bundled": bundled_names(self.study)}
 
 
 def checkpoints(study: Study) -> list[Path]:
-    """The checkpoints, first to last."""
-    if done := finished(folder(study)):
+    """The checkpoints, first to last: read where they are bundled or trained, else trained now."""
+    if names := bundled_names(study):
+        return [bundled(name) for name in names]
+    run, place = identity(study), folder(study)
+    if done := finished(place, run):
         return done
+    _tell_of_others(place, run)
     network, images = study.untrained(), study.images("train")
     if begun := start(study):
         start_from(network, begun[0], study.scaling)
         recentre(network, images.subset(np.arange(0, len(images), max(1, len(images) // CENTRED))))
-    return train(network, images, folder(study), recipe(study), seed=study.seed)
+    return train(network, images, place, recipe(study), seed=study.seed, about=run)
+
+
+def bundled_names(study: Study) -> list[str]:
+    """The registered checkpoints of its network, first to last, if a study may use them."""
+    if study.retrain or study.seed or study.weights:
+        return []
+    return sorted(name for name in registry() if name.startswith(f"networks/{study.name}/step-"))
 
 
 def teach(study: Study, network: Network, lesson: str, seed: int) -> Network:
     """Make a student of the last checkpoint of a network with initial weights."""
-    bundled = data_dir() / "students" / study.name / f"{lesson}.safetensors"
-    if _may_be_bundled(study) and seed == 0 and bundled.exists():
-        return load_checkpoint(network, bundled)
-    place = study.home / "students" / folder(study).name / f"{lesson}-seed{seed}"
-    distill(network, study.load(), study.images("train"), place, lesson, study.setting.students, seed=seed)
+    name = f"students/{study.name}/{lesson}.safetensors"
+    if bundled_names(study) and seed == 0 and name in registry():
+        return load_checkpoint(network, bundled(name))
+    images, students = study.images("train"), study.setting.students
+    about = {
+        **_sizes(study),
+        "lesson": lesson,
+        "teacher": file_hash(study.checkpoints[-1]),
+        "code": [code_hash(build), code_hash(distill)],
+    }
+    run = described(images, students, seed, about=about)
+    place = _named(study.home / "students" / f"{study.name}-seed{study.seed}" / f"{lesson}-seed{seed}", run)
+    _tell_of_others(place, run)
+    distill(network, study.load(), images, place, lesson, students, seed=seed, about=about)
     return network
 
 
-def _may_be_bundled(study: Study) -> bool:
-    return not study.retrain and study.seed == 0 and not study.weights
+def _sizes(study: Study) -> dict[str, Any]:
+    setting = study.setting
+    return {
+        "network": study.network,
+        "width": setting.width,
+        "input_size": setting.input_size,
+        "grid": setting.grid,
+    }
+
+
+def _named(begin: Path, run: dict[str, Any]) -> Path:
+    """A folder that no other run has."""
+    sha256 = hashlib.sha256(json.dumps(run, sort_keys=True).encode()).hexdigest()
+    return begin.with_name(f"{begin.name}-{sha256[:12]}")
+
+
+def _tell_of_others(place: Path, run: dict[str, Any]) -> None:
+    """Where a training begins although one of the same name is there, say so, and in what that differs."""
+    if place.exists():
+        return
+    name, others = place.name.rpartition("-")[0], {}
+    for other in place.parent.glob(f"{name}*"):
+        if other != place and other.name.removeprefix(name)[:1] in ("", "-"):
+            with suppress(OSError):
+                others[other] = differing(read_run(other), run)
+    if others:
+        nearest = min(others, key=lambda other: len(others[other]))
+        tell(f"{nearest} holds a training with other {', '.join(others[nearest])}: a new one begins in {place}")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -30,6 +32,7 @@ def distill(
     *,
     seed: int = 0,
     temperature: float = 4.0,
+    about: Mapping[str, Any] | None = None,
     device: str | torch.device = "auto",
 ) -> Path:
     """Train ``student`` in place on what ``teacher`` computes for the same, equally augmented images.
@@ -56,6 +59,8 @@ def distill(
         Of order, augmentation and dropout; the initial weights are the student's own.
     temperature : float
         Of soft labels.
+    about : mapping, optional
+        As of :func:`~nbhelpers.train`.
     device : str or torch.device
         ``"auto"`` is CUDA when there is one.
 
@@ -86,7 +91,7 @@ def distill(
     check_positive(temperature, "temperature")
     check_pupil(student, teacher, lesson, images)
     teacher.to(resolve_device(device), memory_format=torch.channels_last)
-    options = {"seed": seed, "device": device}
+    options = {"seed": seed, "about": about, "device": device}
     if lesson in (ALONE, SOFT):
         objective = TrueLabels() if lesson == ALONE else SoftLabels(teacher, temperature)
         return train(student, images, folder, recipe, objective=objective, **options)[-1]

@@ -15,7 +15,7 @@ from nbhelpers.files import Damaged, replace_file
 require("data")
 
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 _KEY = "nbhelpers-sha256"
 
@@ -39,7 +39,8 @@ def digest(tensors: Mapping[str, torch.Tensor], of: str = "") -> str:
 def save_tensors(tensors: Mapping[str, torch.Tensor], path: Path, of: str = "") -> None:
     """Write them with their checksum, whole or not at all."""
     here = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    replace_file(path, lambda part: save_file(here, part, {_KEY: digest(here, of)}))
+    content = save(here, {_KEY: digest(here, of)})  # its own save_file would replace a device by a file
+    replace_file(path, lambda part: part.write_bytes(content))
 
 
 def load_tensors(path: Path, of: str = "") -> dict[str, torch.Tensor]:
@@ -68,7 +69,7 @@ def load_tensors(path: Path, of: str = "") -> dict[str, torch.Tensor]:
     try:
         with safe_open(path, "pt") as file:
             stated = (file.metadata() or {}).get(_KEY)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
     except Exception as error:  # of types of its own
         raise Damaged(str(error)) from None
     if (stated or of) and stated != digest(tensors, of):

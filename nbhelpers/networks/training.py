@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,12 +15,12 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
 
-from nbhelpers.files import replace_file
 from nbhelpers.images import ImageSet
 from nbhelpers.maths.arrays import check_whole, resolve_device
 from nbhelpers.networks.network import Network
 from nbhelpers.networks.objectives import Objective, TrueLabels
 from nbhelpers.networks.recording import to_unit
+from nbhelpers.networks.run_folder import checkpoint_paths, claim, drop_state, finished, read_state, write_state
 from nbhelpers.networks.threads import fixed_threads
 from nbhelpers.networks.weights import load_checkpoint, save_checkpoint
 
@@ -95,6 +95,7 @@ def train(
     *,
     seed: int = 0,
     objective: Objective | None = None,
+    about: Mapping[str, Any] | None = None,
     device: str | torch.device = "auto",
 ) -> list[Path]:
     """Train ``network`` in place and keep checkpoints in ``folder``.
@@ -110,13 +111,15 @@ def train(
     images : ImageSet
         Training images; one batch or more.
     folder : path
-        Receives ``step-000000.safetensors`` ... and, until the run is done, ``resume.pt``.
+        Receives ``run.json``, ``step-000000.safetensors`` ... and, until the run is done, ``resume.pt``.
     recipe : Recipe
         How to train.
     seed : int
         Of order, augmentation and dropout; the initial weights are the network's own.
     objective : Objective
         What is minimised, for which part of the network; by default :class:`TrueLabels`.
+    about : mapping, optional
+        What else tells this run from others, as JSON: of the initial weights, say.
     device : str or torch.device
         ``"auto"`` is CUDA when there is one. Mixed precision (bfloat16) is used where the device computes in it.
 
@@ -128,23 +131,19 @@ def train(
     Raises
     ------
     ValueError
-        If there are fewer images than one batch, or ``folder`` belongs to a run with another recipe, seed or objective;
-        and at the first loss that is not finite: the message names the step, and the last checkpoint before it.
+        If there are fewer images than one batch, or ``folder`` belongs to another run, as :func:`described`; and at
+        the first loss that is not finite: the message names the step, and the last checkpoint before it.
     OSError
         If a checkpoint cannot be written; earlier ones stay whole.
     """
-    if len(images) < recipe.batch_size:
-        raise ValueError(f"one batch needs {recipe.batch_size} images, got {len(images)}; lower batch_size")
     objective, folder = objective or TrueLabels(), Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    per_epoch = len(images) // recipe.batch_size
-    total = recipe.epochs * per_epoch
-    kept = recipe.kept_steps(total)
-    run = {"recipe": asdict(recipe), "seed": seed, "data_sha256": images.fingerprint, "steps": kept}
-    _claim(folder, run | objective.describe())
-    if done := finished(folder):
+    run = described(images, recipe, seed, objective, about)
+    if done := finished(folder, run):
         load_checkpoint(network, done[-1])
         return done
+    claim(folder, run)
+    kept, per_epoch = run["steps"], len(images) // recipe.batch_size
+    total = kept[-1]
     where = resolve_device(device)
     network.to(where, memory_format=torch.channels_last)
     pixels, labels = torch.from_numpy(images.images), torch.from_numpy(images.labels)
@@ -157,19 +156,17 @@ def train(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, recipe.learning_rate, total, pct_start=warmup, cycle_momentum=False, final_div_factor=1e3
     )
-    paths, resume, first_epoch = _paths(folder, kept), folder / "resume.pt", 0
+    paths, step = checkpoint_paths(folder, kept), 0
     stateful = {"network": network, "optimizer": optimizer, "schedule": schedule}
-    if resume.exists():
-        state = torch.load(resume, map_location=where, weights_only=True)
+    if state := read_state(folder, run):
         for name, holder in stateful.items():
             holder.load_state_dict(state[name])
-        first_epoch = state["epoch"]
+        step = state["step"]
     else:
         save_checkpoint(network, paths[0])
-    step = first_epoch * per_epoch
     bar = tqdm(total=total, initial=step, desc="training", unit="step")
     with bar, fixed_threads(recipe.threads), torch.random.fork_rng(), _only(part, network):
-        for epoch in range(first_epoch, recipe.epochs):
+        for epoch in range(step // per_epoch, recipe.epochs):
             network.eval()
             part.train()
             torch.manual_seed(_epoch_seed(seed, epoch))
@@ -191,19 +188,30 @@ def train(
                 if step in kept:
                     save_checkpoint(network, paths[kept.index(step)])
             bar.set_postfix(epoch=epoch + 1, loss=f"{loss.item():.3f}")
-            state = {name: holder.state_dict() for name, holder in stateful.items()} | {"epoch": epoch + 1}
-            replace_file(resume, lambda path, state=state: torch.save(state, path))
-    resume.unlink(missing_ok=True)  # a worker that a cluster believed dead may have ended first
+            write_state(folder, run, {name: holder.state_dict() for name, holder in stateful.items()} | {"step": step})
+    drop_state(folder)
     return paths
 
 
-def finished(folder: Path) -> list[Path]:
-    """The checkpoints of a training that ran to its end in ``folder``, first to last; empty if there is none."""
-    run = folder / "run.json"
-    if not run.exists():
-        return []
-    paths = _paths(folder, json.loads(run.read_text())["steps"])
-    return paths if all(path.exists() for path in paths) else []
+def described(
+    images: ImageSet,
+    recipe: Recipe,
+    seed: int,
+    objective: Objective | None = None,
+    about: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What tells a run of :func:`train` from all others, as JSON; arguments as there."""
+    if len(images) < recipe.batch_size:
+        raise ValueError(f"one batch needs {recipe.batch_size} images, got {len(images)}; lower batch_size")
+    return {
+        **(about or {}),
+        "recipe": asdict(recipe),
+        "seed": seed,
+        "data_sha256": images.fingerprint,
+        "categories": list(images.categories),
+        "steps": recipe.kept_steps(recipe.epochs * (len(images) // recipe.batch_size)),
+        **(objective or TrueLabels()).describe(),
+    }
 
 
 @contextmanager
@@ -216,10 +224,6 @@ def _only(part: nn.Module, network: Network) -> Iterator[None]:
         yield
     finally:
         still.requires_grad_(True)
-
-
-def _paths(folder: Path, steps: list[int]) -> list[Path]:
-    return [folder / f"step-{step:06d}.safetensors" for step in steps]
 
 
 def _batches(
@@ -243,12 +247,3 @@ def _has_bfloat16(device: torch.device) -> bool:
     # A build without oneDNN, as for Apple's processors, does not even have the question.
     on_cpu = device.type == "cpu" and torch.backends.mkldnn.is_available()
     return on_cpu and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-
-
-def _claim(folder: Path, run: dict) -> None:
-    """Refuse to continue somebody else's run."""
-    path = folder / "run.json"
-    if not path.exists():
-        replace_file(path, lambda temporary: temporary.write_text(json.dumps(run, indent=1)))
-    elif (other := json.loads(path.read_text())) != run:
-        raise ValueError(f"{folder} holds another run: {other}; asked for {run}. Choose another folder")
