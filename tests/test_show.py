@@ -1,6 +1,7 @@
 """The figures: what is drawn is what was given, every reader can use it, and bad input is named."""
 
 import base64
+import html
 import io
 import json
 from collections.abc import Callable
@@ -70,7 +71,7 @@ def test_sample_space_draws_the_given_points_at_every_step() -> None:
                 strength = np.linalg.norm(given_["embeddings"][step, image])
                 assert row[0] == image
                 assert row[1] == pytest.approx(strength, abs=0.0051)
-                assert row[2] == CATEGORIES[p.argmax()]
+                assert row[2] == html.escape(CATEGORIES[p.argmax()])
                 assert row[3] == pytest.approx(p.max(), abs=0.0051)
             arrow = frame.data[3 + c]
             tip = np.array([arrow.x[1], arrow.y[1], arrow.z[1]])

@@ -140,7 +140,7 @@ def test_types_are_told_by_colour_symbol_number_and_text() -> None:
     here = of_kind(plot, "direct")[0]
     assert here.text == ("2", "3")
     assert here.hovertext == (
-        "direct: image 1 (coat → <b>bag</b>), row 1, column 2",
+        "direct: image 1 (coat → &lt;b&gt;bag&lt;/b&gt;), row 1, column 2",
         "direct: image 3 (boot → coat), row 1, column 1",
     )
     assert set(LOOKS) == set(TYPES)

@@ -248,7 +248,7 @@ def test_every_region_is_drawn_at_every_layer() -> None:
                 assert strength == pytest.approx(np.linalg.norm(h[image, region]), abs=0.0051)
                 seen.append((image, region))
         assert sorted(seen) == [(image, region) for image in range(4) for region in range(6)]
-    assert plot.data[1].text[7] == "image 3 (<b>bag</b>), row 1, column 2"
+    assert plot.data[1].text[7] == "image 3 (&lt;b&gt;bag&lt;/b&gt;), row 1, column 2"
     assert len({trace.marker.size for trace in plot.data[:3]}) == 1
 
 

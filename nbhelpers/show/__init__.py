@@ -2,8 +2,8 @@
 
 Every figure is one function from an :class:`~nbhelpers.ImageSet` or plain arrays (NumPy or torch) to an object that
 shows itself. Three-dimensional ones are drawn in one scene (``scene``), still ones by matplotlib; ``style`` holds the
-colours and symbols of all, ``page`` what a page needs to show them. They read alike, and raise a ``ValueError`` that
-names what is missing, not finite, or does not fit the rest:
+colours and symbols of all, ``text`` how names are shown as what they are, ``page`` what a page needs. They read alike,
+and raise a ``ValueError`` that names what is missing, not finite, or does not fit the rest:
 
 - ``alt``: the sentence that tells what is to be seen to a reader who can't see it. It must not be empty.
 - ``images``: the N images that the numbers are of, with their labels and the names of the C categories; or the C

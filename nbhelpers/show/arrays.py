@@ -9,6 +9,7 @@ import torch
 
 from nbhelpers.images import ImageSet
 from nbhelpers.maths.arrays import Array, as_tensor
+from nbhelpers.show.text import named, visible_lines
 
 
 def read(x: Array, name: str, **axes: int | None) -> np.ndarray:
@@ -39,7 +40,7 @@ def read_maps(maps: Mapping[str, Array], grid: tuple[int, int], **axes: int) -> 
     regions = grid[0] * grid[1]
     return {
         name: read(numbers, f"maps[{name!r}]", **axes, regions=regions).reshape(*axes.values(), *grid)
-        for name, numbers in maps.items()
+        for name, numbers in named(maps).items()
     }
 
 
@@ -57,7 +58,7 @@ def check_each(name: str, texts: Sequence[str], count: int) -> list[str]:
     """One text for each image, such as a caption."""
     if len(texts) != count:
         raise ValueError(f"{name} must hold one text for each of the {count} images, got {len(texts)}")
-    return list(texts)
+    return [visible_lines(text) for text in texts]
 
 
 def cell(region: int, grid: tuple[int, int]) -> str:

@@ -13,6 +13,7 @@ from nbhelpers.show.arrays import columns, same_names
 from nbhelpers.show.page.picture import Picture
 from nbhelpers.show.page.table import minus
 from nbhelpers.show.style import COLOURS, FAINT, INK, styled
+from nbhelpers.show.text import ticks
 
 LOOKS = {
     "attack": {"color": COLOURS[2], "ls": "-", "marker": "o"},
@@ -68,7 +69,7 @@ def layer_changes(runs: Sequence[Mapping[str, Mapping[str, float]]], *, alt: str
             last.append(read[0][key][-1])
         _write(axes, place[-1] + 0.05, last, digits=2, aside=8)
         axes.set(title=what, ylabel=label)
-        _name_ticks(axes, layers)
+        _name_ticks(axes, ticks(layers))
         axes.spines["bottom"].set_bounds(span)
         axes.set_xlim(span[0], span[1] + 0.12 * len(layers))  # room for the numbers
         if what == "orientation":
@@ -114,7 +115,7 @@ def type_shares(sweep: Sweep, *, alt: str) -> Picture:
         axes.set_ylabel("% of all regions")
     for axes in panels[1]:
         axes.set_xlabel("ε")
-        _name_ticks(axes, list(sweep))
+        _name_ticks(axes, ticks(sweep))
     figure.legend(*panels[0, 0].get_legend_handles_labels(), **ABOVE)
     attack, control = (", ".join(f"{100 * shares['none']:.1f}" for shares in its) for its in (types, controls))
     figure.supxlabel(f"none of the four types (%), by ε:\nattack {attack}; control {control}", fontsize=8.5)
@@ -141,7 +142,7 @@ def success_along(sweep: Sweep, *, alt: str) -> Picture:
     figure, axes = plt.subplots(figsize=(4.2, 3))
     _along(axes, *rates, digits=2)
     axes.set(xlabel="size of the attack ε", ylabel="success rate", ylim=(-0.13, 1.13), yticks=(0, 0.5, 1))
-    axes.set_xticks(range(len(sweep)), list(sweep))
+    axes.set_xticks(range(len(sweep)), ticks(sweep))
     figure.legend(**ABOVE)
     return Picture(figure, alt=alt)
 

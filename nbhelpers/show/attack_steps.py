@@ -17,6 +17,7 @@ from nbhelpers.show.page.figure import Figure
 from nbhelpers.show.page.table import Table
 from nbhelpers.show.panels import ORANGE, WHITE, add_squares, enlarged, finish, heat, heat_look, picture
 from nbhelpers.show.style import FAINT, colour
+from nbhelpers.show.text import label, short, visible
 
 
 def attack_steps(
@@ -69,7 +70,9 @@ def attack_steps(
     said = _probabilities(regions, "regions", **axes)
     answers = _probabilities(probabilities, "probabilities", steps=len(pixels), categories=len(categories))
     pair = check_labels([original, new], len(categories), "original and new")
+    categories = list(map(visible, categories))
     called = [categories[c] for c in pair]
+    labels = [label(short(name)) for name in called]
     moved = 0.5 + (pixels - pixels[0]) * (0.5 / eps)
 
     def step(t: int) -> list[dict[str, Any]]:
@@ -83,7 +86,7 @@ def attack_steps(
 
     steps = [step(t) for t in range(len(pixels))]
     titles = ["attacked image", f"perturbation ×{0.5 / eps:.3g}", "network's P(c)"]
-    titles += [f"p(c | h) for<br>{name}" for name in called]
+    titles += [f"p(c | h) for<br>{name}" for name in labels]
     places = [[{}, {}, {"rowspan": 2}], [{}, {}, None]]
     plot = make_subplots(2, 3, specs=places, subplot_titles=titles, horizontal_spacing=0.04, vertical_spacing=0.16)
     look = heat_look("what a region says, p(c | h)", [0, 0.5, 1], (WHITE, ORANGE), "z:.2f")
@@ -94,7 +97,7 @@ def attack_steps(
     _draw_bars(plot, bars, categories, pair)
     finish(plot)
     failed = original == new or answers[-1].argmax() != new
-    way = " → ".join(called) + (": the attack failed" if failed else "")
+    way = " → ".join(labels) + (": the attack failed" if failed else "")
     plot.update_layout(title={"text": way, "x": 0.5, "y": 0.98, "yanchor": "top", "font": {"size": 15}}, margin_t=66)
     plot.frames = [go.Frame(name=str(t), data=data, traces=list(range(5))) for t, data in enumerate(steps)]
     headers = [*(f"P({name})" for name in called), *(f"regions with p({name} | h) > {THRESHOLD}" for name in called)]
@@ -109,13 +112,14 @@ def attack_steps(
 def _draw_bars(plot: go.Figure, lengths: dict[str, Any], categories: Sequence[str], pair: np.ndarray) -> None:
     """One bar a category with its name above, so that long names take no width from the bars."""
     place = np.arange(len(categories))
+    labels = [label(short(name)) for name in categories]
     hues = [colour(c) if c in pair else FAINT for c in place]
     bars = {
         "y": (place + 0.15).tolist(),
         "width": 0.4,
         "orientation": "h",
         "marker": {"color": hues, "line": {"color": FAINT, "width": 1}},
-        "hovertext": list(categories),
+        "hovertext": [label(name) for name in categories],
         "hovertemplate": "P(%{hovertext}) = %{x:.3f}<extra></extra>",
     }
     names = {
@@ -123,7 +127,7 @@ def _draw_bars(plot: go.Figure, lengths: dict[str, Any], categories: Sequence[st
         "x": [0] * len(place),
         "y": place - 0.28,
         "mode": "text",
-        "text": [f"<b>{name}</b>" if c in pair else name for c, name in enumerate(categories)],
+        "text": [f"<b>{name}</b>" if c in pair else name for c, name in enumerate(labels)],
         "textposition": "middle right",
         "textfont": {"size": 12},
         "hoverinfo": "skip",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Sequence
 from typing import Any
 
 from nbhelpers.show.page.table import Table
+from nbhelpers.show.text import page, visible
 
 HEADERS = ["where", "data", "the paper", "here", "verdict", "command"]
 
@@ -19,7 +19,7 @@ class ClaimsTable(Table):
         return super().html(kind)
 
     def cells(self, *row: Any) -> list[str]:
-        *texts, verdict, command = map(html.escape, row)
+        *texts, verdict, command = map(page, row)
         unfold = f"<details><summary>show</summary><code>{command}</code></details>"
         return [*texts, f"<strong>{verdict}</strong>", unfold]
 
@@ -43,7 +43,7 @@ def claims_table(claims: Sequence[Any], caption: str) -> ClaimsTable:
     CUB | −0.90 | −0.93 | holds | nbhelpers reproduce ...
     """
     rows = [
-        [place, data, *(re.sub(r"-(?=\d)", "−", text) for text in (paper, here)), verdict, command]
+        [place, visible(data), *(re.sub(r"-(?=\d)", "−", text) for text in (paper, here)), verdict, command]
         for place, data, paper, here, verdict, command in claims
     ]
     shown = slice(0 if len({place for place, *_ in rows}) > 1 else 1, None)

@@ -15,6 +15,7 @@ from nbhelpers.show.arrays import read
 from nbhelpers.show.directions import arrows
 from nbhelpers.show.page.picture import Picture
 from nbhelpers.show.style import CARD, INK, colour, styled
+from nbhelpers.show.text import ticks
 
 LINES = {0.5: ":", 0.7: "--", 0.9: "-"}  # probability and how its line is drawn
 HALO = [patheffects.withStroke(linewidth=2, foreground=CARD)]
@@ -61,6 +62,7 @@ def probability_map(
     wide = np.cos(latitude)
     sphere = np.stack([wide * np.cos(longitude), wide * np.sin(longitude), np.sin(latitude)], axis=-1)
     hues = np.array([to_rgb(colour(c)) for c in range(len(categories))])
+    names = ticks(categories)
     panels = []
     for strength in strengths:
         concentration = float(kappa(check_positive(strength, "strengths")))
@@ -76,13 +78,13 @@ def probability_map(
             axes.plot([], [], style, color=INK["light"], linewidth=0.8, label=f"p = {level:g}")
         places = np.stack([np.arctan2(mu[:, 1], mu[:, 0]), np.arcsin(np.clip(mu[:, 2], -1, 1))], axis=-1)
         in_points = axes.transData.transform(places) * 72 / figure.dpi
-        for category, place, at in zip(categories, places, in_points, strict=True):
+        for name, place, at in zip(names, places, in_points, strict=True):
             axes.plot(*place, ".", color=INK["light"], markersize=5)
             right, up = (in_points - at).T
             covers = ((abs(right) < 20) & (0 < up) & (up < 14)).any()  # the dot of another, if it stood above
             beside = {"xytext": (5, 0), "ha": "left", "va": "center"}
             where = beside if covers else {"xytext": (0, 4), "ha": "center", "va": "baseline"}
-            axes.annotate(category, place, textcoords="offset points", fontsize=7.5, path_effects=HALO, **where)
+            axes.annotate(name, place, textcoords="offset points", fontsize=7.5, path_effects=HALO, **where)
         axes.set(xticks=[], yticks=[])
         axes.legend(fontsize=7.5, ncols=3, loc="upper center", bbox_to_anchor=(0.5, 0.02))
         axes.set_title(f"strength {strength:g}  (κ = {concentration:.1f})")

@@ -17,6 +17,7 @@ from nbhelpers.show.page.figure import Figure, check_start
 from nbhelpers.show.page.picture import Picture
 from nbhelpers.show.page.table import Table, at_steps, minus
 from nbhelpers.show.style import COLOURS, INK, colour, styled
+from nbhelpers.show.text import entry, named
 
 DASHES = {1.0: "dashdot", 2.0: "dash", 4.0: "solid"}  # of three strengths: the stronger, the fuller
 MAX_STRENGTH = 6.0  # where the axis ends unless told
@@ -55,7 +56,7 @@ def kappa_curve(
     figure, axes = plt.subplots(figsize=(5.4, 3.6))
     for line, (name, values) in enumerate(kappas.items()):
         dash = ("-", "--", ":", "-.")[line % 4]
-        axes.plot(strengths, values, dash, color=colour(line), linewidth=2, label=name)
+        axes.plot(strengths, values, dash, color=colour(line), linewidth=2, label=entry(name))
     if measured is not None:
         area = 12 + 100 * np.asarray(measured.counts) / np.max(measured.counts)
         look = {"color": INK["light"], "alpha": 0.8, "label": "measured", "zorder": 3}
@@ -90,7 +91,7 @@ def kappa_slider(curves: Curves, *, alt: str, start: int = -1) -> Figure:
     lengths, kappas = _evaluate(curves, MAX_STRENGTH)
     start = check_start(start, len(kappas))
     angles = np.arange(0, 181, 3)
-    at = {name: np.asarray(curve(np.array(list(DASHES)))) for name, curve in curves.items()}
+    at = {name: np.asarray(curve(np.array(list(DASHES)))) for name, curve in named(curves).items()}
 
     def lines(name: str) -> list[go.Scatter]:
         density = np.exp(at[name][:, None] * (np.cos(np.radians(angles)) - 1))
@@ -146,7 +147,7 @@ def strength_entropy(strengths: Mapping[str, Array], entropy: Array, *, alt: str
     """
     h = read(entropy, "entropy", images=None)
     panels = []
-    for name, strength in strengths.items():
+    for name, strength in named(strengths).items():
         x = read(strength, f"strengths[{name!r}]", images=len(h))
         figure, axes = plt.subplots(figsize=(2.3, 2.3))
         axes.scatter(x, h, 7, color=COLOURS[0], alpha=0.55, linewidths=0)
@@ -160,4 +161,4 @@ def _evaluate(curves: Curves, max_strength: float) -> tuple[np.ndarray, dict[str
     if not curves:
         raise ValueError("curves is empty: give at least one kappa(l)")
     strengths = np.linspace(0, check_positive(max_strength, "max_strength"), 121)
-    return strengths, {name: np.asarray(curve(strengths)) for name, curve in curves.items()}
+    return strengths, {name: np.asarray(curve(strengths)) for name, curve in named(curves).items()}

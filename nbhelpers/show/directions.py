@@ -10,6 +10,7 @@ from nbhelpers.images import ImageSet
 from nbhelpers.maths.arrays import Array
 from nbhelpers.show.arrays import read, read_steps
 from nbhelpers.show.page.table import Table
+from nbhelpers.show.text import visible
 
 
 def arrows(directions: Array, categories: Sequence[str], steps: int | None = None) -> np.ndarray:
@@ -53,10 +54,11 @@ def category_table(
     between = angles(mu[:, None], mu)
     np.fill_diagonal(between, np.nan)
     rows = []
-    for c, category in enumerate(images.categories):
+    categories = list(map(visible, images.categories))
+    for c, category in enumerate(categories):
         cells = ["–"] * len(headers)
         if c in strengths:
             numbers = zip(strengths[c], turned[c], strict=True)
             cells = [f"{s:.2f}, " + (f"{degrees:.0f}°" if np.isfinite(degrees) else "–") for s, degrees in numbers]
-        rows.append([category, (images.labels == c).sum(), *cells, nearest(between[c], images.categories)])
+        rows.append([category, (images.labels == c).sum(), *cells, nearest(between[c], categories)])
     return Table(["category", "images", *headers, "nearest arrows"], rows, caption)

@@ -13,6 +13,7 @@ from nbhelpers.show.arrays import read
 from nbhelpers.show.page.picture import Picture
 from nbhelpers.show.page.table import Table
 from nbhelpers.show.style import INK, colour, marker, styled
+from nbhelpers.show.text import entry, visible
 
 
 @styled
@@ -41,13 +42,13 @@ def emergence(
     """
     length = read(strengths, "strengths", epochs=len(epochs), images=len(images))
     accuracy = read(accuracy, "accuracy", epochs=len(epochs))
-    categories = images.categories
+    categories = list(map(visible, images.categories))
     means = np.stack([length[:, images.labels == category].mean(axis=1) for category in range(len(categories))])
     ticks = [f"{epoch:.2g}" for epoch in epochs]
     figure, (top, bottom) = plt.subplots(2, 1, figsize=(6.9, 4.6), sharex=True, height_ratios=(3, 1))
     for category, name in enumerate(categories):
         look = {"color": colour(category), "marker": marker(category), "mec": INK["light"], "mew": 0.5}
-        top.plot(means[category], ms=5, lw=1.8, label=name, **look)
+        top.plot(means[category], ms=5, lw=1.8, label=entry(name), **look)
     top.set_ylabel("mean strength")
     top.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     bottom.plot(accuracy, color=INK["light"], marker="o", ms=4)

@@ -11,6 +11,7 @@ from nbhelpers.maths.arrays import Array
 from nbhelpers.show.page.picture import Picture
 from nbhelpers.show.page.table import minus
 from nbhelpers.show.style import COLOURS, styled
+from nbhelpers.show.text import entry, named
 
 LOOKS = (("-", "o"), ("--", "s"), ("-.", "^"), (":", "D"))  # of each group: its line, and the mark of its median
 BINS = 20
@@ -43,7 +44,7 @@ def histogram(
     """
     if not 1 <= len(values) <= len(LOOKS):
         raise ValueError(f"values must hold 1 ... {len(LOOKS)} groups, so that they differ; got {len(values)}")
-    groups = {name: np.ravel(numbers).astype(float) for name, numbers in values.items()}
+    groups = {name: np.ravel(numbers).astype(float) for name, numbers in named(values).items()}
     for name, numbers in groups.items():
         if bad := int((~np.isfinite(numbers)).sum()):
             raise ValueError(f"values[{name!r}] holds {bad} NaN or infinite values of {len(numbers)}; leave them out")
@@ -62,10 +63,10 @@ def histogram(
     for (name, numbers), (line, mark), hue in zip(groups.items(), LOOKS, COLOURS, strict=False):
         look = {"ls": line, "marker": mark, "color": hue}
         if not len(numbers):
-            axes.plot([], [], label=f"{name}: none", **look)
+            axes.plot([], [], label=f"{entry(name)}: none", **look)
             continue
         median = float(np.median(numbers))
-        said = minus(f"{name}: median {median:.2f} (n = {len(numbers):,})")
+        said = f"{entry(name)}: " + minus(f"median {median:.2f} (n = {len(numbers):,})")
         shares = np.histogram(numbers, edges)[0] / len(numbers)
         axes.stairs(shares, edges, ls=line, lw=1.8, color=hue, zorder=2.5)
         axes.plot(median, 0, ms=7, mec="white", clip_on=False, zorder=4, label=said, **look)

@@ -12,8 +12,10 @@ from nbhelpers.maths.arrays import Array
 from nbhelpers.show.arrays import check_each, read
 from nbhelpers.show.page.picture import Picture
 from nbhelpers.show.style import COLOURS, INK, styled
+from nbhelpers.show.text import entry, named, ticks
 
 TOP = 4  # categories that have a bar
+LONGEST = 24  # letters of their names: more would leave no room for the bars
 
 
 @styled
@@ -35,10 +37,10 @@ def image_row(
     >>> image_row(images, ["night"], alt="A black square.")
     A black square.
     """
-    check_each("captions", captions, len(images))
+    captions = check_each("captions", captions, len(images))
     bars = {
         name: read(values, f"probabilities[{name!r}]", images=len(images), categories=len(images.categories))
-        for name, values in (probabilities or {}).items()
+        for name, values in named(probabilities or {}).items()
     }
     panels = []
     for i, (image, caption) in enumerate(zip(images.images, captions, strict=True)):
@@ -63,8 +65,8 @@ def _draw_bars(axes: plt.Axes, bars: Mapping[str, np.ndarray], categories: Seque
     height = 0.8 / len(bars)
     for place, (name, values) in enumerate(bars.items()):
         look = {"color": COLOURS[place], "edgecolor": INK["light"], "lw": 0.6}
-        axes.barh(rows + place * height, values[best], height, label=name, **look)
-    axes.set_yticks(rows + 0.4 - height / 2, [categories[c] for c in best])
+        axes.barh(rows + place * height, values[best], height, label=entry(name), **look)
+    axes.set_yticks(rows + 0.4 - height / 2, ticks((categories[c] for c in best), LONGEST))
     axes.tick_params(axis="y", length=0)
     axes.set(xlim=(0, 1), xticks=(0, 0.5, 1))
     axes.invert_yaxis()

@@ -16,6 +16,7 @@ from nbhelpers.show.arrays import cell, check_each, objects, read_maps
 from nbhelpers.show.page.figure import Figure
 from nbhelpers.show.page.table import Table
 from nbhelpers.show.panels import ORANGE, PURPLE, SIDE, WHITE, add_squares, enlarged, finish, heat, heat_look, picture
+from nbhelpers.show.text import label, short
 
 _COLUMNS = 3
 
@@ -44,14 +45,14 @@ def map_browser(
     >>> [frame.name for frame in figure.plot.frames]
     ['1, coat', '2, bag']
     """
-    check_each("captions", captions, len(images))
+    captions = check_each("captions", captions, len(images))
     shown = read_maps(maps, grid, images=len(images))
     pictures = [_outlined(image, mask) for image, mask in zip(images.images, objects(images), strict=True)]
     names = [f"{i + 1}, {caption}" for i, caption in enumerate(captions)]
 
     steps = [[pictures[i], *(_heat(values[i]) for values in shown.values())] for i in range(len(images))]
     rows = -(-(1 + len(shown)) // _COLUMNS)
-    titles = ["image", *shown]
+    titles = ["image", *(label(short(name)) for name in shown)]
     plot = make_subplots(rows, _COLUMNS, subplot_titles=titles, horizontal_spacing=0.04, vertical_spacing=0.12)
     look = heat_look("share of the image's largest", [-1, 0, 1], (PURPLE, WHITE, ORANGE), "customdata:.3g")
     first, *others = steps[0]

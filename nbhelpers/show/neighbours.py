@@ -14,6 +14,7 @@ from nbhelpers.show.arrays import read
 from nbhelpers.show.directions import arrows
 from nbhelpers.show.page.picture import Picture
 from nbhelpers.show.style import black_or_white, styled
+from nbhelpers.show.text import ticks
 
 
 def neighbours(directions: Array, confusion: Array, categories: Sequence[str], *, alt: str) -> Picture:
@@ -47,7 +48,7 @@ def neighbours(directions: Array, confusion: Array, categories: Sequence[str], *
     shares = 100 * counts / counts.sum(axis=1, keepdims=True)
     order = leaves_list(linkage(squareform(angles, checks=False), "average", optimal_ordering=True))
     place = np.ix_(order, order)
-    names = [categories[i] for i in order]
+    names = ticks(categories[i] for i in order)
     between = _matrix(angles[place], names, "Angle between directions (degrees)", "Blues_r", 180)
     confused = _matrix(shares[place], names, "Network: row is called column (%)", "Oranges", 100)
     return Picture([between, confused], alt=alt)

@@ -15,6 +15,7 @@ from nbhelpers.show.page.figure import Figure
 from nbhelpers.show.page.table import at_steps
 from nbhelpers.show.scene import Scene, dots, with_strengths, xyz
 from nbhelpers.show.style import colour, symbol
+from nbhelpers.show.text import label, visible
 
 SHOWN = 400  # regions drawn as points: the same ones at every step, by lot
 
@@ -49,8 +50,8 @@ def region_clouds(
     >>> [row[0] for row in figure.table.rows]
     ['coat', 'bag']
     """
-    categories, labels = images.categories, images.labels
-    steps = [str(label) for label in step_labels]
+    categories, labels = list(map(visible, images.categories)), images.labels
+    steps = [visible(name) for name in step_labels]
     points = read(h, "h", steps=len(steps), images=len(images), regions=None, axes=3)
     mu = arrows(directions, categories, len(steps))
     sizes = dict(zip(("steps", "images", "regions"), points.shape, strict=False))
@@ -83,12 +84,12 @@ def region_clouds(
             [with_strengths(at[members]) for at in points],
             **dots(categories[c], colour(c), symbol(c), 3),
             text=[f"image {i}, region {r}" for i, r in zip(*members, strict=True)],
-            hovertemplate=f"<b>{categories[c]}</b><br>%{{text}}<br>strength %{{customdata}}<extra></extra>",
+            hovertemplate=f"<b>{label(categories[c])}</b><br>%{{text}}<br>strength %{{customdata}}<extra></extra>",
         )
-    mesh = {"type": "mesh3d", **dict(zip("ijk", faces.T.tolist(), strict=True)), "opacity": 0.3, "hoverinfo": "name"}
+    mesh = {"type": "mesh3d", **dict(zip("ijk", faces.T.tolist(), strict=True)), "opacity": 0.3}
     for c, cloud in clouds.items():
-        named = {"color": colour(c), "name": categories[c], "legendgroup": categories[c]}
-        scene.add([xyz(surface) for surface in cloud], **mesh, **named)
+        told = {"legendgroup": categories[c], "hovertemplate": f"{label(categories[c])}<extra></extra>"}
+        scene.add([xyz(surface) for surface in cloud], **mesh, color=colour(c), **told)
     scene.add_arrows(mu, categories)
 
     means = {c: np.average(strengths[:, labels == c], (1, 2), w[:, labels == c]) for c in present}

@@ -12,6 +12,7 @@ from nbhelpers.show.arrays import columns, same_names
 from nbhelpers.show.page.picture import Picture
 from nbhelpers.show.page.table import minus
 from nbhelpers.show.style import CARD, COLOURS, FAINT, INK, styled
+from nbhelpers.show.text import entry, named, short, ticks, visible
 
 HATCHES = ("", "///", "...", "xxx")
 Rows = Sequence[Mapping[str, float | None]]
@@ -72,7 +73,7 @@ def points_along(epochs: Sequence[float], runs: Sequence[Mapping[str, Rows]], *,
                 axes.annotate(text, at, (5, 0), textcoords="offset points", va="center", fontsize=8.5)
         tight = {"columnspacing": 0.8, "handlelength": 1.7, "borderaxespad": 0}
         above.legend(fontsize=8.5, loc="upper right", ncols=2, **tight)
-        above.set(title=layer, ylabel="points per image", ylim=(0, top))
+        above.set(title=visible(layer), ylabel="points per image", ylim=(0, top))
         below.set(ylabel="reliable ratio", ylim=(0, 1), yticks=(0, 0.5, 1), xlabel="epoch")
         every = 1 if len(epochs) <= 5 else 3  # as many as there is room for, the last one in any case
         shown = place[(len(epochs) - 1) % every :: every]
@@ -105,7 +106,7 @@ def agreement(values: Mapping[str, Array], *, alt: str) -> Picture:
     if not values:
         raise ValueError("values is empty: give the correlations of at least one pair of maps")
     rows = {}
-    for name, correlations in values.items():
+    for name, correlations in named(values).items():
         r = np.asarray(correlations, dtype=float)
         known = r[~np.isnan(r)]
         furthest = np.abs(known).max(initial=0)
@@ -115,7 +116,7 @@ def agreement(values: Mapping[str, Array], *, alt: str) -> Picture:
                 f"{len(known)} numbers up to {furthest:g}"
             )
         undefined = f", {len(r) - len(known)} undefined" if len(known) < len(r) else ""
-        rows[f"{name} ({len(known)} images{undefined})"] = known
+        rows[f"{short(name)} ({len(known)} images{undefined})"] = known
     jitter = np.random.default_rng(0)
     figure, axes = plt.subplots(figsize=(4.9, 0.72 * len(rows) + 0.6))
     for row, (label, known) in enumerate(rows.items()):
@@ -173,14 +174,15 @@ def shares(rows: Mapping[str, Mapping[str, float]], *, alt: str, chance: Mapping
     figure, axes = plt.subplots(figsize=(np.clip(0.36 * groups * len(places) + 0.6, 4.4, 6.9), 3))
     looks = [{"color": hue, "hatch": hatch, "lw": 0.6} for hue, hatch in zip(COLOURS, HATCHES, strict=False)]
     looks[len(rows) :] = [{"color": "none", "ls": "--"}]
-    for number, (name, row) in enumerate([*rows.items(), ("all regions (chance)", chance)]):
+    names = [*map(visible, rows), "all regions (chance)"]
+    for number, (name, row) in enumerate(zip(names, [*rows.values(), chance], strict=True)):
         at = start + number * width
-        axes.bar(at, [row[p] for p in places], 0.92 * width, label=name, edgecolor=INK["light"], **looks[number])
+        axes.bar(at, [row[p] for p in places], 0.92 * width, label=entry(name), edgecolor=INK["light"], **looks[number])
         for x, p in zip(at, places, strict=True):
             multiple = f"\n{row[p] / chance[p]:.1f}×" if chance[p] and number < len(rows) else ""
             look = {"ha": "center", "va": "bottom", "fontsize": 8}
             axes.annotate(f"{row[p]:.0%}{multiple}", (x, row[p]), (0, 2), textcoords="offset points", **look)
-    axes.set(xticks=range(len(places)), xticklabels=places, yticks=[])
+    axes.set(xticks=range(len(places)), xticklabels=ticks(places), yticks=[])
     axes.tick_params(axis="x", length=0)
     axes.spines["left"].set_visible(False)
     axes.margins(y=0.2)

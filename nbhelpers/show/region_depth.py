@@ -15,6 +15,7 @@ from nbhelpers.show.page.picker import pickable
 from nbhelpers.show.page.table import Table, at_steps
 from nbhelpers.show.scene import MUTE, Scene, dots, xyz
 from nbhelpers.show.style import colour, symbol
+from nbhelpers.show.text import label, named, visible
 
 
 def region_depth(
@@ -62,7 +63,9 @@ def region_depth(
     >>> [frame.name for frame in figure.plot.frames]
     ['conv_12', 'conv_53']
     """
-    categories, labels, steps = images.categories, images.labels, list(h)
+    categories, labels = list(map(visible, images.categories)), images.labels
+    h, slider = named(h), visible(slider)
+    steps = list(h)
     regions = grid[0] * grid[1]
     if len(steps) < 2:
         raise ValueError(f"h must hold at least two steps for the slider to go through, got {', '.join(h) or 'none'}")
@@ -85,15 +88,16 @@ def region_depth(
         scene.add(
             [{**xyz(at[labels == c].reshape(-1, 3)), "customdata": its} for at, its in zip(points, told, strict=True)],
             **dots(categories[c], colour(c), symbol(c), 4),
-            text=[f"{names[i]}, {cell(r, grid)}" for i, r in members],
+            text=[f"{label(names[i])}, {cell(r, grid)}" for i, r in members],
             hovertemplate="%{text}<br>strength %{customdata[2]}<extra></extra>",
         )
     # These two have no colour of their own: they are written in the ink of the page.
     dot = {"mode": "markers", "marker": {"size": 10}, "name": "picked"}
     here = scene.add([xyz(at[image, region][None]) for at in points], **dot, **MUTE)
     line = {"mode": "lines+markers", "line": {"width": 5}, "marker": {"size": 4}, "name": "the picked region"}
-    told = {"text": steps, "hovertemplate": f"{slider} %{{text}}<extra>the picked region</extra>", "showlegend": True}
-    path = scene.add(xyz(points[:, image, region]), **line, **told)
+    where = {"text": [label(step) for step in steps], "showlegend": True}
+    where["hovertemplate"] = f"{label(slider)} %{{text}}<extra>the picked region</extra>"
+    path = scene.add(xyz(points[:, image, region]), **line, **where)
     scene.add_arrows(mu, categories)
     own = ((points @ mu.T).argmax(axis=-1) == labels[:, None]).mean(axis=-1)
     means = strengths.mean(axis=-1)

@@ -18,6 +18,7 @@ from nbhelpers.method.knowledge import KnowledgePoints
 from nbhelpers.show.arrays import check_each, objects, read, read_maps
 from nbhelpers.show.page.picture import Picture
 from nbhelpers.show.style import INK, colour, marker, styled
+from nbhelpers.show.text import entry, visible
 
 GREY = (0.299, 0.587, 0.114)  # luma: how bright red, green and blue are
 HALO = [withStroke(linewidth=2.4, foreground="white")]
@@ -51,7 +52,7 @@ def points_on_images(
     The left half says coat.
     """
     read(points.masks, "points", images=len(images), regions=grid[0] * grid[1])
-    check_each("captions", captions, len(images))
+    captions = check_each("captions", captions, len(images))
     named = np.unique(points.category[points.masks])
     if named.size and named[-1] >= len(images.categories):
         raise ValueError(f"points name category {named[-1]}, but there are {len(images.categories)} categories")
@@ -88,8 +89,12 @@ def _legend(named: Sequence[int], categories: Sequence[str]) -> plt.Figure:
     figure = plt.figure(figsize=(2.25, 2.55))
     handles = [Patch(**_cell(INK["light"], reliable)) for reliable in (True, False)]
     handles += [(Patch(**_cell(colour(c), True)), Line2D([], [], ls="", **_dot(c))) for c in named]
-    labels = ["reliable: names the truth", "unreliable", *(categories[c] for c in named)]
-    figure.legend(handles, labels, loc="center left", fontsize=9, handleheight=1.2, handlelength=1.8)
+    names = ["reliable: names the truth", "unreliable", *(visible(categories[c]) for c in named)]
+    legend = figure.legend(
+        handles, [entry(name) for name in names], loc="center left", fontsize=9, handleheight=1.2, handlelength=1.8
+    )
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set_label(name)  # in full, for the text alternative
     return figure
 
 

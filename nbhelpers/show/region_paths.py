@@ -15,6 +15,7 @@ from nbhelpers.show.page.picker import marked
 from nbhelpers.show.page.table import Table, minus
 from nbhelpers.show.scene import MUTE, Scene, dots, with_strengths, xyz
 from nbhelpers.show.style import COLOURS, WIRE
+from nbhelpers.show.text import label, visible
 
 LOOKS = {
     "none": (COLOURS[5], "circle-open"),
@@ -61,7 +62,7 @@ def region_paths(
     >>> figure.table.rows[0][:3]
     [1, 'rebuilt', 'image 1 (coat → shirt)']
     """
-    categories, regions = images.categories, grid[0] * grid[1]
+    categories, regions = list(map(visible, images.categories)), grid[0] * grid[1]
     points = read(h, "h", steps=None, images=len(images), regions=regions, axes=3)
     if len(points) < 2:
         raise ValueError(f"h must hold at least two steps for the slider to go through, got {len(points)}")
@@ -84,7 +85,7 @@ def region_paths(
             text=[str(e + 1) for e in members],
             textposition="top center",
             textfont={"size": 14},
-            hovertext=[f"{kind}: {places[e]}" for e in members],
+            hovertext=[f"{kind}: {label(places[e])}" for e in members],
             hovertemplate="%{text}, %{hovertext}<br>strength %{customdata}<extra></extra>",
         )
     for kind, members in of_kind.items():

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from nbhelpers.show.directions import unit
 from nbhelpers.show.page.figure import Figure
 from nbhelpers.show.style import colour
+from nbhelpers.show.text import engraved, label, short
 
 EYE = np.array([0.95, 0.8, 0.5])  # of the reader, where arrows reach as far as all that is drawn
 WIDE = np.array([0.3, 1])  # a text is wider than high: what lies beside it must be further away
@@ -57,7 +58,7 @@ class Scene:
             tips = self.tip * mu[..., c, :]
             places = shaft(tips) if tips.ndim == 1 else [shaft(tip) for tip in tips]
             line = {"mode": "lines+text", "line": {"color": hue or colour(c), "width": 5}, "legendgroup": category}
-            name = {"text": ["", "", "", category], "textposition": "middle center", "textfont": {"size": 14}}
+            name = {"text": ["", "", "", engraved(category)], "textposition": "middle center", "textfont": {"size": 14}}
             self.add(places, **line, **name, **MUTE)
 
     def figure(self, **rest: Any) -> Figure:
@@ -126,4 +127,4 @@ def shaft(tip: np.ndarray) -> dict[str, list[float]]:
 def dots(name: str, hue: str, form: str, size: float) -> dict[str, Any]:
     """The look of points that have an entry in the legend."""
     marker = {"color": hue, "symbol": form, "size": size, "line": {"width": 0}}
-    return {"mode": "markers", "marker": marker, "name": name, "legendgroup": name, "showlegend": True}
+    return {"mode": "markers", "marker": marker, "name": label(short(name)), "legendgroup": name, "showlegend": True}

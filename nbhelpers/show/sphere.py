@@ -14,6 +14,7 @@ from nbhelpers.show.page.figure import Figure
 from nbhelpers.show.page.table import Table, at_steps
 from nbhelpers.show.scene import MUTE, WIDE, Scene, dots, xyz
 from nbhelpers.show.style import WIRE, colour, symbol
+from nbhelpers.show.text import engraved, label, named, visible
 
 FEW = 20  # points that a table tells one by one
 
@@ -59,14 +60,15 @@ def sample_space(
     >>> [trace.name for trace in figure.plot.data if trace.showlegend]
     ['coat', 'bag']
     """
-    categories, labels, count = images.categories, images.labels, len(images)
-    steps = [""] if step_labels is None else [str(label) for label in step_labels]
+    categories, labels, count = list(map(visible, images.categories)), images.labels, len(images)
+    steps = [""] if step_labels is None else [visible(name) for name in step_labels]
+    slider = visible(slider)
     g = read_steps(embeddings, "embeddings", len(steps), images=count, axes=3)
     mu = arrows(directions, categories, len(steps))
     axes = {"images": count, "categories": len(categories)}
     p = None if probabilities is None else read_steps(probabilities, "probabilities", len(steps), **axes)
     names = None if names is None else check_each("names", names, count)
-    rings = {text: check_positive(radius, "strength_rings") for text, radius in (strength_rings or {}).items()}
+    rings = {text: check_positive(radius, "strength_rings") for text, radius in named(strength_rings or {}).items()}
 
     strengths = np.linalg.norm(g, axis=-1)
     reach = max(1e-3, float(strengths.max()), *rings.values())
@@ -81,15 +83,15 @@ def sample_space(
         if p is None:
             return numbers
         best = int(p[step, image].argmax())
-        return [*numbers, categories[best], round(float(p[step, image, best]), 2)]
+        return [*numbers, label(categories[best]), round(float(p[step, image, best]), 2)]
 
     for c, category in enumerate(categories):
         members = np.flatnonzero(labels == c)
         scene.add(
             [{**xyz(g[s, members]), "customdata": [told(s, i) for i in members]} for s in range(len(steps))],
             **dots(category, colour(c), symbol(c), 4.5),
-            text=names and [names[i] for i in members],
-            hovertemplate=f"<b>{category}</b>{' %{text}' if names else ''}<br>{story}<extra></extra>",
+            text=names and [label(names[i]) for i in members],
+            hovertemplate=f"<b>{label(category)}</b>{' %{text}' if names else ''}<br>{story}<extra></extra>",
         )
     scene.add_arrows(mu, categories)
     _add_rings(scene, rings, g[-1], mu[-1])
@@ -126,4 +128,4 @@ def _add_rings(scene: Scene, rings: Mapping[str, float], g: np.ndarray, mu: np.n
         taken = np.append(taken, seen[best, None], axis=0)
         line = np.concatenate([places[best, None], [[np.nan] * 3], radius * wire])
         look = {"mode": "lines+text", "line": {"color": WIRE, "width": 1.5}, "textposition": "middle center"}
-        scene.add(xyz(line), text=[text] + [""] * (len(line) - 1), **look, **MUTE)
+        scene.add(xyz(line), text=[engraved(text)] + [""] * (len(line) - 1), **look, **MUTE)

@@ -11,6 +11,7 @@ from nbhelpers.show.arrays import columns, same_names
 from nbhelpers.show.page.picture import Picture
 from nbhelpers.show.region_curves import Rows
 from nbhelpers.show.style import COLOURS, INK, styled
+from nbhelpers.show.text import ticks, visible
 
 BARS = (  # what, look of the bar, where it stands
     ("total", {"color": "none", "edgecolor": INK["light"], "label": "all"}, -0.21),
@@ -53,11 +54,11 @@ def student_points(networks: Mapping[str, Mapping[str, Rows]], *, alt: str) -> P
         figure, (above, below) = plt.subplots(2, 1, figsize=(2.4, 4.6), sharex=True, height_ratios=(3, 2))
         for what, look, aside in BARS:
             _bars(above, [its[what] for its in rows.values()], aside, 0.38, **look)
-        above.set(title=layer, ylabel="points per image", ylim=(0, top))
+        above.set(title=visible(layer), ylabel="points per image", ylim=(0, top))
         figure.legend(*above.get_legend_handles_labels(), loc="outside upper center", ncols=2)
         _bars(below, [its["ratio"] for its in rows.values()], 0, 0.6, written=True, **BARS[1][1])
         below.set(ylabel="reliable ratio", ylim=(0, 1.2), yticks=(0, 0.5, 1))
-        seeds = [f"{name} ({len(its['total'])})" for name, its in rows.items()]
+        seeds = [f"{name} ({len(its['total'])})" for name, its in zip(ticks(rows), rows.values(), strict=True)]
         below.set_xticks(range(len(seeds)), seeds, rotation=45, ha="right", rotation_mode="anchor")
         figure.supxlabel("dots: seeds (how many)\nlines: ± 1 std over seeds", fontsize=8)
         panels.append(figure)

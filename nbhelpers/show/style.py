@@ -48,8 +48,8 @@ MATPLOTLIB = {
     "font.size": 9.5,
     "legend.frameon": False,
 }
-styled = plt.rc_context(MATPLOTLIB)
-"""Decorates what draws with matplotlib."""
+styled = plt.rc_context(MATPLOTLIB | {"text.parse_math": False, "text.usetex": False})
+"""Decorates what draws with matplotlib: a ``$`` in a name is no formula."""
 
 
 def colour(category: int) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from nbhelpers.probes.baselines import NAMES
 from nbhelpers.show.page.table import Table, minus
+from nbhelpers.show.text import named, visible
 
 Runs = Mapping[str, Mapping[str, Any]]
 NOTHING = "–"
@@ -76,13 +77,14 @@ def table2(runs: Runs, paper: Mapping[str, Any]) -> Table:
     """
     parts = _parts(runs, "table2")
     printed = [paper["table2"].get(f"{run['dataset']}-{run['network']}", {}) for run in runs.values()]
-    lines = {layer: [part.get(layer, {}) for part in parts.values()] for part in parts.values() for layer in part}
+    layers = dict.fromkeys(layer for part in parts.values() for layer in part)
+    lines = {visible(layer): [part.get(layer, {}) for part in parts.values()] for layer in layers}
     lines[f"paper (layer {paper['table2_layer']})"] = printed
     rows = [
         [name, *(text for row in line for text in (_number(row, "mean", 3, "std"), _number(row, "control_mean", 3)))]
         for name, line in lines.items()
     ]
-    headers = ["layer", *(f"{run}, {what}" for run in runs for what in ("‖h‖", "control ‖f‖"))]
+    headers = ["layer", *(f"{run}, {what}" for run in parts for what in ("‖h‖", "control ‖f‖"))]
     caption = (
         "Correlation with importance w over the regions of an image: mean ± standard deviation over images, "
         "and the mean of a control that needs no projection"
@@ -127,7 +129,7 @@ def _parts(runs: Runs, key: str) -> dict[str, Any]:
     lacking = [name for name, run in runs.items() if key not in run]
     if lacking or not runs:
         raise ValueError(f"no {key} recorded for {', '.join(lacking) or 'any run'}; run `nbhelpers reproduce`")
-    return {name: run[key] for name, run in runs.items()}
+    return {name: run[key] for name, run in named(runs).items()}
 
 
 def _number(row: Mapping[str, Any], key: str, digits: int, std: str = "") -> str:

@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from nbhelpers.show.page.inline import asset, check_alt, sprite_sheet
 from nbhelpers.show.page.table import Table
 from nbhelpers.show.style import plotly_template
+from nbhelpers.show.text import in_script, label, page
 
 TURN = '<p class="nbh-hint nbh-turn">Turn: drag, or arrow keys. Zoom: + and −. Back: Home.</p>'
 
@@ -96,10 +97,11 @@ class Figure:
         if self.plot.frames:
             figure["layout"]["height"] += 160  # the slider, below a legend of two lines
             at_once = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
-            steps = [{"label": f.name, "method": "animate", "args": [[f.name], at_once]} for f in self.plot.frames]
-            label = {"prefix": f"{self.slider}: "}
+            names = [frame.name for frame in self.plot.frames]
+            steps = [{"label": label(n), "method": "animate", "args": [[n], at_once]} for n in names]
+            chosen = {"prefix": f"{label(self.slider)}: "}
             pad = {"t": 60, "r": 40, "b": 10, "l": 40}  # the names of the first and the last step reach beyond the rail
-            figure["layout"]["sliders"] = [{"active": self.start, "currentvalue": label, "pad": pad, "steps": steps}]
+            figure["layout"]["sliders"] = [{"active": self.start, "currentvalue": chosen, "pad": pad, "steps": steps}]
         return figure
 
     def html(self) -> str:
@@ -107,29 +109,27 @@ class Figure:
         figure = {"frames": [], **json.loads(self.plot.to_json()), "sprite": self.sprite, "picker": self.picker}
         figure["themes"] = {theme: plotly_template(theme) for theme in ("light", "dark")}
         figure["layout"].pop("template", None)
-        # "</" would end the script element; in JSON it may be written "<\/".
-        payload = json.dumps(figure, separators=(",", ":"), ensure_ascii=False).replace("</", "<\\/")
         # The sentence is text of the page: seen until the figure is drawn, and read aloud before and after.
         return (
             f'<div class="nbh-figure" role="group" aria-label="Interactive figure"><style>{asset("figure.css")}</style>'
             f'<div class="nbh-stage" style="height:{self.height}px">'
-            f'<p class="nbh-alt">{html.escape(self.alt)}</p><div class="nbh-plot"></div>'
+            f'<p class="nbh-alt">{page(self.alt)}</p><div class="nbh-plot"></div>'
             f'<div class="nbh-hover" aria-hidden="true" hidden><span></span></div></div>'
             f"{TURN if 'scene' in figure['layout'] else ''}{self._controls()}"
             f"{self.below}{self.table.folded() if self.table else ''}"
-            f'<script type="application/json">{payload}</script><script>{asset("figure.js")}</script></div>'
+            f'<script type="application/json">{in_script(figure)}</script><script>{asset("figure.js")}</script></div>'
         )
 
     def _controls(self) -> str:
         if not self.plot.frames:
             return ""
-        name = html.escape(self.plot.frames[self.start].name)
+        name = self.plot.frames[self.start].name
         # A form control that a script drives stays off until the script is there.
         return (
             '<div class="nbh-controls"><button type="button" disabled>Play</button>'
-            f'<label>{html.escape(self.slider)}<input type="range" min="0" max="{len(self.plot.frames) - 1}" step="1"'
-            f' value="{self.start}" aria-valuetext="{name}" autocomplete="off" disabled></label>'
-            f'<output aria-live="off">{name}</output></div>'
+            f'<label>{page(self.slider)}<input type="range" min="0" max="{len(self.plot.frames) - 1}" step="1"'
+            f' value="{self.start}" aria-valuetext="{html.escape(name)}" autocomplete="off" disabled></label>'
+            f'<output aria-live="off">{page(name)}</output></div>'
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +12,7 @@ from IPython.display import clear_output, display
 from nbhelpers.show.page.figure import Figure
 from nbhelpers.show.page.inline import asset
 from nbhelpers.show.page.picture import Picture
+from nbhelpers.show.text import page, visible
 
 
 class Explore:
@@ -84,7 +84,7 @@ class Explore:
         lists = (name for name, widget in self.controls.items() if isinstance(widget, ipywidgets.Dropdown))
         offered = next(lists, None)
         kept = ", ".join(widget.description for name, widget in self.controls.items() if name != offered)
-        note = f'<p class="nbh-live">With a live kernel you choose here: {html.escape(kept)}.</p>' if kept else ""
+        note = f'<p class="nbh-live">With a live kernel you choose here: {page(kept)}.</p>' if kept else ""
         if offered is None:
             return self.figure.html() + note
         widget = self.controls[offered]
@@ -92,13 +92,13 @@ class Explore:
         for number, entry in enumerate(widget.options):
             label, value = entry if isinstance(entry, tuple) else (str(entry), entry)
             chosen = value == widget.value
-            entries.append(f"<option{' selected' * chosen}>{html.escape(label)}</option>")
+            entries.append(f"<option{' selected' * chosen}>{page(visible(label))}</option>")
             if not chosen:
                 others.append(f'<template data-at="{number}">{self._page(offered, value)}</template>')
         # A form control that a script drives stays off until the script is there.
         return (
             '<div class="nbh-choices"><label class="nbh-menu">'
-            f'{html.escape(widget.description)} <select autocomplete="off" disabled>{"".join(entries)}</select></label>'
+            f'{page(widget.description)} <select autocomplete="off" disabled>{"".join(entries)}</select></label>'
             f'<div class="nbh-chosen">{self.figure.html()}</div>{"".join(others)}{note}'
             f"<script>{asset('choices.js')}</script></div>"
         )
@@ -107,7 +107,7 @@ class Explore:
         try:
             return self.draw(**{name: value}).html()
         except Exception as error:  # of one choice: it must not take the figure and the other choices from the reader
-            return f'<p class="nbh-raised">{html.escape(f"{type(error).__name__}: {error}")}</p>'
+            return f'<p class="nbh-raised">{page(f"{type(error).__name__}: {error}")}</p>'
 
 
 def _widget(function: Callable[..., Any], name: str, choice: Any) -> ipywidgets.ValueWidget:

@@ -9,13 +9,12 @@ import numpy as np
 from PIL import Image
 
 from nbhelpers.show.page.inline import data_uri, pillow
+from nbhelpers.show.text import page
 
 
 def pickable(images: np.ndarray, names: Sequence[str], colours: Sequence[str]) -> str:
     """Images (n, 3, H, W) over which the script lays regions; a CSS colour says which points belong to each."""
-    captions = [
-        f'<i style="background:{colour}"></i>{html.escape(name)}' for name, colour in zip(names, colours, strict=True)
-    ]
+    captions = [f'<i style="background:{colour}"></i>{page(name)}' for name, colour in zip(names, colours, strict=True)]
     over = ['<div class="nbh-regions"></div>'] * len(images)
     return (
         f'<p class="nbh-told" role="status"></p>{_strip(images, names, captions, over)}'
@@ -33,12 +32,12 @@ def marked(
     over = [
         "".join(
             f'<b class="nbh-mark" style="left:{region % columns / columns:.2%};top:{region // columns / rows:.2%};'
-            f'{size};border-color:{colour}">{html.escape(text)}</b>'
+            f'{size};border-color:{colour}">{page(text)}</b>'
             for region, colour, text in its
         )
         for its in marks
     ]
-    return _strip(images, captions, [html.escape(caption) for caption in captions], over)
+    return _strip(images, captions, [page(caption) for caption in captions], over)
 
 
 def _strip(images: np.ndarray, names: Sequence[str], captions: Sequence[str], over: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
+from matplotlib.text import Text
 from PIL import Image
 
 from nbhelpers.show.page.inline import asset, check_alt, data_uri
@@ -73,11 +74,17 @@ def _name_parts(panels: Sequence[plt.Figure]) -> list[str]:
     """What each panel is called: its first title, what a panel with a legend alone lists, or which part it is."""
     names = []
     for i, panel in enumerate(panels, 1):
-        entries = "; ".join(text.get_text() for legend in panel.legends for text in legend.get_texts())
-        titles = [axes.get_title() for axes in panel.axes] + [entries and f"legend: {entries}"]
-        title = next(filter(None, titles), "").replace("$", "")
+        entries = "; ".join(_words(text) for legend in panel.legends for text in legend.get_texts())
+        titles = [_words(axes.title) for axes in panel.axes] + [entries and f"legend: {entries}"]
+        title = next(filter(None, titles), "")
         names.append(" ".join(title.split()) or f"part {i} of {len(panels)}")
     return names
+
+
+def _words(text: Text) -> str:
+    """A name in full where it was drawn shortened; a formula without its dollars."""
+    words = text.get_label() or text.get_text()
+    return words.replace("$", "") if text.get_parse_math() else words
 
 
 def _smallest(image: Image.Image) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from typing import Any, NamedTuple
+
+from nbhelpers.show.text import page
 
 
 class Table(NamedTuple):
@@ -37,21 +38,21 @@ class Table(NamedTuple):
 
     def html(self, kind: str = "dataframe") -> str:
         """The table for a page."""
-        head = "".join(f'<th scope="col">{html.escape(str(h))}</th>' for h in self.headers)
+        head = "".join(f'<th scope="col">{page(str(h))}</th>' for h in self.headers)
         rows = "".join(
-            f'<tr><th scope="row">{html.escape(str(first))}</th>'
+            f'<tr><th scope="row">{page(str(first))}</th>'
             + "".join(f"<td>{cell}</td>" for cell in self.cells(*rest))
             + "</tr>"
             for first, *rest in self.rows
         )
         return (
-            f'<table class="{kind}"><caption>{html.escape(self.caption)}</caption>'
+            f'<table class="{kind}"><caption>{page(self.caption)}</caption>'
             f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
         )
 
     def cells(self, *row: Any) -> list[str]:
         """The cells after the first of a row, for a page."""
-        return [html.escape(str(cell)).replace(" ± ", "&nbsp;±&nbsp;") for cell in row]
+        return [page(str(cell)).replace(" ± ", "&nbsp;±&nbsp;") for cell in row]
 
     def folded(self) -> str:
         """The table behind a click, below its figure; a keyboard can scroll it sideways."""
