@@ -4,8 +4,8 @@ import os
 
 from hypothesis import settings
 
-# Scripts that `make bench` runs, and what a cluster's workers import: it makes every study small.
-collect_ignore = ["benchmarks", "shrunken.py"]
+# Scripts that `make bench` and people run, and what a cluster's workers import: it makes every study small.
+collect_ignore = ["benchmarks", "soak", "shrunken.py"]
 
 settings.register_profile("reproducible", derandomize=True, deadline=None)
 settings.load_profile("reproducible")

@@ -11,14 +11,15 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from selenium import webdriver
 from selenium.common.exceptions import WebDriverException
+from selenium.webdriver.common.actions.action_builder import ActionBuilder
 from selenium.webdriver.support.ui import WebDriverWait
 
-PATIENCE = 300  # seconds: without a GPU the processor draws 3-D, and other work may keep it busy
+PATIENCE = 300  # seconds that anything may take: without a GPU the processor draws 3-D, and other work keeps it busy
 NAMES = ("google-chrome", "google-chrome-stable", "chromium", "chromium-browser")
 FLAGS = (
     "--headless=new",
@@ -38,6 +39,7 @@ class Browser:
 
     driver: webdriver.Chrome
     address: str
+    requests: dict[str, str] = field(default_factory=dict)  # what the page has asked for, by the number of the request
 
     def open(self, page: str, size: tuple[int, int] = (1280, 900)) -> None:
         """Load a page such as "chapters/01_samples", and wait until its scripts and formulas are done."""
@@ -46,7 +48,11 @@ class Browser:
             {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": False},
         )
         self.driver.get("about:blank")
+        mouse = ActionBuilder(self.driver, duration=0)
+        mouse.pointer_action.move_to_location(0, 0)  # else it would still point into the next page
+        mouse.perform()
         self.problems()
+        self.requests.clear()
         self.driver.get(f"{self.address}{page}.html")
         self.wait("document.readyState === 'complete'")
         self.driver.execute_async_script(
@@ -57,32 +63,42 @@ class Browser:
         """The value of a JavaScript function's body."""
         return self.driver.execute_script(script, *arguments)
 
-    def wait(self, condition: str, seconds: float = 60) -> None:
+    def wait(self, condition: str, seconds: float = PATIENCE) -> None:
         """Until a JavaScript expression is true."""
         WebDriverWait(self.driver, seconds).until(lambda _: self.run(f"return Boolean({condition})"), condition)
 
+    def centre(self, element: str) -> None:
+        """Scroll until the element that a JavaScript expression names is in the middle of the window."""
+        # At once: the theme would scroll by and by, and what is clicked meanwhile is somewhere else.
+        self.run(f"{element}.scrollIntoView({{block: 'center', behavior: 'instant'}})")
+
+    def draw(self, figure: str) -> None:
+        """Bring the figure that a JavaScript expression names into view, as it is drawn then, and wait for that."""
+        self.centre(figure)
+        self.wait(f"{figure}.dataset.state === 'ready'")
+
     def draw_figures(self) -> int:
-        """Bring every figure of the page into view, one after the other, as they are drawn then; how many there are."""
+        """Draw every figure of the page, one after the other; how many there are."""
         count = self.run("return document.querySelectorAll('.nbh-figure').length")
         for number in range(count):
-            figure = f"document.querySelectorAll('.nbh-figure')[{number}]"
-            self.run(f"{figure}.scrollIntoView({{block: 'center'}})")
-            self.wait(f"{figure}.dataset.state === 'ready'", PATIENCE)
+            self.draw(f"document.querySelectorAll('.nbh-figure')[{number}]")
         return count
 
     def problems(self) -> list[str]:
-        """What went wrong since the last call: console errors, failed requests, requests to any other host."""
+        """What went wrong since the last call: console errors, failed requests, requests to any other host.
+
+        A request of the page before may be told to have failed only now: it is not this one's.
+        """
         found = [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
-        urls = {}
         for entry in self.driver.get_log("performance"):
             event = json.loads(entry["message"])["message"]
             params = event["params"]
             if event["method"] == "Network.requestWillBeSent":
-                url = urls[params["requestId"]] = params["request"]["url"]
+                url = self.requests[params["requestId"]] = params["request"]["url"]
                 if urlsplit(url).scheme not in ("data", "blob", "about") and not url.startswith(self.address):
                     found.append(f"a request to another host: {url}")
-            elif event["method"] == "Network.loadingFailed":
-                found.append(f"{params['errorText']}: {urls.get(params['requestId'])}")
+            elif event["method"] == "Network.loadingFailed" and params["requestId"] in self.requests:
+                found.append(f"{params['errorText']}: {self.requests[params['requestId']]}")
             elif event["method"] == "Network.responseReceived" and params["response"]["status"] >= 400:
                 found.append(f"status {params['response']['status']}: {params['response']['url']}")
         return found
@@ -114,6 +130,7 @@ def start(address: str) -> Iterator[Browser]:
             "no browser for the built site and its PDFs: install Google Chrome, or chromium and chromium-driver "
             f"(Debian, Ubuntu: apt install chromium chromium-driver). Selenium says: {error.msg}"
         ) from error
+    driver.set_script_timeout(PATIENCE)
     try:
         yield Browser(driver, address)
     finally:

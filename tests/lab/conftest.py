@@ -26,5 +26,4 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def browser(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """Headless Chromium that reaches nothing but a JupyterLab in `folder`."""
     with serve_lab(folder, tmp_path_factory.mktemp("jupyter")) as address, start(address) as browser:
-        browser.driver.set_script_timeout(60)
         yield browser

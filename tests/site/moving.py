@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from browser import PATIENCE, Browser
+from browser import Browser
 from selenium.webdriver.common.by import By
 
 FIGURE = "document.querySelector('.nbh-figure')"
@@ -15,8 +15,7 @@ def draw(chapter: Browser, label: str, number: int = 0) -> str:
         "[...document.querySelectorAll('.nbh-figure')]"
         f".filter(f => f.querySelector('.nbh-controls label')?.innerText.trim() === '{label}')[{number}]"
     )
-    chapter.run(f"{figure}.scrollIntoView({{block: 'center'}})")
-    chapter.wait(f"{figure}.dataset.state === 'ready'", PATIENCE)
+    chapter.draw(figure)
     return figure
 
 
@@ -24,17 +23,17 @@ def move(chapter: Browser, figure: str, step: int) -> None:
     """Put the slider of ``figure`` at ``step``, and wait until that is drawn."""
     slider = f"{figure}.querySelector('input[type=range]')"
     chapter.run(f"const s = {slider}; s.value = {step}; s.dispatchEvent(new Event('input'))")
-    chapter.wait(f"{figure}.dataset.step === '{step}'", PATIENCE)
+    chapter.wait(f"{figure}.dataset.step === '{step}'")
 
 
 def open_figure(browser: Browser, page: str, size: tuple[int, int] = (1280, 1200)) -> Browser:
     """Open a page whose first figure is drawn at once, and wait for that."""
     browser.open(page, size)
-    browser.wait(f"{FIGURE}.dataset.state === 'ready'", PATIENCE)
+    browser.wait(f"{FIGURE}.dataset.state === 'ready'")
     return browser
 
 
 def press(browser: Browser, key: str, step: int) -> None:
     """Press a key on the slider of the page's first figure, and wait until ``step`` is drawn."""
     browser.driver.find_element(By.CSS_SELECTOR, ".nbh-controls input").send_keys(key)
-    browser.wait(f"{FIGURE}.dataset.step === '{step}'", PATIENCE)
+    browser.wait(f"{FIGURE}.dataset.step === '{step}'")

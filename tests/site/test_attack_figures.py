@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from browser import PATIENCE, Browser
+from browser import Browser
 from moving import PLOT, open_figure, press
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
@@ -97,7 +97,7 @@ def test_dragging_rotates_and_the_slider_keeps_the_view(paths: Browser) -> None:
     before = paths.run(f"return {EYE}")
     plot = paths.driver.find_element(By.CSS_SELECTOR, ".nbh-plot")
     ActionChains(paths.driver).move_to_element(plot).click_and_hold().move_by_offset(120, 30).release().perform()
-    paths.wait(f"Math.abs({EYE}.x - {before['x']}) > 0.05", PATIENCE)
+    paths.wait(f"Math.abs({EYE}.x - {before['x']}) > 0.05")
     turned = paths.run(f"return {EYE}")
     press(paths, Keys.HOME, 0)
     assert paths.run(f"return {EYE}") == pytest.approx(turned, abs=1e-3)
@@ -113,7 +113,7 @@ def test_a_type_in_the_legend_hides_its_markers_ways_and_rings(paths: Browser) -
     assert names == ["direct", "rebuilt"]
     toggle = paths.driver.find_element(By.CSS_SELECTOR, ".legendtoggle")
     ActionChains(paths.driver).move_to_element(toggle).click().perform()
-    paths.wait(f"{PLOT}._fullData[0].visible === 'legendonly'", PATIENCE)
+    paths.wait(f"{PLOT}._fullData[0].visible === 'legendonly'")
     assert visible("direct") == [False] * 3
     assert visible("rebuilt") == [True] * 3
     assert visible("bag") == [True]
@@ -216,10 +216,10 @@ def test_ink_follows_the_theme(figures: Browser, page: str) -> None:
     light = figures.run(f"return {ink}")
     assert set(figures.run(f"return {names}")) == {light}
     figures.run("document.documentElement.dataset.theme = 'dark'")
-    figures.wait(f"{ink} !== '{light}'", PATIENCE)
+    figures.wait(f"{ink} !== '{light}'")
     assert set(figures.run(f"return {names}")) == {figures.run(f"return {ink}")}
     figures.run("document.documentElement.dataset.theme = 'light'")
-    figures.wait(f"{ink} === '{light}'", PATIENCE)
+    figures.wait(f"{ink} === '{light}'")
 
 
 @pytest.mark.parametrize("page", ["paths", "steps", "depth"])

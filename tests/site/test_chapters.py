@@ -1,7 +1,7 @@
 """What holds for every chapter as a reader of the site has it: no kernel, no network."""
 
 import pytest
-from browser import PATIENCE, Browser
+from browser import Browser
 from conftest import PAGES
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
@@ -23,15 +23,16 @@ def test_every_figure_is_drawn_and_named(chapter: Browser) -> None:
 
 
 def test_every_three_dimensional_figure_turns(chapter: Browser) -> None:
-    plots = "[...document.querySelectorAll('.nbh-plot')].filter(p => p._fullLayout?.scene)"
+    chapter.draw_figures()
+    plots = "[...document.querySelectorAll('.nbh-plot')].filter(p => p._fullLayout.scene)"
     for number in range(chapter.run(f"return {plots}.length")):
         plot = f"{plots}[{number}]"
-        chapter.run(f"{plot}.scrollIntoView({{block: 'center'}})")
+        chapter.centre(plot)
         eye = f"JSON.stringify({plot}._fullLayout.scene._scene.getCamera().eye)"
         before = chapter.run(f"return {eye}")
         hand = ActionChains(chapter.driver, duration=50).move_to_element(chapter.run(f"return {plot}"))
         hand.click_and_hold().move_by_offset(60, 20).move_by_offset(60, 20).release().perform()
-        chapter.wait(f"{eye} !== '{before}'", PATIENCE)
+        chapter.wait(f"{eye} !== '{before}'")
     assert chapter.problems() == []
 
 
@@ -41,14 +42,13 @@ def test_every_figure_with_a_slider_moves(chapter: Browser) -> None:
     assert count >= ("/chapters/" in chapter.driver.current_url)  # the template has none
     for i in range(count):
         figure = f"{figures}[{i}]"
-        chapter.run(f"{figure}.scrollIntoView({{block: 'center'}})")
-        chapter.wait(f"{figure}.dataset.state === 'ready'", PATIENCE)
+        chapter.draw(figure)
         drawn = f"return JSON.stringify({figure}.querySelector('.nbh-plot').data.map(t => [t.x, t.y, t.z, t.source]))"
         slider = f"{figure}.querySelector('input[type=range]')"
         before = chapter.run(drawn)
         step = chapter.run(f"return {slider}.value == {slider}.max ? 0 : Number({slider}.max)")
         chapter.run(f"const s = {slider}; s.value = {step}; s.dispatchEvent(new Event('input'))")
-        chapter.wait(f"{figure}.dataset.step === '{step}'", PATIENCE)
+        chapter.wait(f"{figure}.dataset.step === '{step}'")
         assert chapter.run(drawn) != before
     assert chapter.problems() == []
 
@@ -61,14 +61,14 @@ def test_every_menu_exchanges_its_figure(chapter: Browser) -> None:
         menu = f"{menus}[{number}]"
         told = f"[...{menu}.querySelectorAll('.nbh-chosen :is([aria-label], .nbh-alt, img)')]"
         names = f"{told}.map(e => [e.ariaLabel, e.alt, e.textContent]).join()"
-        chapter.run(f"{menu}.scrollIntoView({{block: 'center'}})")
+        chapter.centre(menu)
         seen = {chapter.run(f"return {names}")}
         box = chapter.run(f"return {menu}.querySelector('select')")
         for step in range(1, chapter.run("return arguments[0].length", box)):
             box.send_keys(Keys.ARROW_DOWN)
-            chapter.wait(f"{menu}.dataset.step === '{step}'", PATIENCE)
+            chapter.wait(f"{menu}.dataset.step === '{step}'")
             drawn = f"[...{menu}.querySelectorAll('.nbh-figure')].every(f => f.dataset.state === 'ready')"
-            chapter.wait(drawn, PATIENCE)
+            chapter.wait(drawn)
             seen.add(chapter.run(f"return {names}"))
         assert len(seen) == step + 1
     assert chapter.problems() == []

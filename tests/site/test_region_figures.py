@@ -10,14 +10,14 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
 from serving import PAGE, browse
 
 from nbhelpers import ImageSet, show
 
 LAYERS = ("conv_12", "conv_33", "conv_53")
+CATEGORIES = ("bag", "boot", "bag")  # of the first three images
 ROWS, COLUMNS = 3, 4
-
-TOLD = "return document.querySelector('.nbh-told').textContent"
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +68,7 @@ def depth(figures: Browser) -> Browser:
 
 def cell(browser: Browser, image: int, row: int, column: int) -> WebElement:
     """A region on its image; all are counted from 1, as in its name."""
-    category = ("bag", "boot", "bag")[image - 1]
-    name = f"image {image} ({category}), row {row}, column {column}"
+    name = f"image {image} ({CATEGORIES[image - 1]}), row {row}, column {column}"
     return browser.driver.find_element(By.CSS_SELECTOR, f'[aria-label="{name}"]')
 
 
@@ -91,9 +90,8 @@ def followed(browser: Browser, layers: dict[str, np.ndarray], image: int, row: i
     """Text, line and mark are those of one region, at one layer; counted from 1, but the layer from 0."""
     path = [h[image - 1, (row - 1) * COLUMNS + column - 1] for h in layers.values()]
     strengths = ", ".join(f"{np.linalg.norm(h):.2f} at {name}" for name, h in zip(layers, path, strict=True))
-    told = browser.run(TOLD)
-    assert told.startswith(f"image {image} (")
-    assert told.endswith(f"row {row}, column {column}: strength {strengths}.")
+    told = f"image {image} ({CATEGORIES[image - 1]}), row {row}, column {column}: strength {strengths}."
+    browser.wait(f"document.querySelector('.nbh-told').textContent === '{told}'")
     assert np.array_equal(trace(browser, "the picked region"), path)
     assert np.array_equal(trace(browser, "picked"), path[layer : layer + 1])
 
@@ -121,7 +119,7 @@ def test_a_name_in_the_legend_hides_points_cloud_and_arrow(clouds: Browser) -> N
     assert visible() == [True] * 3
     toggle = clouds.driver.find_element(By.CSS_SELECTOR, ".legendtoggle")
     ActionChains(clouds.driver).move_to_element(toggle).click().perform()
-    clouds.wait(f"{PLOT}._fullData[0].visible === 'legendonly'", PATIENCE)
+    clouds.wait(f"{PLOT}._fullData[0].visible === 'legendonly'")
     assert visible() == [False] * 3
 
 
@@ -193,18 +191,26 @@ function place(at) {{
 
 
 def click_on_point(browser: Browser, image: int, region: int) -> None:
-    """A click where a point is drawn, as long as a finger's: plotly looks at the mouse only while it draws."""
+    """A click where a point is drawn, held until it has picked: plotly looks at the mouse only while it draws."""
     number, index = browser.run(
         f"const wanted = c => c[0] === {image} && c[1] === {region};"
         f"return {PLOT}.data.map((t, n) => [n, (t.customdata ?? []).findIndex(wanted)]).find(found => found[1] >= 0)"
     )
     at = "['x', 'y', 'z'].map((key, i) => plot.data[arguments[0]][key][arguments[1]] * scene.dataScale[i])"
-    x, y = browser.run(f"{PLACE} return place({at})", number, index)
-    actions = ActionChains(browser.driver, duration=0)
-    pointer = actions.w3c_actions.pointer_action
-    pointer.move_to_location(round(x) - 2, round(y)).pause(0.2).move_to_location(round(x), round(y)).pause(1)
-    pointer.pointer_down().pause(1).pointer_up()
-    actions.perform()
+    x, y = map(round, browser.run(f"{PLACE} return place({at})", number, index))
+    met = "return selection.object?._trace.data.index === arguments[0] && selection.data.index === arguments[1]"
+
+    def point(_: object) -> bool:
+        mouse = ActionChains(browser.driver, duration=0)
+        for aside in (2, 0):  # a mouse that stays tells nothing
+            mouse.w3c_actions.pointer_action.move_to_location(x + aside, y)
+        mouse.perform()
+        return browser.run(f"{PLACE} {met}", number, index)
+
+    WebDriverWait(browser.driver, PATIENCE).until(point)
+    ActionChains(browser.driver, duration=0).click_and_hold().perform()
+    browser.wait(f"document.querySelector('[aria-selected=true]').dataset.at === '{image},{region}'")
+    ActionChains(browser.driver, duration=0).release().perform()
 
 
 def test_a_click_on_a_point_picks_its_region(depth: Browser, layers: dict[str, np.ndarray]) -> None:
@@ -213,7 +219,6 @@ def test_a_click_on_a_point_picks_its_region(depth: Browser, layers: dict[str, n
     for place in np.argsort(strengths.ravel())[:-3:-1]:
         image, region = divmod(int(place), ROWS * COLUMNS)
         click_on_point(depth, image, region)
-        depth.wait(f"document.querySelector('[aria-selected=true]').dataset.at === '{image},{region}'", PATIENCE)
         followed(depth, layers, image + 1, region // COLUMNS + 1, region % COLUMNS + 1, layer=2)
     assert depth.problems() == []
 
@@ -238,7 +243,7 @@ SHORTEN = f"Plotly.restyle({PLOT}, {{x: [[50]], y: [[50]], z: [[50]]}}, [0]); re
 def test_a_line_that_becomes_shorter_under_the_mouse_stops_nothing(depth: Browser, mode: str) -> None:
     """The unit is the reach of all points. Until plotly has read what it drew last, the mouse meets what was before."""
     depth.run(MEET, mode)
-    depth.wait("window.meet() === 'line'", PATIENCE)
+    depth.wait("window.meet() === 'line'")
     assert depth.run(SHORTEN) == "end"
     depth.driver.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
     assert depth.problems() == []
@@ -273,9 +278,9 @@ def test_the_mark_is_written_in_the_ink_of_the_page(depth: Browser) -> None:
     ink = f"{PLOT}._fullData.find(t => t.name === 'picked').marker.color"
     light = depth.run(f"return {ink}")
     depth.run("document.documentElement.dataset.theme = 'dark'")
-    depth.wait(f"{ink} !== '{light}'", PATIENCE)
+    depth.wait(f"{ink} !== '{light}'")
     depth.run("document.documentElement.dataset.theme = 'light'")
-    depth.wait(f"{ink} === '{light}'", PATIENCE)
+    depth.wait(f"{ink} === '{light}'")
 
 
 @pytest.mark.parametrize("page", ["clouds", "depth"])
