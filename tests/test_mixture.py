@@ -242,7 +242,7 @@ def test_bad_responsibilities_are_refused():
         fit(HOUSEHOLD, responsibilities=np.full((40, 3), 1 / 3))
     with pytest.raises(ValueError, match=r"sum.* 1\.2 to 1\.2"):
         fit(HOUSEHOLD, responsibilities=np.full((40, 2), 0.6))
-    with pytest.raises(ValueError, match=r"start at -1"):
+    with pytest.raises(ValueError, match=r"not be negative, found -1"):
         fit(HOUSEHOLD, responsibilities=np.tile([2.0, -1.0], (40, 1)))
     with pytest.raises(ValueError, match=r"no vector.*\[1\]"):
         fit(HOUSEHOLD, responsibilities=np.tile([1.0, 0.0], (40, 1)))

@@ -289,7 +289,7 @@ def test_bad_images_are_refused(regions, logits, message):
     [
         ({2: lambda w: -w}, "importance.*negative"),
         ({2: lambda w: 2 * w}, "importance.*sum to 1.*2 to 2"),
-        ({2: lambda w: w[:, :9]}, r"importance.*16 weights.*\(60, 9\)"),
+        ({2: lambda w: w[:, :9]}, r"importance.*16 columns.*\(60, 9\)"),
         ({2: lambda w: w * np.nan}, "importance.*960 NaN"),
         ({2: lambda w: w[:5]}, r"regions and importance.* 60 and 5"),
         ({3: lambda g: g[:, :2]}, "2 coordinates.*n_components is 3"),

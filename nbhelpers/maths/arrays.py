@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
@@ -14,6 +15,8 @@ Array = np.ndarray | torch.Tensor
 P, R = ParamSpec("P"), TypeVar("R")
 BLOCK = 256
 """Images that are looked at together where all of them would take too much memory."""
+REACH = 1e33
+"""The largest number of an array, if not 0, lies between 1 / REACH and REACH: float32 holds what is learned from it."""
 
 
 def resolve_device(device: str | torch.device = "auto") -> torch.device:
@@ -31,6 +34,7 @@ def on_tensors(
     The arrays named in ``axes`` reach the function as finite tensors of ``dtype``, on the device of the estimator it
     belongs to, else on that of the first array. Tensors that it returns, alone or in tuples, or learns (attributes of
     an estimator that end in ``_``), become what that array was: NumPy or torch, in its floating type and on its device.
+    They are finite, too, or a ``ValueError``. Arrays of any scale within :data:`REACH` are taken, others refused.
 
     Parameters
     ----------
@@ -40,8 +44,8 @@ def on_tensors(
         Whether derivatives flow through.
     **axes : str
         The axes of an array by its parameter's name, such as ``"N D"``: axes of one name have one size in a call.
-        ``"..."`` stands for any axes in front, ``"*"`` for any shape. What may follow a comma: ``"as given"`` for large
-        arrays, which are neither moved nor converted, and ``"of C"`` for labels 0 ... C - 1, with C an axis.
+        ``"..."`` stands for any axes in front, ``"*"`` for any shape and scale. What may follow a comma: ``"as given"``
+        for large arrays, which are neither moved nor converted, and ``"of C"`` for labels 0 ... C - 1, with C an axis.
 
     Examples
     --------
@@ -80,7 +84,7 @@ def on_tensors(
                     count = sizes[spec.note.removeprefix("of ")][0]
                     tensor = torch.from_numpy(check_labels(x, count, spec.name)).to(device)
                 else:
-                    tensor = as_tensor(x, spec.name, dtype=dtype, device=device, graph=graph)
+                    tensor = as_tensor(x, spec.name, dtype=dtype, device=device, graph=graph, bounded=spec.axes != "*")
                 spec.check(tuple(tensor.shape), sizes)
                 arguments[spec.name] = tensor
             result = function(*bound.args, **bound.kwargs)
@@ -130,13 +134,15 @@ def as_tensor(
     dtype: torch.dtype | None = torch.float32,
     device: str | torch.device | None = "cpu",
     graph: bool = False,
+    bounded: bool = False,
 ) -> torch.Tensor:
     """Read ``x`` as a finite tensor that shares no memory anyone will write to.
 
     Raises
     ------
     ValueError
-        If ``x`` is not numeric, has the wrong number of axes, is empty, or holds NaN or infinities.
+        If ``x`` is not numeric, has the wrong number of axes, is empty, or holds NaN or infinities; if it is to be
+        ``bounded``, and its largest number is neither 0 nor within :data:`REACH`.
     """
     try:
         # A copy of a read-only array, because torch warns that it could write to it; nothing here would. Torch reads
@@ -151,20 +157,48 @@ def as_tensor(
     if tensor.numel() == 0:
         raise ValueError(f"{name} is empty: shape {tuple(tensor.shape)}")
     if tensor.is_floating_point() and not tensor.is_meta:
-        bad = int((~torch.isfinite(tensor)).sum())
-        if bad:
+        # aminmax takes no memory, but copies what has gaps: a block at a time
+        ends = [end for block in torch.atleast_1d(tensor.detach()).split(BLOCK) for end in block.aminmax()]
+        largest = float(torch.stack(ends).abs().max())
+        if not math.isfinite(largest):
+            bad = int((~torch.isfinite(tensor)).sum())
             raise ValueError(
                 f"{name} holds {bad} NaN or infinite values of {tensor.numel()}; remove or repair them first"
+            )
+        if bounded and largest and not 1 / REACH <= largest <= REACH:
+            raise ValueError(
+                f"the largest number of {name} is {largest:g}, but must be 0 or lie between {1 / REACH:g} and "
+                f"{REACH:g}; divide all by one number first"
             )
     return tensor.to(device=device, dtype=dtype)
 
 
 def read_large(x: Any, name: str) -> torch.Tensor:
-    """The same where and as it is, looked at a block at a time, which bounds the memory of the checks."""
+    """The same where and as it is."""
     tensor = x.detach() if isinstance(x, torch.Tensor) else torch.as_tensor(np.asarray(x))
-    for block in tensor.split(BLOCK) if tensor.ndim else (tensor,):
-        as_tensor(block, name, dtype=None, device=None)
-    return tensor
+    return as_tensor(tensor, name, dtype=None, device=None, bounded=True)
+
+
+def unit_scale(x: torch.Tensor, dim: int | tuple[int, ...]) -> torch.Tensor:
+    """The power of two, along ``dim``, that brings the largest number of ``x`` to 1 ... 2 when ``x`` is divided by it.
+
+    No bit is lost or changed thereby, and squares neither overflow nor vanish. Where all are zero it is 1.
+
+    >>> unit_scale(torch.tensor([[3e-30, 0.0], [0.0, 0.0]]), dim=1).log2()
+    tensor([[-99.],
+            [  0.]])
+    """
+    x = x.to(torch.promote_types(x.dtype, torch.float32))
+    largest = torch.maximum(x.amax(dim, keepdim=True), -x.amin(dim, keepdim=True))
+    return torch.where(largest > 0, largest / (2 * torch.frexp(largest).mantissa), 1)
+
+
+def polar(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Directions and lengths (..., 1) along the last axis, of vectors of any scale; a zero vector stays zero."""
+    scale = unit_scale(x, -1)
+    x = x / scale
+    length = x.norm(dim=-1, keepdim=True)
+    return x / length.where(length > 0, 1), scale * length
 
 
 def hand_back(result: Any, first: Any, kind: torch.dtype | None = None) -> Any:
@@ -174,7 +208,10 @@ def hand_back(result: Any, first: Any, kind: torch.dtype | None = None) -> Any:
         return type(result)(*parts) if hasattr(result, "_fields") else tuple(parts)
     if not isinstance(result, torch.Tensor):
         return result
-    result = result.to(kind) if kind and result.is_floating_point() else result
+    if kind and result.is_floating_point():
+        result = result.to(kind)
+        if not result.is_meta and not bool(result.isfinite().all()):
+            raise ValueError(f"the result is beyond the reach of {kind}: bring all arrays to one scale first")
     if isinstance(first, torch.Tensor):
         return result.to(first.device)
     array = result.detach().cpu().numpy()
@@ -194,6 +231,21 @@ def check_range(x: torch.Tensor, name: str, low: float = 0.0, below: float = np.
         limit = "" if below == np.inf else f" and below {below:g}"
         raise ValueError(f"{name} must be {low:g} or more{limit}, found {float(x.min()):g} ... {float(x.max()):g}")
     return x
+
+
+def check_weights(weights: torch.Tensor, name: str, width: int) -> torch.Tensor:
+    """Rows of ``width`` numbers of 0 or more that sum to 1, or a ``ValueError``."""
+    if weights.shape[1] != width:
+        raise ValueError(f"{name} must have {width} columns, got shape {tuple(weights.shape)}")
+    if float(weights.min()) < 0:
+        raise ValueError(f"{name} must not be negative, found {float(weights.min()):g}")
+    sums = weights.sum(dim=1)
+    if bool(((sums - 1).abs() > 1e-3).any()):
+        raise ValueError(
+            f"each row of {name} must sum to 1, but the sums run from {float(sums.min()):.4g} to "
+            f"{float(sums.max()):.4g}; divide each row by its sum"
+        )
+    return weights
 
 
 def check_positive(value: float, name: str) -> float:

@@ -75,9 +75,7 @@ class KappaCurve:
 
     def look_up(self, strength: torch.Tensor) -> torch.Tensor:
         """``kappa`` of a tensor, computed in double precision and unchecked: for the inside of fits."""
-        if strength.requires_grad and torch.is_grad_enabled():
-            return _LookUp.apply(strength, self)[0]
-        return self.read(strength)[0].to(strength.dtype)
+        return _LookUp.apply(strength, self)[0]
 
     def read(self, strength: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
         """``kappa`` of a tensor in double precision, without a graph, and what :meth:`pull_back` needs."""
@@ -229,6 +227,7 @@ def _projected_normal(strength: torch.Tensor, dim: int) -> tuple[torch.Tensor, t
     The integrand is smooth and looks like a Gaussian of width 1/sqrt(l^2 + d), so 64 Gauss-Legendre nodes over twelve
     widths give all the digits at any d and l, on the device and in the graph of the strengths.
     """
+    strength = strength.clamp(max=1e100)  # where rho has long been 1
     top = (12 * torch.rsqrt(strength**2 + dim)).clamp(max=math.pi / 2)
     value, slope = torch.zeros_like(strength), torch.zeros_like(strength)
     for node, weight in zip(*(a.tolist() for a in np.polynomial.legendre.leggauss(64)), strict=True):

@@ -11,7 +11,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from tqdm import trange
 
-from nbhelpers.maths.arrays import Array, on_tensors
+from nbhelpers.maths.arrays import Array, check_weights, on_tensors
 from nbhelpers.maths.estimator import Estimator, positive, whole, within
 from nbhelpers.maths.vmf import LONGEST, check_dim, check_unit, concentration, log_constant, log_normalizer
 
@@ -158,16 +158,8 @@ class VonMisesFisherMixture(Estimator):
         return tuple(p[best] for p in parameters)
 
     def _check_responsibilities(self, shares: torch.Tensor) -> torch.Tensor:
-        if shares.shape[1] != self.n_components:
-            raise ValueError(f"responsibilities must have {self.n_components} columns, got shape {tuple(shares.shape)}")
-        sums = shares.sum(1)
-        if bool((shares < 0).any()) or bool(((sums - 1).abs() > 1e-4).any()):
-            raise ValueError(
-                f"each row of responsibilities must be probabilities that sum to 1, but values start at "
-                f"{float(shares.min()):.4g} and sums run from {float(sums.min()):.4g} to {float(sums.max()):.4g}"
-            )
-        idle = (shares.sum(0) == 0).nonzero().flatten().tolist()
-        if idle:
+        check_weights(shares, "responsibilities", self.n_components)
+        if idle := (shares.sum(0) == 0).nonzero().flatten().tolist():
             raise ValueError(f"responsibilities give no vector to components {idle}; leave those columns out")
         return shares
 

@@ -238,10 +238,10 @@ class _Inverse(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, length: torch.Tensor, dim: int) -> torch.Tensor:
-        kappa = length * (dim - length**2) / ((1 - length) * (1 + length))
+        start = kappa = length * (dim - length**2) / ((1 - length) * (1 + length))
         for _ in range(4):
             _, a, slope = cumulants(kappa, dim)
-            kappa = (kappa - (a - length) / slope).clamp(min=0)
+            kappa = (kappa - (a - length) / slope).clamp(start / 2, 2 * start)  # near 1 the steps are but rounding
         ctx.save_for_backward(kappa)
         ctx.dim = dim
         return kappa

@@ -6,11 +6,10 @@ import warnings
 from dataclasses import KW_ONLY, dataclass
 
 import torch
-import torch.nn.functional as F
 from sklearn.exceptions import ConvergenceWarning
 from tqdm import tqdm
 
-from nbhelpers.maths.arrays import Array, on_tensors, resolve_device
+from nbhelpers.maths.arrays import Array, on_tensors, polar, resolve_device, unit_scale
 from nbhelpers.maths.estimator import Estimator, not_negative, one_of, positive, whole, within
 from nbhelpers.method.matching import (
     TARGETS,
@@ -131,10 +130,10 @@ class RegionImportance(Estimator):
         shared = torch.full((1, k), 1 / k, device=device) if self.channels == "uniform" else None
         with tqdm(total=n, desc="importance", unit="image", delay=2) as bar:
             for group in draw_groups(n, self.partners, self.random_state):
-                queries, keys = self._directions(region_vectors(regions[group], device))
-                log_p = target_log_probabilities(
-                    logits[group.to(device)], self.target, self.temperature, self.kappa_target
-                )
+                drawn = regions[group]
+                queries, keys = self._directions(region_vectors(drawn / unit_scale(drawn, (1, 2, 3)), device))
+                z = logits[group.to(device)]
+                log_p = target_log_probabilities(z, self.target, self.temperature, self.kappa_target)
                 if shared is None and self.channels == "shared":
                     shared = self._learn_channels(queries[:_SHARED], keys, log_p[:_SHARED], shared=True)
                 batches = (part.split(self._batch(keys)) for part in (group, queries, log_p))
@@ -158,10 +157,9 @@ class RegionImportance(Estimator):
 
     def _directions(self, vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """kappa l f as what asks, and f as what answers."""
-        keys = F.normalize(vectors, dim=2)
+        keys, strength = polar(vectors)
         if not self.radial:
             return self.kappa_regions * keys, keys
-        strength = vectors.norm(dim=2, keepdim=True)
         return self.kappa_regions * strength / strength.mean(dim=1, keepdim=True) * keys, keys
 
     def _batch(self, keys: torch.Tensor) -> int:

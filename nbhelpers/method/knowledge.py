@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
-from nbhelpers.maths.arrays import Array, as_tensor, check_choice, on_tensors
+from nbhelpers.maths.arrays import Array, as_tensor, check_choice, check_weights, on_tensors, polar
 from nbhelpers.maths.kappa import KappaCurve
 from nbhelpers.maths.radial import concentrate, log_posterior
 
@@ -133,16 +133,13 @@ def posterior(
     h: torch.Tensor, directions: torch.Tensor, weights: torch.Tensor, kappa: KappaCurve | float
 ) -> torch.Tensor:
     """:func:`category_probabilities` of float64 tensors that a door has read."""
-    if float(weights.min()) < 0 or abs(float(weights.sum()) - 1) > 1e-3:
-        raise ValueError(
-            f"weights must be 0 or more and sum to 1, got {float(weights.min()):g} ... and {float(weights.sum()):g}"
-        )
+    check_weights(weights[None], "weights", len(weights))
     d = h.shape[-1]
     curve = kappa if isinstance(kappa, KappaCurve) else KappaCurve(kappa, d)
     if curve.dim != d:
         raise ValueError(f"kappa is a curve for {curve.dim} coordinates, but h has {d}")
     pull = concentrate(h.reshape(-1, d), curve)
-    p = log_posterior(pull, weights.log(), F.normalize(directions, dim=1)).exp()
+    p = log_posterior(pull, weights.log(), polar(directions)[0]).exp()
     return p.view(*h.shape[:-1], -1)
 
 
@@ -183,10 +180,11 @@ def normalize_strength(layers: Mapping[str, Array], to: str = "last") -> dict[st
     if not layers:
         raise ValueError("layers is empty: give at least one layer's regional features")
     means = {
-        name: float(as_tensor(h, name, ndim=3, dtype=torch.float64).norm(dim=2).mean()) for name, h in layers.items()
+        name: float(as_tensor(h, name, ndim=3, dtype=torch.float64, bounded=True).norm(dim=2).mean())
+        for name, h in layers.items()
     }
-    silent = [name for name, mean in means.items() if mean == 0]
-    if silent:
+    if silent := [name for name, mean in means.items() if mean == 0]:
         raise ValueError(f"all regional features of {', '.join(silent)} are zero: no strength to normalise")
     wanted = list(means.values())[-1] if to == "last" else 1.0
-    return {name: h * (wanted / means[name]) for name, h in layers.items()}
+    units = {name: 2.0 ** math.frexp(mean)[1] for name, mean in means.items()}  # float32 may not hold wanted / mean
+    return {name: h / units[name] * (wanted / (means[name] / units[name])) for name, h in layers.items()}

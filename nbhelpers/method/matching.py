@@ -6,7 +6,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from nbhelpers.maths.arrays import BLOCK, Array, on_tensors
+from nbhelpers.maths.arrays import BLOCK, Array, on_tensors, polar
 
 TARGETS = ("logits", "probabilities")
 _BLOCKS = {"cpu": 2**23}  # similarities held at once: 32 MB of float32 stay near the processor; a GPU wants more
@@ -23,21 +23,6 @@ def check_comparable(regions: torch.Tensor, logits: torch.Tensor) -> None:
         if bool(silent.any()):
             image = int(silent.nonzero()[0])
             raise ValueError(f"all regions of image {image} are zero: nothing to compare; leave such images out")
-
-
-def check_weights(weights: torch.Tensor, name: str, width: int) -> torch.Tensor:
-    """Rows of ``width`` numbers of 0 or more that sum to 1, or a ``ValueError``."""
-    if weights.shape[1] != width:
-        raise ValueError(f"{name} must have {width} weights an image, got shape {tuple(weights.shape)}")
-    if float(weights.min()) < 0:
-        raise ValueError(f"{name} must not be negative, found {float(weights.min()):g}")
-    sums = weights.sum(dim=1)
-    if bool(((sums - 1).abs() > 1e-3).any()):
-        raise ValueError(
-            f"each row of {name} must sum to 1, but the sums run from {float(sums.min()):.4g} to "
-            f"{float(sums.max()):.4g}; divide each row by its sum"
-        )
-    return weights
 
 
 def draw_groups(n: int, size: int, random_state: int) -> list[torch.Tensor]:
@@ -59,7 +44,7 @@ def target_log_probabilities(logits: torch.Tensor, target: str, temperature: flo
     ``p`` are the logits, or the probabilities at the given temperature. (n, C) to (n, n); the diagonal, an image and
     itself, is minus infinity.
     """
-    p = F.normalize(logits if target == "logits" else torch.softmax(logits / temperature, dim=1), dim=1)
+    p, _ = polar(logits if target == "logits" else torch.softmax(logits / temperature, dim=1))
     return torch.log_softmax((kappa * p @ p.T).fill_diagonal_(-torch.inf), dim=1)
 
 

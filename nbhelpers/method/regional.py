@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from sklearn.base import clone
 
+from nbhelpers.maths.arrays import unit_scale
 from nbhelpers.maths.kappa import KappaCurve
 from nbhelpers.method.activations import Activations
 from nbhelpers.method.importance import RegionImportance
@@ -59,7 +61,8 @@ class RegionalFeatures:
     @property
     def raw_strength(self) -> np.ndarray:
         """Length of f, the control, (N, R)."""
-        return np.linalg.norm(self.raw, axis=1).reshape(len(self.raw), -1)
+        unit = unit_scale(torch.from_numpy(self.raw), 1).numpy()
+        return (unit[:, 0] * np.linalg.norm(self.raw / unit, axis=1)).reshape(len(self.raw), -1)
 
 
 def regional_features(

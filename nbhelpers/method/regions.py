@@ -7,11 +7,10 @@ from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from sklearn.exceptions import ConvergenceWarning
 from tqdm import tqdm
 
-from nbhelpers.maths.arrays import BLOCK, Array, on_tensors, resolve_device
+from nbhelpers.maths.arrays import BLOCK, Array, check_weights, on_tensors, polar, resolve_device, unit_scale
 from nbhelpers.maths.axes import whitening_map
 from nbhelpers.maths.descent import STRIDE, minimise
 from nbhelpers.maths.estimator import Estimator, not_negative, one_of, positive, whole, within
@@ -20,7 +19,6 @@ from nbhelpers.method.matching import (
     TARGETS,
     best_matches,
     check_comparable,
-    check_weights,
     draw_groups,
     region_vectors,
     target_log_probabilities,
@@ -178,19 +176,20 @@ class RegionProjection(Estimator):
         device = resolve_device(self.device)
         drawn = np.random.default_rng(self.random_state).permutation(n)[: self.max_images]
         chosen = torch.from_numpy(np.sort(drawn))
-        vectors = region_vectors(regions[chosen], device)
+        scale = float(unit_scale(regions[chosen], (0, 1, 2, 3)))
+        vectors = region_vectors(regions[chosen] / scale, device)
         there = chosen.to(device)
-        w, g, z = importance[there], F.normalize(embedding[there], dim=1), logits[there]
+        w, g, z = importance[there], polar(embedding[there])[0], logits[there]
         pairs = []
         for members in tqdm(draw_groups(len(chosen), self.partners, self.random_state), "matching regions", delay=2):
             group = members.to(device)
-            keys = F.normalize(vectors[group], dim=2)
+            keys, _ = polar(vectors[group])
             queries = keys if channel_weights is None else channel_weights[there[group], None] * keys
             place = best_matches(queries, keys)[1] if self.match == "feature" else None
             log_p = target_log_probabilities(z[group], self.target, self.temperature, self.kappa_target)
             pairs.append((group, log_p, place))
-        start = None if init is None else self._warm_start(init, vectors)
-        self.components_ = self._descend(vectors, w, g, pairs, start)
+        start = None if init is None else self._warm_start(init, vectors, scale)
+        self.components_ = self._descend(vectors, w, g, pairs, start) / scale
         return self
 
     @on_tensors(torch.float32, regions="N K H W, as given")
@@ -205,16 +204,17 @@ class RegionProjection(Estimator):
         weights = self.learned("components_").to(resolve_device(self.device), torch.float32)
         if regions.shape[1] != weights.shape[1]:
             raise ValueError(f"regions have {regions.shape[1]} channels, but the fit saw {weights.shape[1]}")
-        parts = [(region_vectors(block, weights.device) @ weights.T).cpu() for block in regions.split(BLOCK)]
-        return torch.cat(parts)
+        return torch.cat([(region_vectors(block, weights.device) @ weights.T).cpu() for block in regions.split(BLOCK)])
 
-    def _warm_start(self, init: RegionProjection, vectors: torch.Tensor) -> torch.Tensor:
-        components = init.learned("components_", vectors)
+    def _warm_start(self, init: RegionProjection, vectors: torch.Tensor, scale: float) -> torch.Tensor:
+        components = scale * init.learned("components_", vectors)
         if components.shape != (self.n_components, vectors.shape[2]):
             raise ValueError(
                 f"init maps {components.shape[1]} channels to {components.shape[0]} coordinates, "
                 f"but here it is {vectors.shape[2]} to {self.n_components}"
             )
+        if not bool((vectors @ components.T).norm(dim=2).isfinite().all()):
+            raise ValueError("init was fitted to regions of quite another scale: here it makes strengths without limit")
         return components
 
     def _descend(
@@ -284,7 +284,8 @@ class RegionProjection(Estimator):
         neighbours = [] if init is None else [init]
         starts = [whitened(components) for components in neighbours]
         for components in (least_squares(vectors, w, g, unmix), *neighbours):
-            of_strength_1 = whitened(components / (vectors @ components.T).norm(dim=2).mean().clamp(min=1e-12))
+            of_scale_1 = components / unit_scale(components, (0, 1))
+            of_strength_1 = whitened(of_scale_1 / (vectors @ of_scale_1.T).norm(dim=2).mean().clamp(min=1e-12))
             starts += [strength * of_strength_1 for strength in _SCALES]
         return starts
 

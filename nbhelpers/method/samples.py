@@ -137,9 +137,7 @@ class SampleProjection(TransformerMixin, Estimator):
         weights, loss = self._minimise(start.T @ x / len(x), x, log_p)
 
         directions = loss.directions
-        axes = (
-            torch.eye(self.n_components).to(directions) if init is not None else frame(directions.cpu()).to(directions)
-        )
+        axes = (frame(directions.cpu()) if init is None else torch.eye(self.n_components)).to(directions)
         self.loss_ = float(loss.divergence)
         self.components_, self.directions_ = axes @ weights @ whitening, directions @ axes.T
         self.weights_ = loss.log_weights.exp()

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch.nn.functional as F
 
-from nbhelpers.maths.arrays import Array, check_positive, on_tensors
+from nbhelpers.maths.arrays import Array, check_positive, on_tensors, polar
 from nbhelpers.maths.kappa import KappaCurve
 from nbhelpers.method.knowledge import posterior, probability_of
 
@@ -142,7 +141,7 @@ def trajectory_types(
         if not low <= value <= 1:
             raise ValueError(f"{name} must lie in {low} ... 1, got {value!r}")
     p = posterior(h[-1], directions, weights, kappa).cpu().numpy()
-    steps, mu, before, after = (x.cpu().numpy() for x in (h, F.normalize(directions, dim=1), original, new))
+    steps, mu, before, after = (x.cpu().numpy() for x in (h, polar(directions)[0], original, new))
     strength = np.linalg.norm(steps, axis=3)
     start, least, end = strength[0], strength.min(axis=0), strength[-1]
     along = np.einsum("nrd,nd->nr", steps[0], mu[before])

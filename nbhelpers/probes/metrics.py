@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from sklearn.metrics import roc_auc_score
 
-from nbhelpers.maths.arrays import Array, check_positive, on_tensors
+from nbhelpers.maths.arrays import Array, check_positive, on_tensors, unit_scale
 
 
 @on_tensors(logits="N C")
@@ -102,7 +102,7 @@ def per_image_pearson(a: Array, b: Array) -> np.ndarray:
     >>> per_image_pearson([[1, 2, 3], [1, 2, 3], [0, 0, 0]], [[2, 4, 6], [3, 2, 1], [1, 2, 3]]).round(6).tolist()
     [1.0, -1.0, nan]
     """
-    pair = [x.cpu().numpy() for x in (a, b)]
+    pair = [(x / unit_scale(x, 1)).cpu().numpy() for x in (a, b)]
     # subtracting a mean leaves rounding errors of constants: those are no spread
     flat = [np.ptp(x, axis=1) <= 1e-12 * np.abs(x).max(axis=1) for x in pair]
     x, y = (x - x.mean(axis=1, keepdims=True) for x in pair)

@@ -121,7 +121,7 @@ def region_shapley(
     ([1.0, 2.0, 3.0, 4.0], [0.0, 0.0, 0.0, 0.0])
     """
     where = resolve_device(device)
-    x = as_tensor(regions, "regions", ndim=(3, 4), device=where)
+    x = as_tensor(regions, "regions", ndim=(3, 4), device=where, bounded=True)
     images = x if x.ndim == 4 else x[None]
     groups = _read_players(players, images.shape[2:].numel()).to(where)
     count = int(groups.max()) + 1
