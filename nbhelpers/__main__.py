@@ -1,13 +1,25 @@
-"""The command ``nbhelpers``, or ``python -m nbhelpers``: what an installation lacks is said in one line."""
+"""The command ``nbhelpers``, or ``python -m nbhelpers``: what an installation lacks, or what stops it, is one line."""
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import threading
 import warnings
+from contextlib import suppress
+from types import FrameType
+
+from nbhelpers.files import leave
+
+PATIENCE = 5
+"""Seconds in which a command that was stopped must be gone, whatever it does then."""
+_STOPS = {"SIGINT": "Ctrl-C", "SIGTERM": "SIGTERM", "SIGHUP": "the end of its terminal"}
 
 
 def main() -> int:
     """Run the command line; returns the exit status."""
+    _heed_signals()
     warnings.formatwarning = lambda message, *_, **__: f"nbhelpers: {message}\n"
     try:
         from nbhelpers.experiments import cli
@@ -15,6 +27,32 @@ def main() -> int:
         print(f"nbhelpers: {error}", file=sys.stderr)
         return 2
     return cli.main()
+
+
+def _heed_signals() -> None:
+    """From the first import on; but not those that whoever called us ignores, as ``nohup`` does."""
+    if threading.current_thread() is threading.main_thread():
+        for number in _numbers():
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, _stop)
+
+
+def _numbers() -> list[signal.Signals]:
+    return [getattr(signal, name) for name in _STOPS if hasattr(signal, name)]
+
+
+def _stop(number: int, _: FrameType | None) -> None:
+    """Say it once, and end: what is being written is cleared away, and processes that share the work end."""
+    for each in _numbers():
+        signal.signal(each, signal.SIG_IGN)
+    by = _STOPS[signal.Signals(number).name]
+    with suppress(OSError):  # of a terminal that is gone
+        os.write(2, f"nbhelpers: stopped by {by}; the same command goes on where it stopped\n".encode())
+    # An exception may get lost on its way, as in a destructor.
+    last = threading.Timer(PATIENCE, leave, [128 + number])
+    last.daemon = True
+    last.start()
+    raise SystemExit(128 + number)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 EXTRAS = {
     "figures": ("matplotlib", "plotly", "ipywidgets", "PIL"),
-    "data": ("torchvision", "safetensors", "PIL", "pooch", "requests", "joblib"),
+    "data": ("torchvision", "safetensors", "PIL", "pooch", "requests"),
     "cluster": ("distributed",),
 }
 """The modules that each extra of the package brings; ``pyproject.toml`` names their distributions."""

@@ -157,7 +157,8 @@ sys.exit(cli.main(arguments))
 def run_until(name, nth, folder, *more):
     """The command line, killed just before the n-th file whose path holds ``name`` stands under its name."""
     arguments = [*command(0).split()[1:], "--workspace", str(folder), "--out", str(folder / "seed0.json"), *more]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent), "TQDM_DISABLE": "1"}
+    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"PYTHONPATH": path, "TQDM_DISABLE": "1"}
     given = [sys.executable, "-c", DRIVER, name, str(nth), *arguments]
     return subprocess.run(given, env=environment, capture_output=True, text=True)
 

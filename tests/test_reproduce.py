@@ -99,7 +99,7 @@ def test_recorded_command_repeats_the_run(tiny, tmp_path, monkeypatch):
 def test_several_networks_and_seeds_are_one_sweep(tmp_path, monkeypatch):
     seen = {}
     monkeypatch.setattr(cli, "sweep", lambda studies, commands, **options: seen.update(studies))
-    given = "reproduce --dataset scenes --network vgg16 resnet34 --seed 0 7 --preset paper --out".split()
+    given = "reproduce --dataset scenes --network vgg16 resnet34 --seed 0 7 --preset paper --yes --out".split()
     assert cli.main([*given, str(tmp_path)]) == 0
     names = [f"scenes-{network}-paper{seed}.json" for network in ("vgg16", "resnet34") for seed in ("", "-seed7")]
     assert [path.relative_to(tmp_path).as_posix() for path in seen] == names
@@ -123,6 +123,8 @@ def test_the_command_names_the_weights_by_their_folder(tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(cli, "sweep", lambda studies, commands, **options: seen.extend(commands))
     weights = tmp_path / "tiny-imagenet-resnet34-seed0" / "step-003120.safetensors"
+    weights.parent.mkdir()
+    weights.touch()
     given = ["reproduce", "--dataset", "scenes", "--network", "resnet34", "--weights", str(weights), "--out", "a.json"]
     cli.main([*given, "--experiments", "samples"])
     assert seen == [

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tiny import shrink
 
-from nbhelpers.experiments import fingerprint
+from nbhelpers.experiments import fingerprint, parallel
 from nbhelpers.experiments.fingerprint import PACKAGE, code_files, code_hash
 from nbhelpers.experiments.parallel import in_parallel
 from nbhelpers.experiments.pieces import TimeUp, time_limit
@@ -222,43 +222,42 @@ def test_one_job_runs_here(monkeypatch):
 
 
 def test_two_jobs_run_elsewhere_without_bars_and_stand_in_the_order_of_the_calls(monkeypatch):
-    def seen(x):  # inside, so that the processes need not import this module
-        return x, os.getpid(), os.environ.get("TQDM_DISABLE")
-
     monkeypatch.delenv("TQDM_DISABLE", raising=False)
     given = [(3,), (1,), (2,), (0,), (5,)]
-    found = in_parallel(seen, given, describe="x", costs=[1, 2, 3, 4, 5.5], jobs=2)
+    found = in_parallel(seen_there, given, describe="x", costs=[1, 2, 3, 4, 5.5], jobs=2)
     assert [x for x, _, _ in found] == [3, 1, 2, 0, 5]
     assert os.getpid() not in {pid for _, pid, _ in found}
     assert {value for _, _, value in found} == {"1"}
     assert "TQDM_DISABLE" not in os.environ
 
 
+def seen_there(x):
+    return x, os.getpid(), os.environ.get("TQDM_DISABLE")
+
+
+def out_of_range(x):
+    return [1, 2, 3][x]
+
+
 @pytest.mark.parametrize("before", [None, "0"])
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_an_error_reaches_the_caller_and_the_environment_is_restored(jobs, before, monkeypatch):
-    def failing(x):
-        return [1, 2, 3][x]
-
     monkeypatch.delenv("TQDM_DISABLE", raising=False)
     if before is not None:
         monkeypatch.setenv("TQDM_DISABLE", before)
     with pytest.raises(IndexError, match="out of range"):
-        in_parallel(failing, [(3,), (0,)], describe="x", jobs=jobs)
+        in_parallel(out_of_range, [(3,), (0,)], describe="x", jobs=jobs)
     assert os.environ.get("TQDM_DISABLE") == before
 
 
 def test_no_jobs_are_refused():
-    with pytest.raises(ValueError, match="n_jobs == 0"):
+    with pytest.raises(ValueError, match="jobs must be at least 1, got 0"):
         in_parallel(abs, [(1,)], describe="x", jobs=0)
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nowhere"])
 def test_a_cluster_that_does_not_answer_is_named(address, monkeypatch):
-    import distributed
-
-    real = distributed.Client
-    monkeypatch.setattr(distributed, "Client", lambda address, timeout: real(address, timeout="0.5s"))
+    monkeypatch.setattr(parallel, "PATIENCE", 0.5)
     with pytest.raises(OSError, match=f"{address}.*dask scheduler"):
         in_parallel(abs, [(1,)], describe="x", cluster=address)
 

@@ -8,45 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nbhelpers import datasets
-from nbhelpers.experiments.pieces import TimeUp
+from nbhelpers.experiments.options import check, parser
+from nbhelpers.experiments.pieces import AGAIN, TimeUp
 from nbhelpers.experiments.reproduce import EXPERIMENTS, sweep
-from nbhelpers.experiments.settings import PRESETS
 from nbhelpers.experiments.study import Study
-from nbhelpers.networks.architectures import FAMILIES
-from nbhelpers.networks.weights import SCALINGS
-
-AGAIN = 75
-"""The exit status of a piece that ended before the work did: EX_TEMPFAIL of sysexits.h, "try again"."""
-
-
-def parser() -> argparse.ArgumentParser:
-    """The arguments of ``nbhelpers``."""
-    top = argparse.ArgumentParser(prog="nbhelpers", description="Helpers of the book on emerging visual patterns.")
-    commands = top.add_subparsers(dest="command", required=True)
-    commands.add_parser("datasets", help="list the data sets, their licences and where they come from")
-    run = commands.add_parser(
-        "reproduce",
-        help="run the paper's experiments and record the results as JSON",
-        description="Train a network, run every experiment of the book on it, and record the results as JSON. "
-        f"Ends with status 0 when all is recorded, with 2 on an error, and with {AGAIN} when --minutes are over.",
-        epilog="Example: nbhelpers reproduce --dataset scenes --network resnet34 --out scenes-resnet34.json",
-    )
-    option, everything = run.add_argument, list(EXPERIMENTS)
-    option("--dataset", required=True, choices=sorted(datasets.available()), help="see: nbhelpers datasets")
-    option("--network", nargs="+", default=["vgg16"], choices=list(FAMILIES), help="one or several (default: vgg16)")
-    option("--data", metavar="PATH", help="the data set's own folder or archive, where it is not bundled")
-    option("--seed", type=int, nargs="+", default=[0], help="of training and fits, one or several (default: 0)")
-    option("--preset", default="laptop", choices=PRESETS, help="sizes and trainings (default: laptop)")
-    option("--experiments", nargs="+", default=everything, choices=everything, help="which to run (default: all)")
-    option("--weights", metavar="FILE", help="what the training starts from; or: torchvision")
-    option("--scaling", default="imagenet", choices=list(SCALINGS), help="how pixels were scaled for these weights")
-    option("--retrain", action="store_true", help="train anew even where trained networks are bundled")
-    option("--jobs", type=int, default=1, help="processes on this machine (default: 1)")
-    option("--cluster", metavar="ADDRESS", help="a Dask scheduler whose workers do the work instead")
-    option("--workspace", metavar="DIR", help="where trainings and stages are kept (default: the user's cache)")
-    option("--minutes", type=float, help="stop after so long; the same command goes on")
-    option("--out", required=True, metavar="FILE.json", help="of several networks or seeds: the folder of their files")
-    return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,12 +22,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for name, about in datasets.available().items():
                 print(f"{name} ({about.origin}): {about.description}\n    licence: {about.licence}")
         else:
+            check(options)
             studies = _studies(options)
             commands = [f"nbhelpers {_shown(options, study, out)}" for out, study in studies.items()]
-            chosen = {key: getattr(options, key) for key in ("experiments", "jobs", "cluster", "minutes")}
+            chosen = {key: getattr(options, key) for key in ("experiments", "jobs", "cluster", "minutes", "overwrite")}
             sweep(studies, commands=commands, **chosen)
             for out in studies:
-                print(f"wrote {out}")
+                if out.is_file():  # else the result went to a device or a pipe, perhaps to where this would go
+                    print(f"wrote {out}")
     except TimeUp as stop:
         print(f"{stop}: the same command goes on where it stopped")
         return AGAIN
@@ -76,9 +43,10 @@ def _studies(options: argparse.Namespace) -> dict[Path, Study]:
     """Every network with every seed, by the file of its results."""
     out = Path(options.out)
     pairs = [(network, seed) for network in options.network for seed in options.seed]
-    if len(pairs) > 1 and out.suffix:
+    if len(pairs) > 1 and not out.is_dir() and (out.exists() or out.suffix == ".json"):
         raise ValueError(f"{len(pairs)} results need a folder: --out names the file {out}")
-    same = {key: getattr(options, key) for key in ("retrain", "workspace", "preset", "weights", "scaling")}
+    same = {key: getattr(options, key) for key in ("retrain", "workspace", "preset", "weights")}
+    same |= {"scaling": options.scaling} if options.scaling else {}
     found = {}
     for network, seed in pairs:
         study = Study(options.dataset, network, root=options.data, seed=seed, **same)

@@ -12,6 +12,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from nbhelpers.experiments.checks import check_images, check_places
 from nbhelpers.experiments.parallel import in_parallel
 from nbhelpers.experiments.pieces import time_limit
 from nbhelpers.experiments.rows import attacks, importance, regions, samples, students
@@ -40,6 +41,7 @@ def sweep(
     jobs: int = 1,
     cluster: str | None = None,
     minutes: float | None = None,
+    overwrite: bool = False,
 ) -> list[dict]:
     """Run the experiments of several studies, and write one JSON file for each, whole or not at all.
 
@@ -58,13 +60,16 @@ def sweep(
         As of :func:`~nbhelpers.experiments.parallel.in_parallel`.
     minutes : float, optional
         Stop after so long. Only the stages and the epoch in progress are lost; the same call goes on.
+    overwrite : bool
+        Whether a file may hold anything else than what the same command recorded.
 
     Raises
     ------
     ValueError
-        For an unknown experiment, and as the experiments.
+        For an unknown experiment; as :func:`~nbhelpers.experiments.checks.check_places` and
+        :func:`~nbhelpers.experiments.checks.check_images`, before any work; and as the experiments.
     OSError
-        If a file cannot be read or written, or the cluster cannot be reached.
+        If a file cannot be read or written, a process is killed, or the cluster cannot be reached.
     TimeUp
         If the minutes are over first.
     """
@@ -72,6 +77,7 @@ def sweep(
         raise ValueError("studies is empty: give at least one, by the file to write")
     if unknown := set(experiments) - set(EXPERIMENTS):
         raise ValueError(f"there is no experiment {', '.join(sorted(unknown))}; there are {', '.join(EXPERIMENTS)}")
+    check_places(dict(zip(studies, commands, strict=True)), overwrite)
     chosen = tuple(name for name in EXPERIMENTS if name in experiments)
     named = ", ".join(study.name for study in studies.values())
 
@@ -85,6 +91,8 @@ def sweep(
 
     written = []
     with time_limit(minutes):
+        for study in studies.values():
+            check_images(study, chosen)
         run_all("training", [[training(study)] for study in studies.values()])
         groups = [levels(plan(study, chosen)) for study in studies.values()]
         for i, stages in enumerate(zip_longest(*groups, fillvalue=()), start=1):

@@ -26,12 +26,14 @@ def pca(features: Array, logits: Array, random_state: int = 0) -> Array:
 @on_tensors(features="N D", logits="N C")
 def tsne(features: Array, logits: Array, random_state: int = 0) -> Array:
     """(N, 3) t-SNE; the origin is as given, close to the mean."""
+    _check_neighbours(features)
     return _embed(TSNE(N_COMPONENTS, perplexity=NEIGHBOURS, random_state=random_state), features)
 
 
 @on_tensors(features="N D", logits="N C")
 def lle(features: Array, logits: Array, random_state: int = 0) -> Array:
     """(N, 3) locally linear embedding; the origin is as given, the mean."""
+    _check_neighbours(features)
     method = LocallyLinearEmbedding(n_neighbors=NEIGHBOURS, n_components=N_COMPONENTS, random_state=random_state)
     return _embed(method, features)
 
@@ -39,6 +41,7 @@ def lle(features: Array, logits: Array, random_state: int = 0) -> Array:
 @on_tensors(features="N D", logits="N C")
 def isomap(features: Array, logits: Array, random_state: int = 0) -> Array:
     """(N, 3) ISOMAP; the origin is as given, the mean. The dense solver draws no random start."""
+    _check_neighbours(features)
     return _embed(Isomap(n_neighbors=NEIGHBOURS, n_components=N_COMPONENTS, eigen_solver="dense"), features)
 
 
@@ -111,6 +114,14 @@ NAMES = {
     "raw_strength": "control: raw ‖f‖",
 }
 """How tables call them, and ours."""
+
+
+def _check_neighbours(features: torch.Tensor) -> None:
+    """Refuse what has no neighbours, with a ``ValueError``: scikit-learn's t-SNE would end the process."""
+    if len(features) <= NEIGHBOURS:
+        raise ValueError(f"{NEIGHBOURS} neighbours need more than {NEIGHBOURS} images, got {len(features)}")
+    if bool((features == features[0]).all()):
+        raise ValueError(f"the features of all {len(features)} images are the same: no image is nearer than another")
 
 
 def _embed(method: PCA | TSNE | LocallyLinearEmbedding | Isomap, features: torch.Tensor) -> torch.Tensor:

@@ -54,27 +54,31 @@ def sample_fit(study: Study) -> dict[str, float]:
     return {"kl": projection.loss_, "seconds": time.perf_counter() - start}
 
 
-def weight_decay(study: Study) -> dict[str, dict[str, float]]:
+def weight_decay(study: Study) -> dict[str, dict[str, float | None]]:
     """What the one free choice of the fit does: its divergence (nats) and Table 1's correlation for each value."""
     activations = study.activations(images=study.fitted())
     rows = {}
     for value in WEIGHT_DECAYS:
         projection = SampleProjection(weight_decay=value).fit(activations.features, activations.logits)
         g = projection.transform(activations.features)
-        correlation = strength_entropy_pearson(g, activations.logits, temperature=4.0)
-        rows[f"{value:g}"] = {"kl": projection.loss_, "pearson_t4": correlation}
+        rows[f"{value:g}"] = {"kl": projection.loss_, "pearson_t4": correlation(g, activations.logits)}
     return rows
 
 
-def table1_row(study: Study, split: str, method: str) -> dict[str, float]:
-    """Table 1: how the strength goes with the network's uncertainty, for one way to embed the sample features."""
+def table1_row(study: Study, split: str, method: str) -> dict[str, float | None]:
+    """Table 1: how the strength goes with the network's uncertainty, for one way to embed the sample features.
+
+    Correlations are null where all images have the same features: no embedding tells them apart.
+    """
     activations = study.activations(images=study.fitted(split))
+    if (activations.features == activations.features[0]).all():
+        return {"pearson_t4": None, "pearson_t1": None, "seconds": 0.0}
     start = time.perf_counter()
     embedding = METHODS[method](activations.features, activations.logits)
     seconds = time.perf_counter() - start
     return {
-        "pearson_t4": strength_entropy_pearson(embedding, activations.logits, temperature=4.0),
-        "pearson_t1": strength_entropy_pearson(embedding, activations.logits, temperature=1.0),
+        "pearson_t4": correlation(embedding, activations.logits),
+        "pearson_t1": correlation(embedding, activations.logits, temperature=1.0),
         "seconds": seconds,
     }
 
@@ -86,19 +90,23 @@ def checkpoint_row(study: Study, checkpoint: int) -> dict[str, Any]:
     g = projection.transform(activations.features)
     strength = np.linalg.norm(g, axis=1)
     own = (g * projection.directions_[activations.labels]).sum(axis=1)
-    try:
-        correlation = strength_entropy_pearson(g, activations.logits, temperature=4.0)
-    except ValueError:  # an untrained network may be equally uncertain of all images
-        correlation = None
     return {
         "step": study.steps[checkpoint],
         "epoch": study.epochs[checkpoint],
         "accuracy": activations.accuracy,
-        "pearson_t4": correlation,
+        "pearson_t4": correlation(g, activations.logits),
         "kl": projection.loss_,
         "strength": float(strength.mean()),
         "cosine": float((own / strength.clip(min=1e-12)).mean()),
     }
+
+
+def correlation(embedding: Array, logits: Array, temperature: float = 4.0) -> float | None:
+    """Of strengths and entropies; None where either is the same for all images, as of an untrained network."""
+    try:
+        return strength_entropy_pearson(embedding, logits, temperature=temperature)
+    except ValueError:
+        return None
 
 
 def ours(features: Array, logits: Array) -> Array:

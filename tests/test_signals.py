@@ -1,0 +1,136 @@
+"""Signals end a command and all that it started, in one line, with nothing left behind; it then goes on."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from nbhelpers.experiments.parallel import in_parallel
+
+if sys.platform != "linux":
+    pytest.skip("signals and shared memory here are those of Linux", allow_module_level=True)
+
+TESTS = Path(__file__).parent
+COMMAND = "reproduce --dataset scenes --retrain --experiments samples regions".split()
+AGAIN = "the same command goes on where it stopped\n"
+TRAINING, STAGES = "networks/*/resume.pt", "results/*.json"
+
+
+def begin(folder, *more):
+    """The command line of small studies, in a group of processes of its own."""
+    arguments = [*COMMAND, "--workspace", str(folder), "--out", str(folder / "out.json"), *more]
+    return start([sys.executable, str(TESTS / "shrunken.py"), *arguments])
+
+
+def start(command, **environment):
+    variables = os.environ | {"TQDM_DISABLE": "1", **environment}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, env=variables, start_new_session=True, **pipes)
+
+
+def wait_for(folder, pattern, count=1):
+    """Until the run has written files: it is then in the midst of its work."""
+    while len(list(folder.glob(pattern))) < count:
+        time.sleep(0.005)
+
+
+def end(process, number, to=os.kill):
+    """Send a signal; what the command then says, and its processes and shared memory that live on."""
+    first = psutil.Process(process.pid)
+    others = first.children(recursive=True)
+    shared = {Path(area.path) for each in (first, *others) for area in each.memory_maps()}
+    to(process.pid, number)
+    _, said = process.communicate(timeout=60)
+    alive = psutil.wait_procs(others, timeout=5)[1]
+    return said, alive + [path for path in shared if path.is_relative_to("/dev/shm") and path.exists()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", [TRAINING, STAGES])
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize(
+    ("number", "to", "status", "said"),
+    [
+        (signal.SIGINT, os.killpg, 130, f"nbhelpers: stopped by Ctrl-C; {AGAIN}"),  # as a terminal sends it
+        (signal.SIGTERM, os.kill, 143, f"nbhelpers: stopped by SIGTERM; {AGAIN}"),
+        (signal.SIGKILL, os.kill, -9, ""),
+    ],
+)
+def test_a_signal_ends_all_processes_in_one_line_and_leaves_no_part(number, to, status, said, jobs, moment, tmp_path):
+    two = ["--seed", "0", "1", "--out", str(tmp_path), "--jobs", "2"]
+    process = begin(tmp_path, *(two if jobs == 2 else ()))
+    wait_for(tmp_path, moment, 3 if moment == STAGES else 1)
+    assert end(process, number, to) == (said, [])
+    assert process.returncode == status
+    assert number == signal.SIGKILL or not list(tmp_path.rglob("*.part"))
+
+
+@pytest.mark.slow
+def test_the_end_of_a_terminal_is_heeded_unless_it_was_to_be_ignored(tmp_path):
+    stub(tmp_path)
+    for prefix, number, status in (([], signal.SIGHUP, 129), (["nohup"], signal.SIGTERM, 143)):
+        (tmp_path / "begun").unlink(missing_ok=True)
+        process = start([*prefix, sys.executable, "-m", "nbhelpers", "datasets"], PYTHONPATH=path_with(tmp_path))
+        wait_for(tmp_path, "begun")
+        os.kill(process.pid, signal.SIGHUP)
+        said, _ = end(process, number) if prefix else (process.communicate(timeout=60)[1], None)
+        assert process.returncode == status
+        assert AGAIN in said
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_libraries_are_imported_is_one_line(number, status, tmp_path):
+    stub(tmp_path)
+    process = start([sys.executable, "-m", "nbhelpers", "datasets"], PYTHONPATH=path_with(tmp_path))
+    wait_for(tmp_path, "begun")
+    said, _ = end(process, number)
+    assert (process.returncode, said.count("\n")) == (status, 1)
+    assert said.endswith(AGAIN)
+
+
+def stub(folder):
+    """A torch whose import takes a minute."""
+    text = f"import time\nopen({str(folder / 'begun')!r}, 'w').close()\ntime.sleep(60)\n"
+    (folder / "torch.py").write_text(text)
+
+
+def path_with(folder):
+    return os.pathsep.join([str(folder), str(TESTS.parent), os.environ.get("PYTHONPATH", "")])
+
+
+# Processes that share the work
+
+
+def note_and_wait(folder):
+    Path(folder, str(os.getpid())).touch()
+    time.sleep(60)
+
+
+def note_and_die(folder):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def refuse(folder):
+    raise ValueError(f"nothing in {folder}")
+
+
+def test_a_process_that_is_killed_is_an_error_with_its_cause():
+    with pytest.raises(OSError, match=r"killed by SIGKILL, perhaps for want of memory"):
+        in_parallel(note_and_die, [("",), ("",)], describe="x", jobs=2)
+
+
+def test_an_error_in_one_process_is_raised_here_and_ends_the_others(tmp_path):
+    with pytest.raises(ValueError, match="nothing in there"):
+        in_parallel(either, [(tmp_path,), (tmp_path,), ("there",)], describe="x", jobs=3)
+    assert not psutil.Process().children(recursive=True) or not [
+        pid for pid in map(int, os.listdir(tmp_path)) if psutil.pid_exists(pid)
+    ]
+
+
+def either(folder):
+    refuse(folder) if folder == "there" else note_and_wait(folder)
