@@ -15,13 +15,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from build_scenes_data import register
+from build_scenes_data import forget, register
 from safetensors.torch import load_file, save_file
 
 from nbhelpers.experiments.rows.students import lessons
 from nbhelpers.experiments.study import Study
-from nbhelpers.experiments.trained import folder
-from nbhelpers.networks.network import Network
+from nbhelpers.experiments.trained import identity
 from nbhelpers.networks.recording import record
 
 HERE = Path(__file__).resolve().parent
@@ -40,43 +39,48 @@ def main() -> None:
     parser.add_argument("--workspace", help="where the training is, or will be, kept (default: the user's cache)")
     options = parser.parse_args()
     make = students if options.students else checkpoints
-    target = make(options.dataset, options.network, options.workspace)
-    run = json.loads((target / "run.json").read_text())
-    run["versions"] = {name: version(name) for name in ("nbhelpers", "torch", "torchvision")}
-    (target / "run.json").write_text(json.dumps(run, indent=1) + "\n")
-    flag = " --students" if options.students else ""
-    ours = {"licence": "MIT", "source": f"data/build_networks.py {options.dataset} {options.network}{flag}"}
-    register({path.relative_to(HERE).as_posix(): ours for path in sorted(target.iterdir())})
+    make(options.dataset, options.network, options.workspace)
 
 
-def checkpoints(dataset: str, network: str, workspace: str | None) -> Path:
+def checkpoints(dataset: str, network: str, workspace: str | None) -> None:
     """The networks along one training."""
     study = Study(dataset, network, retrain=True, workspace=workspace)
+    weights = {path.name: load_file(path) for path in study.checkpoints}
+    run = identity(study)
+    source = f"data/build_networks.py {dataset} {network}"
     target = HERE / "networks" / study.name
-    target.mkdir(parents=True, exist_ok=True)
-    for path in study.checkpoints:
-        save_file({name: halve(tensor) for name, tensor in load_file(path).items()}, target / path.name)
-    run = json.loads((folder(study) / "run.json").read_text())
-    (target / "run.json").write_text(json.dumps(run, indent=1) + "\n")
-    bundled = Study(dataset, network)
-    run["accuracy"] = {step: record(bundled.load(i), bundled.images()).accuracy for i, step in enumerate(bundled.steps)}
-    (target / "run.json").write_text(json.dumps(run, indent=1) + "\n")
-    return target
+    forget(target)
+    bundle(target, weights, run, source)
+    made = Study(dataset, network)
+    run["accuracy"] = {step: record(made.load(i), made.images()).accuracy for i, step in enumerate(made.steps)}
+    bundle(target, {}, run, source)
 
 
-def students(dataset: str, network: str, workspace: str | None) -> Path:
+def students(dataset: str, network: str, workspace: str | None) -> None:
     """The students of seed 0."""
     study = Study(dataset, network, workspace=workspace)
     target = HERE / "students" / study.name
+    forget(target)  # what is bundled would be read, not made
+    weights = {f"{lesson}.safetensors": study.student(lesson).state_dict() for lesson in lessons(study)}
+    run: dict = {"recipe": asdict(study.setting.students), "teacher": study.steps[-1]}
+    source = f"data/build_networks.py {dataset} {network} --students"
+    bundle(target, weights, run, source)
+    run["accuracy"] = {
+        lesson: record(study.student(lesson), study.images()).accuracy  # as it is read from now on
+        for lesson in lessons(study)
+    }
+    bundle(target, {}, run, source)
+
+
+def bundle(target: Path, weights: dict[str, dict[str, torch.Tensor]], run: dict, source: str) -> None:
+    """Write files of weights and how they came about, and register all that is in the folder."""
     target.mkdir(parents=True, exist_ok=True)
-    run = {"recipe": asdict(study.setting.students), "teacher": study.steps[-1], "accuracy": {}}
-    for lesson in lessons(study):
-        student: Network = study.student(lesson)
-        weights = {name: halve(tensor).contiguous() for name, tensor in student.state_dict().items()}
-        save_file(weights, target / f"{lesson}.safetensors")
-        run["accuracy"][lesson] = record(study.student(lesson), study.images()).accuracy  # as it is read from now on
-    (target / "run.json").write_text(json.dumps(run, indent=1) + "\n")
-    return target
+    for name, tensors in weights.items():
+        save_file({key: halve(tensor).contiguous() for key, tensor in tensors.items()}, target / name)
+    versions = {name: version(name) for name in ("nbhelpers", "torch", "torchvision")}
+    (target / "run.json").write_text(json.dumps(run | {"versions": versions}, indent=1) + "\n")
+    ours = {"licence": "MIT", "source": source}
+    register({path.relative_to(HERE).as_posix(): ours for path in sorted(target.iterdir())})
 
 
 if __name__ == "__main__":

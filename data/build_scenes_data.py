@@ -60,6 +60,14 @@ def register(entries: dict[str, dict[str, str]]) -> None:
     replace_file(path, lambda part: part.write_text(content))
 
 
+def forget(folder: Path) -> None:
+    """Take what is in a folder out of registry.json."""
+    path, name = HERE / "registry.json", folder.relative_to(HERE).as_posix()
+    kept = {key: entry for key, entry in json.loads(path.read_text()).items() if not key.startswith(f"{name}/")}
+    content = json.dumps(kept, indent=2, sort_keys=True) + "\n"
+    replace_file(path, lambda part: part.write_text(content))
+
+
 def main() -> None:
     import skimage  # not needed by those who only register files
 

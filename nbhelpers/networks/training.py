@@ -119,7 +119,8 @@ def train(
     objective : Objective
         What is minimised, for which part of the network; by default :class:`TrueLabels`.
     about : mapping, optional
-        What else tells this run from others, as JSON: of the initial weights, say.
+        What else tells this run from others, as JSON: how the initial weights came about, say, for a folder does not
+        ask for those when it is read or goes on (a network that was interrupted has others).
     device : str or torch.device
         ``"auto"`` is CUDA when there is one. Mixed precision (bfloat16) is used where the device computes in it.
 
