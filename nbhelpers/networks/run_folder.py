@@ -38,7 +38,7 @@ def finished(folder: Path, run: dict[str, Any]) -> list[Path]:
     except FileNotFoundError:
         return []
     except Damaged as error:
-        _drop(folder / RUN, error)
+        _drop(folder / RUN, error)  # so that it is told once
         return []
     if keys := differing(there, run):
         pairs = [(key, *(_SHORT.repr(one.get(key)) for one in (there, run))) for key in keys]
@@ -98,10 +98,9 @@ def read_state(folder: Path, run: dict[str, Any]) -> dict[str, Any]:
         state = torch.load(path, map_location="cpu", weights_only=True)
         if differing(state["run"], run):
             raise Damaged("it is of another run")
-    except MemoryError:
-        raise
     except Exception as error:  # of many types, which tell the same
-        _drop(path, error)
+        why = str(error).partition("\n")[0]
+        tell(f"{path} is damaged ({why}): the training starts anew")
         return {}
     before = [step for step in run["steps"] if step <= state["step"]]
     return state if all(map(_is_whole, checkpoint_paths(folder, before))) else {}

@@ -14,7 +14,7 @@ from nbhelpers.files import Damaged, replace_file
 
 require("data")
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 _KEY = "nbhelpers-sha256"
@@ -70,7 +70,7 @@ def load_tensors(path: Path, of: str = "") -> dict[str, torch.Tensor]:
         with safe_open(path, "pt") as file:
             stated = (file.metadata() or {}).get(_KEY)
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except Exception as error:  # of types of its own
+    except SafetensorError as error:
         raise Damaged(str(error)) from None
     if (stated or of) and stated != digest(tensors, of):
         raise Damaged("its checksum tells of other bytes" if stated else "it has no checksum")

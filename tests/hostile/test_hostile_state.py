@@ -18,15 +18,15 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from test_training import RECIPE, same, tiny_network, tiny_set
 from tiny import reproduce
 
 from nbhelpers import files
+from nbhelpers.experiments import cli, trained
 from nbhelpers.experiments import study as study_module
-from nbhelpers.experiments import trained
 from nbhelpers.experiments.rows import samples
 from nbhelpers.experiments.settings import SETTINGS, Setting
 from nbhelpers.experiments.store import Store
@@ -131,6 +131,7 @@ def test_a_network_of_other_code_or_another_scaling_is_not_taken(ask, tmp_path, 
     assert "with other start: a new one" in scaling and "with other code: a new one" in code
 
 
+@pytest.mark.slow
 def test_other_data_give_the_result_of_their_own_network(ask, tmp_path, monkeypatch):
     monkeypatch.setattr(samples, "METHODS", {"raw_strength": samples.METHODS["raw_strength"]})
     first, second = ({"seed": seed, "count": 100} for seed in (0, 1))
@@ -198,6 +199,7 @@ DAMAGE = {
     "a number": lambda _: b"3",
     "an object": lambda _: b'{"result": {}, "value": 1}',
     "deep": lambda _: b"[" * 100_000,
+    "code": lambda _: packed(os.getcwd),
     "of torch": lambda _: packed({"epoch": 1}),
     "of safetensors": lambda _: safetensors.torch.save({"logits": torch.ones(2)}),
     "flipped first": lambda whole: flipped(whole, 0),
@@ -258,6 +260,8 @@ def test_a_damaged_state_of_a_killed_run_is_told_and_the_training_starts_anew(da
     assert contents(folder) == whole
 
 
+@pytest.mark.slow
+@settings(max_examples=40)
 @given(st.floats(0, 1, exclude_max=True))
 def test_no_flipped_byte_of_a_state_changes_what_is_read(killed, share):
     run, path = read_run(killed), killed / "resume.pt"
@@ -329,12 +333,12 @@ def test_damaged_values_are_told_and_computed_anew(kind, damage, tmp_path, capsy
 
 
 @pytest.mark.parametrize("kind", KEPT)
-def test_no_flipped_byte_changes_a_value(kind, tmp_path):
+def test_flipped_bytes_do_not_change_a_value(kind, tmp_path):
     ask = getattr(Store(tmp_path), kind)
     ask({"a": 1}, lambda: KEPT[kind])
     (path,) = tmp_path.iterdir()
     kept = path.read_bytes()
-    for at in range(len(kept)):
+    for at in range(0, len(kept), 3):
         path.write_bytes(flipped(kept, at))
         np.testing.assert_equal(ask({"a": 1}, lambda: KEPT[kind]), KEPT[kind])
 
@@ -366,6 +370,30 @@ def test_a_folder_in_the_place_of_a_value_is_an_error_with_its_name(kind, tmp_pa
     path.mkdir()
     with pytest.raises(OSError, match=str(path)):
         getattr(store, kind)({"a": 1}, lambda: KEPT[kind])
+
+
+@pytest.mark.slow
+def test_a_command_whose_files_are_all_damaged_ends_with_the_same_numbers(ask, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(samples, "METHODS", {"raw_strength": samples.METHODS["raw_strength"]})
+    study = ask({"count": 100})
+    command = ["reproduce", "--dataset", "folder", "--data", study.root, "--workspace", study.workspace]
+
+    def recorded(name: str) -> dict:
+        assert cli.main([*command, "--experiments", "samples", "--out", str(tmp_path / name)]) == 0
+        return json.loads((tmp_path / name).read_text())
+
+    usual, kept = recorded("usual.json"), contents(study.home)
+    for damage in ("empty", "a list"):
+        for name, content in kept.items():
+            (study.home / name).write_bytes(DAMAGE[damage](content))
+        capsys.readouterr()
+        again = recorded(f"{damage}.json")
+        assert again["table1_along"] == usual["table1_along"] and again["sample_fit"]["kl"] == usual["sample_fit"]["kl"]
+        told = [line.split(" is damaged (")[0] for line in lines(capsys)]
+        assert sorted(told) == sorted(str(study.home / name) for name in kept if "step-" not in name)
+        assert {name: content for name, content in contents(study.home).items() if "results" not in name} == {
+            name: content for name, content in kept.items() if "results" not in name
+        }
 
 
 # Disks that take no more
