@@ -9,7 +9,7 @@ import torch
 
 from nbhelpers.images import ImageSet
 from nbhelpers.maths.arrays import Array, as_tensor
-from nbhelpers.show.text import named, visible_lines
+from nbhelpers.show.text import named, visible, visible_lines
 
 
 def read(x: Array, name: str, **axes: int | None) -> np.ndarray:
@@ -74,5 +74,6 @@ def same_names(what: str, rows: Sequence[Mapping[str, object]]) -> list[str]:
         raise ValueError(f"{what} are missing: give at least one")
     for row in rows:
         if set(row) != set(names):
-            raise ValueError(f"{what} must be {', '.join(names)} everywhere, got {', '.join(row) or 'none'}")
+            wanted, got = (", ".join(map(visible, its)) for its in (names, row))
+            raise ValueError(f"{what} must be {wanted} everywhere, got {got or 'none'}")
     return names

@@ -43,7 +43,7 @@ def student_points(networks: Mapping[str, Mapping[str, Rows]], *, alt: str) -> P
     As many.
     """
     layers = same_names("layers of networks", list(networks.values()))
-    empty = [name for name, its in networks.items() if not all(its.values())]
+    empty = [visible(name) for name, its in networks.items() if not all(its.values())]
     if empty:
         raise ValueError(f"{', '.join(empty)} must have one row for each seed, got none")
     names = "total", "reliable", "ratio"

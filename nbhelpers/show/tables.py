@@ -126,7 +126,7 @@ def ablation_table(runs: Runs) -> Table:
 
 def _parts(runs: Runs, key: str) -> dict[str, Any]:
     """What each run recorded under the key."""
-    lacking = [name for name, run in runs.items() if key not in run]
+    lacking = [visible(name) for name, run in runs.items() if key not in run]
     if lacking or not runs:
         raise ValueError(f"no {key} recorded for {', '.join(lacking) or 'any run'}; run `nbhelpers reproduce`")
     return {name: run[key] for name, run in named(runs).items()}

@@ -3,7 +3,7 @@
 import html
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from bs4 import BeautifulSoup
@@ -71,6 +71,20 @@ def test_a_long_name_keeps_both_ends_and_is_told_in_full_when_hovered() -> None:
     assert plot.data[0].name == short(name)
     assert f"<b>{name}</b>" in plot.data[0].hovertemplate
     assert f"; {name}; b; c" in every_figure([name, "b", "c"])["points_on_images"]().html()
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        lambda name: show.shares({"reliable": {name: 0.5}}, chance={"object": 0.5}, alt="x"),
+        lambda name: show.student_points({name: {"conv": []}}, alt="x"),
+        lambda name: show.table1({name: {}}, {}),
+    ],
+    ids=["shares", "student_points", "table1"],
+)
+def test_what_is_refused_is_told_without_commands_to_the_terminal(refused: Callable[[str], object]) -> None:
+    with pytest.raises(ValueError, match=re.escape(r"\x1b[2Jlayer")):
+        refused("\x1b[2Jlayer")
 
 
 def test_every_figure_is_tried() -> None:

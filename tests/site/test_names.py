@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from importlib import resources
 
 import pytest
-from browser import PATIENCE, Browser
+from browser import Browser
 from every_figure import every_figure
 from serving import PAGE, browse
 
@@ -24,11 +24,6 @@ window.MathJax = {tex: {inlineMath: [["$", "$"], ["\\\\(", "\\\\)"]]}, options: 
 </script><script src="tex-svg.js"></script>"""  # as JupyterLab sets it
 FIGURES = every_figure(NAMES)
 TEXTS = "return [...document.querySelectorAll(arguments[0])].map(element => element.textContent)"
-
-
-def find(figure: str, part: str) -> str:
-    """The selector of a part of a figure of the page."""
-    return f"#{figure} {part}"
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +57,7 @@ def test_nothing_ran_and_nothing_is_missing(names: Browser) -> None:
 
 def test_only_a_formula_is_one(names: Browser) -> None:
     formulas = "[...document.querySelectorAll('mjx-container, [data-math=Y]')].map(element => element.parentNode)"
-    names.wait(f"{formulas}.length", PATIENCE)
+    names.wait(f"{formulas}.length")
     assert names.run(f"return {formulas}.map(parent => parent.outerHTML.slice(0, 17))") == ["<p><mjx-container"]
 
 
@@ -83,7 +78,7 @@ def test_only_a_formula_is_one(names: Browser) -> None:
     ],
 )
 def test_names_are_read_as_they_are(names: Browser, figure: str, part: str, texts: list[str]) -> None:
-    assert names.run(TEXTS, find(figure, part)) == texts
+    assert names.run(TEXTS, f"#{figure} {part}") == texts
 
 
 def test_hovering_tells_the_name(names: Browser) -> None:
