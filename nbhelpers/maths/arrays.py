@@ -157,18 +157,16 @@ def as_tensor(
     if tensor.numel() == 0:
         raise ValueError(f"{name} is empty: shape {tuple(tensor.shape)}")
     if tensor.is_floating_point() and not tensor.is_meta:
-        # aminmax takes no memory, but copies what has gaps: a block at a time
-        ends = [end for block in torch.atleast_1d(tensor.detach()).split(BLOCK) for end in block.aminmax()]
-        largest = float(torch.stack(ends).abs().max())
-        if not math.isfinite(largest):
+        size = largest(tensor)
+        if not math.isfinite(size):
             bad = int((~torch.isfinite(tensor)).sum())
             raise ValueError(
                 f"{name} holds {bad} NaN or infinite values of {tensor.numel()}; remove or repair them first"
             )
-        if bounded and largest and not 1 / REACH <= largest <= REACH:
+        if bounded and size and not 1 / REACH <= size <= REACH:
             raise ValueError(
-                f"the largest number of {name} is {largest:g}, but must be 0 or lie between {1 / REACH:g} and "
-                f"{REACH:g}; divide all by one number first"
+                f"the largest number of {name} is {size:g}, but must be 0 or lie between {1 / REACH:g} and {REACH:g}; "
+                "divide all by one number first"
             )
     return tensor.to(device=device, dtype=dtype)
 
@@ -177,6 +175,13 @@ def read_large(x: Any, name: str) -> torch.Tensor:
     """The same where and as it is."""
     tensor = x.detach() if isinstance(x, torch.Tensor) else torch.as_tensor(np.asarray(x))
     return as_tensor(tensor, name, dtype=None, device=None, bounded=True)
+
+
+def largest(x: torch.Tensor) -> float:
+    """The largest number of a tensor, whatever its sign: NaN or infinite where one is."""
+    # aminmax takes no memory, but copies what has gaps: a block at a time
+    ends = [end for block in torch.atleast_1d(x.detach()).split(BLOCK) for end in block.aminmax()]
+    return float(torch.stack(ends).abs().max())
 
 
 def unit_scale(x: torch.Tensor, dim: int | tuple[int, ...]) -> torch.Tensor:
@@ -189,8 +194,8 @@ def unit_scale(x: torch.Tensor, dim: int | tuple[int, ...]) -> torch.Tensor:
             [  0.]])
     """
     x = x.to(torch.promote_types(x.dtype, torch.float32))
-    largest = torch.maximum(x.amax(dim, keepdim=True), -x.amin(dim, keepdim=True))
-    return torch.where(largest > 0, largest / (2 * torch.frexp(largest).mantissa), 1)
+    size = torch.maximum(x.amax(dim, keepdim=True), -x.amin(dim, keepdim=True))
+    return torch.where(size > 0, size / (2 * torch.frexp(size).mantissa), 1)
 
 
 def polar(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -210,7 +215,7 @@ def hand_back(result: Any, first: Any, kind: torch.dtype | None = None) -> Any:
         return result
     if kind and result.is_floating_point():
         result = result.to(kind)
-        if not result.is_meta and not bool(result.isfinite().all()):
+        if not result.is_meta and not math.isfinite(largest(result)):
             raise ValueError(f"the result is beyond the reach of {kind}: bring all arrays to one scale first")
     if isinstance(first, torch.Tensor):
         return result.to(first.device)

@@ -239,7 +239,7 @@ def _table(image: torch.Tensor, baseline: float | str | Array) -> torch.Tensor:
         if baseline != "mean":
             raise ValueError(f"baseline must be a number, 'mean' or a vector of length K, got {baseline!r}")
         return torch.cat([rows, rows.mean(dim=0, keepdim=True)])
-    last = as_tensor(baseline, "baseline", ndim=(0, 1), device=rows.device)
+    last = as_tensor(baseline, "baseline", ndim=(0, 1), device=rows.device, bounded=True)
     if last.ndim == 1 and len(last) != rows.shape[1]:
         raise ValueError(f"baseline must have one number for each of the {rows.shape[1]} channels, got {len(last)}")
     return torch.cat([rows, last.expand(1, rows.shape[1])])

@@ -81,6 +81,10 @@ def along(features: Any, logits: Any, **given: Any) -> Answer:
     return {"early": early.components_, "late": late.components_, "g": early.transform(features)}
 
 
+def aligned(features: Any, logits: Any, embedding: Any, **given: Any) -> Answer:
+    return learned(SampleProjection().fit(features, logits).align(features, embedding))
+
+
 def importance_of(**settings: Any) -> Callable[..., Answer]:
     return lambda regions, logits, **given: learned(RegionImportance(**settings).fit(regions, logits))
 
@@ -128,6 +132,7 @@ ROOM = {"kappa": 1000.0}
 ALIKE = {
     "SampleProjection": Case(samples, "features", {"components_": -1}),
     "fit_along": Case(along, "features", {"early": -1, "late": -1}),
+    "align": Case(aligned, "embedding"),
     "RegionImportance": Case(importance_of(), "regions"),
     "RegionImportance, shared": Case(importance_of(channels="shared"), "regions"),
     "RegionImportance, fitted": Case(importance_of(channels="fitted", radial=False), "regions"),
@@ -182,7 +187,14 @@ ALIKE = {
 }
 
 
-SLOW = {"SampleProjection", "portray", "portray, features", "regional_features", "regional_features, features"}
+SLOW = {
+    "SampleProjection",
+    "fit_along",
+    "portray",
+    "portray, features",
+    "regional_features",
+    "regional_features, features",
+}
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -261,6 +273,16 @@ def probabilities(scale: float) -> np.ndarray:
     return category_probabilities(scale * d["h"][0], d["directions"], d["weights"], **ROOM).round(6)
 
 
+def types(scale: float) -> np.ndarray:
+    d = data()
+    return trajectory_types(scale * d["h"], d["directions"], d["weights"], d["labels"], d["labels"][::-1], **ROOM).types
+
+
+def masks(scale: float) -> np.ndarray:
+    d = data()
+    return knowledge_points(scale * d["h"][0], d["directions"], d["weights"], d["labels"], **ROOM).masks
+
+
 def nearest() -> np.ndarray:
     """What h of boundless strength says: kappa is at its end."""
     d = data()
@@ -287,6 +309,10 @@ MEANT = {
     "SampleProjection, small logits": (soft_labels, 1e-30, np.full((24, 4), 0.25)),
     "category_probabilities, small": (probabilities, 1e-30, np.full((24, 16, 4), 0.25)),
     "category_probabilities, large": (probabilities, 1e30, nearest()),
+    "trajectory_types, faint throughout": (types, 1e-30, np.zeros((24, 16))),
+    "trajectory_types, strong throughout": (types, 1e30, np.zeros((24, 16))),
+    "knowledge_points, faint": (masks, 1e-30, np.zeros((24, 16))),
+    "knowledge_points, strong": (masks, 1e30, nearest().max(2) > 0.4),
 }
 
 
@@ -350,6 +376,20 @@ HOSTILE = {
     "shapley": (shapley, "regions", 1e-50, "regions is"),
     "pictures": (lambda features, **_: pgd(nn.Identity().eval(), features, [0]), "features", 1e18, "images"),
     "path": (lambda regions, **_: random_path(regions[:, None, :3]), "regions", 1e6, r"path .*0.* 1"),
+    "baseline": (
+        lambda regions, logits, **_: region_shapley(
+            nn.Flatten(), regions[:1], 0, logits[0, 0], players=np.arange(16) // 4
+        ),
+        "logits",
+        1e300,
+        "baseline is",
+    ),
+    "equal entropies": (
+        lambda features, logits, **_: strength_entropy_pearson(features, logits),
+        "logits",
+        1e-30,
+        "all 24 entropies",
+    ),
     "entropies": (
         lambda features, logits, **_: strength_entropy_pearson(features, logits),
         "logits",
@@ -374,6 +414,14 @@ def test_answers_beyond_single_precision_are_told() -> None:
         fitted.transform(d["regions"] * np.float32(1e30))
     with pytest.raises(ValueError, match="init was fitted to regions of quite another scale"):
         RegionProjection().fit(1e30 * d["regions"], d["logits"], d["importance"], d["embedding"], init=fitted)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-12, 1e12, 1e30])
+def test_a_start_from_features_of_another_scale_leads_as_far(scale: float) -> None:
+    features, logits = data()["features"], data()["logits"]
+    other = SampleProjection().fit(scale * features, logits)
+    fitted, cold = SampleProjection().fit(features, logits, init=other), SampleProjection().fit(features, logits)
+    assert fitted.loss_ == pytest.approx(cold.loss_, rel=1e-2)
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e-20, 1e-6, 1e6])
