@@ -10,7 +10,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE, Isomap, LocallyLinearEmbedding
 from tqdm import trange
 
-from nbhelpers.maths.arrays import Array, check_positive, on_tensors
+from nbhelpers.maths.arrays import Array, check_positive, on_tensors, unit_scale
 
 N_COMPONENTS = 3
 NEIGHBOURS = 30
@@ -27,7 +27,8 @@ def pca(features: Array, logits: Array, random_state: int = 0) -> Array:
 def tsne(features: Array, logits: Array, random_state: int = 0) -> Array:
     """(N, 3) t-SNE; the origin is as given, close to the mean."""
     _check_neighbours(features)
-    return _embed(TSNE(N_COMPONENTS, perplexity=NEIGHBOURS, random_state=random_state), features)
+    method = TSNE(N_COMPONENTS, perplexity=NEIGHBOURS, random_state=random_state)
+    return _embed(method, features / unit_scale(features, (0, 1)))  # it squares distances in single precision
 
 
 @on_tensors(features="N D", logits="N C")

@@ -32,6 +32,7 @@ from nbhelpers.method.regions import RegionProjection
 from nbhelpers.method.samples import SampleProjection, fit_along
 from nbhelpers.method.trajectories import changes, trajectory_types
 from nbhelpers.probes.attacks import pgd, random_path
+from nbhelpers.probes.baselines import tsne
 from nbhelpers.probes.metrics import (
     label_entropy,
     per_image_auroc,
@@ -208,6 +209,12 @@ def test_arrays_of_every_scale_give_the_same(name: str, dtype: type) -> None:
             wanted = value * value.dtype.type(scale) ** case.powers[part] if part in case.powers else value
             np.testing.assert_array_equal(found[part], wanted, f"{part} at {scale:g}")
             assert np.isfinite(found[part]).all()
+
+
+@pytest.mark.parametrize("scale", [2.0**-100, 2.0**-66, 2.0**66, 2.0**100])
+def test_neighbours_are_the_same_at_every_scale(scale: float) -> None:
+    features = np.random.default_rng(0).normal(size=(40, 6))
+    np.testing.assert_array_equal(tsne(scale * features, features), tsne(features, features))
 
 
 # One image, region or row is of another scale than the others
