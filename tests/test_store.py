@@ -66,3 +66,10 @@ def test_failed_write_keeps_the_old_file_and_leaves_nothing_behind(tmp_path):
         replace_file(path, full_disk)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_arrays_lie_in_memory_as_they_will_be_read(tmp_path):
+    """Else sums over them have other last bits in a run that goes on."""
+    turned = np.ones((4, 3), np.float32).T
+    computed, read = (Store(tmp_path).arrays({"what": "turned"}, lambda: {"x": turned})["x"] for _ in range(2))
+    assert computed.strides == read.strides != turned.strides

@@ -49,11 +49,13 @@ class Store:
         def read(path: Path) -> dict[str, np.ndarray]:
             return {name: tensor.numpy() for name, tensor in load_tensors(path, of=path.stem).items()}
 
-        def write(result: dict[str, np.ndarray], path: Path) -> None:
-            tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in result.items()}
-            save_tensors(tensors, path, of=path.stem)
+        def laid_out() -> dict[str, np.ndarray]:  # as they will be read: sums in another order have other last bits
+            return {name: np.ascontiguousarray(array) for name, array in compute().items()}
 
-        return _kept(self.path(description, ".safetensors"), read, compute, write)
+        def write(result: dict[str, np.ndarray], path: Path) -> None:
+            save_tensors({name: torch.from_numpy(array) for name, array in result.items()}, path, of=path.stem)
+
+        return _kept(self.path(description, ".safetensors"), read, laid_out, write)
 
     def numbers(self, description: dict, compute: Callable[[], Any]) -> Any:
         """The JSON value of ``description``: read if it is there and whole, else computed and kept."""

@@ -10,6 +10,7 @@ file may stay. For Linux.
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 import os
 import random
@@ -60,9 +61,9 @@ def end(process: subprocess.Popen[str], number: int, folder: Path) -> tuple[floa
     start = time.perf_counter()
     (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)  # as a terminal sends Ctrl-C: to all
     first.resume()
-    said = process.communicate()[1]
-    alive = psutil.wait_procs(others, timeout=PATIENCE)[1]
+    alive = psutil.wait_procs([first, *others], timeout=PATIENCE)[1]
     took = time.perf_counter() - start
+    said = process.communicate()[1]
     wrong = [f"lives on: {other}" for other in alive]
     wrong += [f"{path} stays" for path in shared if path.is_relative_to("/dev/shm") and path.exists()]
     if process.returncode != SIGNALS[number]:
@@ -77,7 +78,8 @@ def end(process: subprocess.Popen[str], number: int, folder: Path) -> tuple[floa
 def files(folder: Path) -> dict[str, bytes]:
     """What a run ends with, without dates and times: its results and its networks."""
     results = {
-        path.name: json.dumps(without_times(json.loads(path.read_text()))).encode() for path in folder.glob("out/*")
+        path.name: json.dumps(without_times(json.loads(path.read_text())), indent=1).encode()
+        for path in folder.glob("out/*")
     }
     weights = folder.rglob("step-*.safetensors")
     return results | {str(path.relative_to(folder)): path.read_bytes() for path in weights}
@@ -87,6 +89,13 @@ def without_times(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: without_times(inner) for key, inner in value.items() if key not in TIMES}
     return [without_times(inner) for inner in value] if isinstance(value, list) else value
+
+
+def differences(one: bytes | None, other: bytes | None) -> list[str]:
+    """Of two results the lines that differ."""
+    if one is None or other is None or not one.startswith(b"{\n"):
+        return [f"{one and len(one)} and {other and len(other)} bytes"]
+    return [line for line in difflib.unified_diff(*(text.decode().splitlines() for text in (one, other)), n=0)][:12]
 
 
 def soak(folder: Path, kills: int, lot: random.Random) -> int:
@@ -103,7 +112,12 @@ def soak(folder: Path, kills: int, lot: random.Random) -> int:
         nonlocal compared, differing
         found = files(place)
         compared += 1
-        differing += sum(found.get(name) != whole.get(name) for name in {*found, *whole})
+        for name in sorted({*found, *whole}):
+            if found.get(name) != whole.get(name):
+                differing += 1
+                print(
+                    f"differs: {place / name}", *differences(whole.get(name), found.get(name)), sep="\n    ", flush=True
+                )
 
     done = 0
     while done < kills:
