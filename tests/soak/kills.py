@@ -61,7 +61,8 @@ def end(process: subprocess.Popen[str], number: int, folder: Path) -> tuple[floa
     start = time.perf_counter()
     (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)  # as a terminal sends Ctrl-C: to all
     first.resume()
-    alive = psutil.wait_procs([first, *others], timeout=PATIENCE)[1]
+    alive = psutil.wait_procs(others, timeout=PATIENCE)[1]
+    process.wait()
     took = time.perf_counter() - start
     said = process.communicate()[1]
     wrong = [f"lives on: {other}" for other in alive]
