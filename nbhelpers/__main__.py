@@ -15,6 +15,8 @@ from nbhelpers.files import leave
 PATIENCE = 5
 """Seconds in which a command that was stopped must be gone, whatever it does then."""
 _STOPS = {"SIGINT": "Ctrl-C", "SIGTERM": "SIGTERM", "SIGHUP": "the end of its terminal"}
+_ended: list[int] = []
+"""The status of a command that was stopped."""
 
 
 def main() -> int:
@@ -23,10 +25,12 @@ def main() -> int:
     warnings.formatwarning = lambda message, *_, **__: f"nbhelpers: {message}\n"
     try:
         from nbhelpers.experiments import cli
+
+        status = cli.main()
     except ImportError as error:
         print(f"nbhelpers: {error}", file=sys.stderr)
-        return 2
-    return cli.main()
+        status = 2
+    return _ended[0] if _ended else status
 
 
 def _heed_signals() -> None:
@@ -42,13 +46,18 @@ def _numbers() -> list[signal.Signals]:
 
 
 def _stop(number: int, _: FrameType | None) -> None:
-    """Say it once, and end: what is being written is cleared away, and processes that share the work end."""
+    """Say it once, and end: what is being written is cleared away, and processes that share the work end.
+
+    The exception may get lost on its way, in a destructor, or become another one, where C calls Python: what is said
+    then is not heard, and if the work goes on all the same, it is ended.
+    """
+    _ended.append(128 + number)
     for each in _numbers():
         signal.signal(each, signal.SIG_IGN)
     by = _STOPS[signal.Signals(number).name]
     with suppress(OSError):  # of a terminal that is gone
         os.write(2, f"nbhelpers: stopped by {by}; the same command goes on where it stopped\n".encode())
-    # An exception may get lost on its way, as in a destructor.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     last = threading.Timer(PATIENCE, leave, [128 + number])
     last.daemon = True
     last.start()

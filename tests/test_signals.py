@@ -52,7 +52,7 @@ def end(process, number):
     shared = {Path(area.path) for each in (first, *others) for area in each.memory_maps()}
     (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)  # as a terminal sends Ctrl-C: to all
     _, said = process.communicate(timeout=60)
-    alive = psutil.wait_procs(others, timeout=5)[1]
+    alive = [other for other in psutil.wait_procs(others, timeout=5)[1] if other.status() != psutil.STATUS_ZOMBIE]
     return said, alive + [path for path in shared if path.is_relative_to("/dev/shm") and path.exists()]
 
 
@@ -107,6 +107,18 @@ def stub(folder):
 
 def path_with(folder):
     return os.pathsep.join([str(folder), str(TESTS.parent), os.environ.get("PYTHONPATH", "")])
+
+
+def test_a_stop_that_gets_lost_on_its_way_is_one_line_all_the_same(tmp_path):
+    """As where C calls Python, and makes another error of what it raises."""
+    (tmp_path / "torch.py").write_text(
+        f"import time\ntry:\n    open({str(tmp_path / 'begun')!r}, 'w').close()\n    time.sleep(60)\n"
+        "except BaseException:\n    raise ImportError('another')\n"
+    )
+    process = start([sys.executable, "-m", "nbhelpers", "datasets"], PYTHONPATH=path_with(tmp_path))
+    wait_for(tmp_path, "begun")
+    said, _ = end(process, signal.SIGTERM)
+    assert (process.returncode, said) == (143, SAID[signal.SIGTERM])
 
 
 # Processes that share the work

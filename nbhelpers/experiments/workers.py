@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import get_context, resource_tracker
@@ -58,8 +59,9 @@ def in_processes(task: Callable[..., Any], calls: Sequence[tuple], jobs: int) ->
     finally:
         for pipe in processes:
             pipe.close()
+        last = time.monotonic() + PATIENCE
         for process in processes.values():
-            process.join(PATIENCE)
+            process.join(max(0, last - time.monotonic()))
             process.kill()
             process.join()
 
