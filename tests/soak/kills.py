@@ -70,7 +70,8 @@ def end(process: subprocess.Popen[str], number: int, folder: Path) -> tuple[floa
     (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)  # as a terminal sends Ctrl-C: to all
     first.resume()
     process.wait()
-    while (alive := [other for other in others if lives(other)]) and time.perf_counter() - start < PATIENCE:
+    last = time.perf_counter() + PATIENCE
+    while (alive := [other for other in others if lives(other)]) and time.perf_counter() < last:
         time.sleep(0.01)
     took = time.perf_counter() - start
     said = process.communicate()[1]
