@@ -133,6 +133,11 @@ def note_and_die(folder):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def heed(number):
+    os.kill(os.getpid(), number)
+    return number
+
+
 def refuse(folder):
     raise ValueError(f"nothing in {folder}")
 
@@ -140,6 +145,11 @@ def refuse(folder):
 def test_a_process_that_is_killed_is_an_error_with_its_cause():
     with pytest.raises(OSError, match=r"killed by SIGKILL, perhaps for want of memory"):
         in_parallel(note_and_die, [("",), ("",)], describe="x", jobs=2)
+
+
+def test_signals_are_for_the_process_that_started_the_others():
+    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]  # timeout and terminals send them to all
+    assert in_parallel(heed, [(number,) for number in numbers], describe="x", jobs=2) == numbers
 
 
 def test_an_error_in_one_process_is_raised_here_and_ends_the_others(tmp_path):

@@ -6,10 +6,13 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from nbhelpers.experiments import trained
 from nbhelpers.experiments.study import Study
+from nbhelpers.images import SPLITS
 from nbhelpers.probes.baselines import NEIGHBOURS
 
 FEWEST = 3
@@ -26,13 +29,13 @@ def check_places(commands: Mapping[Path, str], overwrite: bool) -> None:
     OSError
         If nothing can be written there.
     """
-    if len({out.resolve() for out in commands}) < len(commands):
+    if len(set(map(os.path.realpath, commands))) < len(commands):
         raise ValueError(f"several results in one file: {', '.join(map(str, commands))}")
     for out, command in commands.items():
+        _check_writable(out)
         if out.is_dir():
             raise ValueError(f"--out is the folder {out}: one result needs a file, such as {out / 'result.json'}")
-        _check_writable(out)
-        if not overwrite and out.is_file() and out.stat().st_size and _recorded_by(out) != command:
+        if not overwrite and out.is_file() and out.stat().st_size and _recorded(out).get("command") != command:
             raise ValueError(
                 f"{out} is there and holds something else than this command records: name another file, or add "
                 "--overwrite"
@@ -41,10 +44,12 @@ def check_places(commands: Mapping[Path, str], overwrite: bool) -> None:
 
 def _check_writable(out: Path) -> None:
     """By a file without a name, in the folder or in the first above it that is there; of a device, by its rights."""
-    place = next(path for path in (out, *out.resolve().parents) if path.exists())
-    if out.is_file():
-        place = out.resolve().parent
     try:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            out.stat()  # which refuses links that lead round, and names that are too long
+        place = next(path for path in (out, *out.resolve().parents) if path.exists())
+        if out.is_file():
+            place = out.resolve().parent
         if place.is_dir():
             tempfile.TemporaryFile(dir=place).close()
         elif place != out:
@@ -55,12 +60,30 @@ def _check_writable(out: Path) -> None:
         raise OSError(f"cannot write {out}: {error}; choose another --out") from None
 
 
-def _recorded_by(file: Path) -> str | None:
-    """The command that a recorded file names; None for any other file."""
+def check_same(out: Path, study: Study) -> None:
+    """Refuse a file that the same command recorded of other images or weights: it does not name their folders.
+
+    Raises
+    ------
+    ValueError
+        If they differ.
+    """
+    there = _recorded(out) if out.is_file() else {}
+    images = {split: study.images(split).fingerprint for split in SPLITS}
+    here = {"data_sha256": images, "start": study.describe()["start"]}
+    if any(there.get(key, value) != value for key, value in here.items()):
+        raise ValueError(
+            f"{out} is there and was recorded of other images or weights: name another file, or add --overwrite"
+        )
+
+
+def _recorded(file: Path) -> dict[str, Any]:
+    """What a recorded file holds; nothing of any other file."""
     try:
-        return json.loads(file.read_text(encoding="utf-8"))["command"]
-    except (ValueError, KeyError, TypeError):
-        return None
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def check_images(study: Study, experiments: Sequence[str]) -> None:

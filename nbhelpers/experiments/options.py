@@ -115,7 +115,10 @@ def _text(text: str) -> str:
 
 
 def _path(text: str) -> str:
-    return os.path.expanduser(_text(text))
+    path = os.path.expanduser(_text(text))
+    if path.encode("utf-8", "ignore").decode() != path:
+        raise argparse.ArgumentTypeError(f"its name is not UTF-8: {path!a}; rename it")
+    return path
 
 
 def _whole(text: str, low: int, high: int) -> int:

@@ -12,7 +12,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from nbhelpers.experiments.checks import check_images, check_places
+from nbhelpers.experiments.checks import check_images, check_places, check_same
 from nbhelpers.experiments.parallel import in_parallel
 from nbhelpers.experiments.pieces import time_limit
 from nbhelpers.experiments.rows import attacks, importance, regions, samples, students
@@ -66,8 +66,7 @@ def sweep(
     Raises
     ------
     ValueError
-        For an unknown experiment; as :func:`~nbhelpers.experiments.checks.check_places` and
-        :func:`~nbhelpers.experiments.checks.check_images`, before any work; and as the experiments.
+        For an unknown experiment; as the :mod:`~nbhelpers.experiments.checks`, before any work; and as the experiments.
     OSError
         If a file cannot be read or written, a process is killed, or the cluster cannot be reached.
     TimeUp
@@ -91,8 +90,10 @@ def sweep(
 
     written = []
     with time_limit(minutes):
-        for study in studies.values():
+        for out, study in studies.items():
             check_images(study, chosen)
+            if not overwrite:
+                check_same(out, study)
         run_all("training", [[training(study)] for study in studies.values()])
         groups = [levels(plan(study, chosen)) for study in studies.values()]
         for i, stages in enumerate(zip_longest(*groups, fillvalue=()), start=1):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import signal
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import get_context, resource_tracker
@@ -17,6 +18,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from nbhelpers.datasets.telling import DataWarning
 from nbhelpers.files import leave
 
 PATIENCE = 2
@@ -103,8 +105,14 @@ def _words_for_the_end_of(process: BaseProcess) -> Iterator[None]:
 
 
 def _work(pipe: Connection) -> None:
-    """What a process does: one call after the other, as they come; Ctrl-C is for the process that started it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """What a process does: one call after the other, as they come.
+
+    Signals are for the process that started it, also those that ``timeout`` or the end of a terminal send to all; and
+    so is what is told of images, which it has read before.
+    """
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    warnings.simplefilter("ignore", DataWarning)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     tqdm.set_lock(RLock())  # its own would be a semaphore

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from torch import nn
@@ -194,6 +195,10 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
             tensors = load_tensors(path)
         else:
             tensors = torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError:  # torch advises to run the code all the same
+        raise OSError(
+            f"{path} is no file of tensors alone, and to read it may run code; save the state_dict() of a network"
+        ) from None
     except Exception as error:  # torch raises types of its own
         raise OSError(f"{path} is no whole file of weights ({error}); delete it and fetch or train it again") from None
     named = isinstance(tensors, dict) and all(isinstance(name, str) for name in tensors)

@@ -42,6 +42,7 @@ REFUSED = [
     ("--weights ''", "--weights: it is empty"),
     ("--workspace ' '", "--workspace: it is empty"),
     ("--cluster ''", "--cluster: it is empty"),
+    ("--workspace caf\udce9", r"--workspace: its name is not UTF-8: 'caf\\udce9'"),
     ("--weights ~/none.pth", "--weights HOME/none.pth is no file; or: --weights torchvision"),
     ("--weights there", "--weights there is no file"),
     ("--workspace text", "--workspace text is a file, where a folder is needed"),
@@ -58,6 +59,9 @@ REFUSED = [
     ("--out other.json", "other.json is there and holds something else .*--overwrite"),
     ("--out text/new.json", "cannot write text/new.json: .*text is no folder"),
     ("--out /proc/none/new.json", "cannot write /proc/none/new.json: "),
+    ("--out deep.json", "deep.json is there and holds something else"),
+    ("--out round.json", "cannot write round.json: .* symbolic links"),
+    (f"--out {'x' * 300}", "cannot write x+: .*too long"),
     ("--seed 0 1 --out new.json", "2 results need a folder: --out names the file new.json"),
     ("--seed 0 1 --out text", "2 results need a folder: --out names the file text"),
     ("--seed 0 1 --out linked", "several results in one file"),
@@ -74,6 +78,8 @@ def place(tmp_path, monkeypatch):
     (tmp_path / "there").mkdir()
     (tmp_path / "text").write_text("mine")
     (tmp_path / "other.json").write_text(json.dumps({"command": "nbhelpers reproduce --dataset cub"}))
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    (tmp_path / "round.json").symlink_to("round.json")
     (tmp_path / "linked").mkdir()
     for name in ("", "-seed1"):
         (tmp_path / "linked" / f"scenes-vgg16{name}.json").symlink_to(tmp_path / "one.json")
@@ -155,6 +161,9 @@ def recorded(place, monkeypatch):
         ("mine", "--overwrite", 0),
         ("[]", "", 2),
         (json.dumps({"command": f"{COMMAND} --retrain --out new.json"}), "", 2),
+        (json.dumps({"command": f"{COMMAND} --out new.json", "data_sha256": {}}), "", 2),  # other images
+        (json.dumps({"command": f"{COMMAND} --out new.json", "start": {}}), "", 2),  # other weights
+        (json.dumps({"command": f"{COMMAND} --out new.json", "start": {}}), "--overwrite", 0),
     ],
 )
 def test_a_file_is_written_again_by_its_own_command_or_where_that_is_asked_for(content, option, code, recorded, capsys):

@@ -13,6 +13,7 @@ from growing import Tree, encoded, grow, told
 from PIL import Image
 
 from nbhelpers import datasets
+from nbhelpers.experiments.parallel import in_parallel
 
 SPLITS = ("train", "held_out")
 PNG = encoded(Image.new("RGB", (20, 10), (200, 9, 9)))
@@ -160,6 +161,13 @@ def test_both_splits_say_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         for split in SPLITS:
             datasets.load("folder", split, root=root, side=8)
     assert len(lines) == 1 and ": 2, such as " in str(lines[0].message)
+
+
+def test_processes_that_share_the_work_do_not_say_it_again(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    calls = [("folder", split, grow(tmp_path / split, BOTH | {"cat/x": b""})) for split in SPLITS]
+    assert len(told(calls[0][2], "train")[1]) == 1
+    assert [len(images) for images in in_parallel(datasets.load, calls, describe="x", jobs=2)] == [8, 2]
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("root", ["pets", "link", "~/pets"])
