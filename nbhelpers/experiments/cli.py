@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,6 +47,8 @@ def _studies(options: argparse.Namespace) -> dict[Path, Study]:
     pairs = [(network, seed) for network in options.network for seed in options.seed]
     if len(pairs) > 1 and not out.is_dir() and (out.exists() or out.suffix == ".json"):
         raise ValueError(f"{len(pairs)} results need a folder: --out names the file {out}")
+    if len(pairs) == 1 and options.out.endswith(os.sep):
+        raise ValueError(f"--out is the folder {options.out}: one result needs a file, such as {out / 'result.json'}")
     same = {key: getattr(options, key) for key in ("retrain", "workspace", "preset", "weights")}
     same |= {"scaling": options.scaling} if options.scaling else {}
     found = {}
@@ -58,14 +62,14 @@ def _studies(options: argparse.Namespace) -> dict[Path, Study]:
 def _shown(options: argparse.Namespace, study: Study, out: Path) -> str:
     """The command that repeats one study, without the folders of one machine."""
     words = ["reproduce", "--dataset", study.dataset, "--network", study.network, "--seed", str(study.seed)]
-    words += ["--data DIR"] if study.root else []
+    words += ["--data", "DIR"] if study.root else []
     words += ["--preset", study.preset] if study.preset != "laptop" else []
-    if options.experiments != list(EXPERIMENTS):
-        words += ["--experiments", *options.experiments]
+    if len(options.experiments) < len(EXPERIMENTS):
+        words += ["--experiments", *(name for name in EXPERIMENTS if name in options.experiments)]
     if study.weights:
         words += ["--weights", "/".join(Path(study.weights).parts[-2:]), "--scaling", study.scaling]
     words += ["--retrain"] if study.retrain else []
-    return " ".join([*words, "--out", out.name])
+    return shlex.join([*words, "--out", out.name])
 
 
 if __name__ == "__main__":

@@ -55,6 +55,7 @@ REFUSED = [
     ("--preset paper", r"there is none: with 5,000 training images .* \d+ days .*--yes"),
     # where the file goes
     ("--out there", "--out is the folder there"),
+    ("--out new/", "--out is the folder new/: one result needs a file, such as new/result.json"),
     ("--out text", "text is there and holds something else .*--overwrite"),
     ("--out other.json", "other.json is there and holds something else .*--overwrite"),
     ("--out text/new.json", "cannot write text/new.json: .*text is no folder"),
@@ -171,6 +172,14 @@ def test_a_file_is_written_again_by_its_own_command_or_where_that_is_asked_for(c
     out.write_text(content)
     assert status(shlex.split(f"reproduce --dataset scenes --out new.json {option}")) == code
     assert (json.loads(out.read_text()) == {"command": f"{COMMAND} --out new.json", "new": True}) == (code == 0)
+
+
+@pytest.mark.parametrize("experiments", ["samples regions", "regions samples"])
+def test_the_recorded_command_is_one_of_the_shell_whatever_the_order(experiments, recorded):
+    given = f"reproduce --dataset scenes --out 'my file.json' --experiments {experiments}"
+    assert status(shlex.split(given)) == 0
+    command = json.loads((recorded / "my file.json").read_text())["command"]
+    assert command == f"{COMMAND} --experiments samples regions --out 'my file.json'"
 
 
 def test_a_file_is_written_through_a_link_and_below_folders_that_are_made(recorded):
