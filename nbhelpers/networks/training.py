@@ -132,8 +132,9 @@ def train(
     Raises
     ------
     ValueError
-        If there are fewer images than one batch, or ``folder`` belongs to another run, as :func:`described`; and at
-        the first loss that is not finite: the message names the step, and the last checkpoint before it.
+        If there are fewer images than one batch, the seed is no whole number of 0 or more, or ``folder`` belongs to
+        another run, as :func:`described`; and at the first loss that is not finite: the message names the step, and
+        the last checkpoint before it.
     OSError
         If a checkpoint cannot be written; earlier ones stay whole.
     """
@@ -207,7 +208,7 @@ def described(
     return {
         **(about or {}),
         "recipe": asdict(recipe),
-        "seed": seed,
+        "seed": check_whole(seed, "seed", 0),
         "data_sha256": images.fingerprint,
         "categories": list(images.categories),
         "steps": recipe.kept_steps(recipe.epochs * (len(images) // recipe.batch_size)),

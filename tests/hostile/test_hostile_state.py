@@ -155,6 +155,18 @@ def test_students_of_another_teacher_are_not_taken(ask, untrainable, capsys):
         ask().student("soft")
 
 
+@pytest.mark.parametrize("seed", [-1, 1.0, None])
+def test_a_training_without_a_right_seed_is_refused_before_its_folder_is_made(seed, tmp_path):
+    with pytest.raises(ValueError, match=f"seed must be a whole number of at least 0, got {seed}"):
+        train(tiny_network(), tiny_set(), tmp_path / "run", RECIPE, seed=seed)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_seed_may_be_a_number_of_numpys(tmp_path):
+    train(tiny_network(), tiny_set(), tmp_path, RECIPE, seed=np.int64(3))
+    assert read_run(tmp_path)["seed"] == 3
+
+
 def test_a_folder_whose_run_was_changed_is_refused_with_what_differs(ask):
     study = ask()
     path = study.checkpoints[0].with_name("run.json")
