@@ -22,6 +22,8 @@ _ended: list[int] = []
 def main() -> int:
     """Run the command line; returns the exit status."""
     _heed_signals()
+    for stream in ("stdout", "stderr"):  # which may have been closed
+        setattr(sys, stream, getattr(sys, stream) or open(os.devnull, "w"))
     warnings.formatwarning = lambda message, *_, **__: f"nbhelpers: {message}\n"
     try:
         from nbhelpers.experiments import cli
@@ -30,6 +32,10 @@ def main() -> int:
     except ImportError as error:
         print(f"nbhelpers: {error}", file=sys.stderr)
         status = 2
+    try:
+        sys.stdout.flush()
+    except OSError:  # nobody reads on; what Python says of it at its own end is not wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return _ended[0] if _ended else status
 
 

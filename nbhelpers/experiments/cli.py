@@ -51,12 +51,12 @@ def _studies(options: argparse.Namespace) -> dict[Path, Study]:
         raise ValueError(f"--out is the folder {options.out}: one result needs a file, such as {out / 'result.json'}")
     same = {key: getattr(options, key) for key in ("retrain", "workspace", "preset", "weights")}
     same |= {"scaling": options.scaling} if options.scaling else {}
-    found = {}
+    studies = {}
     for network, seed in pairs:
         study = Study(options.dataset, network, root=options.data, seed=seed, **same)
         name = study.name + (f"-seed{seed}" if seed else "")
-        found[out if len(pairs) == 1 else out / f"{name}.json"] = study
-    return found
+        studies[out if len(pairs) == 1 else out / f"{name}.json"] = study
+    return studies
 
 
 def _shown(options: argparse.Namespace, study: Study, out: Path) -> str:

@@ -61,13 +61,13 @@ def in_parallel(
     if jobs < 1:
         raise ValueError(f"jobs must be at least 1, got {jobs}")
     weights = [1.0] * len(calls) if costs is None else costs
-    found: list[Any] = [None] * len(calls)
+    values: list[Any] = [None] * len(calls)
     results = _here(task, calls, jobs) if cluster is None else _on_cluster(task, calls, cluster)
     with closing(results), tqdm(total=sum(weights), desc=describe, bar_format=_BAR, delay=1) as bar:
         for i, value in results:
-            found[i] = value
+            values[i] = value
             bar.update(weights[i])
-    return found
+    return values
 
 
 _BAR = "{desc}: {percentage:3.0f}% |{bar}| {elapsed} gone, about {remaining} to go"

@@ -99,7 +99,7 @@ def _words_for_the_end_of(process: BaseProcess) -> Iterator[None]:
         code = process.exitcode or 0
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
         raise OSError(
-            f"one of the processes that shared the work was {how}, perhaps for want of memory: try fewer jobs; what "
+            f"one of the processes that shared the work was {how}, perhaps for want of memory: try fewer --jobs; what "
             "was finished is kept"
         ) from None
 

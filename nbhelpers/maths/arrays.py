@@ -148,6 +148,8 @@ def as_tensor(
         # A copy of a read-only array, because torch warns that it could write to it; nothing here would. Torch reads
         # no array that runs backwards, such as a mirrored image, and its order in memory must not decide what is drawn.
         tensor = x if isinstance(x, torch.Tensor) else torch.as_tensor(np.require(x, requirements=("C", "W")))
+        if tensor.is_complex():
+            raise TypeError("it is complex")
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be an array of numbers, got {type(x).__name__}: {error}") from None
     tensor = tensor if graph else tensor.detach()

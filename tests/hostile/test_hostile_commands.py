@@ -4,6 +4,8 @@ import json
 import os
 import re
 import shlex
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -232,3 +234,21 @@ def test_a_network_that_sees_no_difference_has_no_correlation(method, monkeypatc
     monkeypatch.setattr(Study, "activations", lambda self, images: Seen)
     row = table1_row(Study("scenes"), "held_out", method)
     assert (row["pearson_t4"], row["pearson_t1"]) == (None, None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("redirected", "status", "said"),
+    [
+        ("| true", 0, ""),
+        ("> /dev/full", 0, ""),
+        (">&-", 0, ""),
+        ("2>&- > /dev/null", 0, ""),
+    ],
+)
+def test_where_nobody_listens_nothing_is_said(redirected, status, said):
+    """What is listed is lost, and that is for whoever redirected it to see."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    shell = f"set -o pipefail; {sys.executable} -m nbhelpers datasets {redirected}"
+    ended = subprocess.run(["bash", "-c", shell], env=environment, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (status, said)

@@ -355,6 +355,8 @@ HOSTILE = {
     "logits, small": (importance_of(), "logits", 1e-50, "logits is"),
     "logits, large": (samples, "logits", 1e40, "logits is"),
     "features": (samples, "features", 1e-300, "features is"),
+    "features, complex": (samples, "features", 1j, "features must be an array of numbers, .* complex"),
+    "regions, complex": (projection_of(), "regions", 1j, "regions must be an array of numbers, .* complex"),
     "embedding": (projection_of(), "embedding", 1e-50, "embedding is"),
     "importance": (projection_of(), "importance", 1e-6, "importance must sum to 1"),
     "weights": (ALIKE["category_probabilities"].run, "weights", 1e6, "weights must sum to 1"),
