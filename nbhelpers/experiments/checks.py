@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from nbhelpers.experiments import trained
+from nbhelpers.experiments.rows import samples
 from nbhelpers.experiments.study import Study
 from nbhelpers.images import SPLITS
-from nbhelpers.probes.baselines import NEIGHBOURS
+from nbhelpers.probes.baselines import BY_NEIGHBOURS, NEIGHBOURS
 
 FEWEST = 3
 """Images that a projection is fitted to, at least."""
@@ -104,7 +105,7 @@ def check_images(study: Study, experiments: Sequence[str]) -> None:
     ]
     if "students" in experiments:
         needs.append((len(train), "training", study.setting.students.batch_size, "one batch of the students"))
-    if "samples" in experiments:
+    if "samples" in experiments and BY_NEIGHBOURS & samples.METHODS.keys():
         fitted = ((len(study.fitted(split)), name) for split, name in (("held_out", "held-out"), ("train", "training")))
         needs += [(*one, NEIGHBOURS + 1, "t-SNE, LLE and ISOMAP (samples, of --experiments)") for one in fitted]
     for count, name, fewest, what in needs:

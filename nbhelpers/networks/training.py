@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -172,15 +173,11 @@ def train(
             network.eval()
             part.train()
             torch.manual_seed(_epoch_seed(seed, epoch))
+            losses: list[torch.Tensor] = []
             for batch, target in _batches(pixels, labels, recipe.batch_size, _epoch_seed(seed, epoch), where):
                 with torch.autocast(where.type, torch.bfloat16, enabled=_has_bfloat16(where)):
                     loss = objective.loss(network, batch, target)
-                if not loss.isfinite():
-                    last = max(path for at, path in zip(kept, paths, strict=True) if at <= step)
-                    raise ValueError(
-                        f"the training diverged: in step {step + 1} the loss is {loss.item()}, at a learning rate of "
-                        f"{recipe.learning_rate:g} at most; the last checkpoint before it is {last}"
-                    )
+                losses.append(loss.detach())
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
@@ -188,11 +185,24 @@ def train(
                 step += 1
                 bar.update()
                 if step in kept:
+                    _check_losses(losses, step, paths[kept.index(step) - 1], recipe)
                     save_checkpoint(network, paths[kept.index(step)])
+            _check_losses(losses, step, paths[sum(at < step for at in kept) - 1], recipe)
             bar.set_postfix(epoch=epoch + 1, loss=f"{loss.item():.3f}")
             write_state(folder, run, {name: holder.state_dict() for name, holder in stateful.items()} | {"step": step})
     drop_state(folder)
     return paths
+
+
+def _check_losses(losses: list[torch.Tensor], step: int, last: Path, recipe: Recipe) -> None:
+    """Stop at the first that is not finite: asked now and then, for a GPU would have to be waited for at every step."""
+    values = torch.stack(losses).tolist()
+    for at, value in enumerate(values, start=step + 1 - len(values)):
+        if not math.isfinite(value):
+            raise ValueError(
+                f"the training diverged: in step {at} the loss is {value}, at a learning rate of "
+                f"{recipe.learning_rate:g} at most; the last checkpoint before it is {last}"
+            )
 
 
 def described(

@@ -125,5 +125,9 @@ def _check_neighbours(features: torch.Tensor) -> None:
         raise ValueError(f"the features of all {len(features)} images are the same: no image is nearer than another")
 
 
+BY_NEIGHBOURS = {"tsne", "lle", "isomap"}
+"""Those that need more than :data:`NEIGHBOURS` images."""
+
+
 def _embed(method: PCA | TSNE | LocallyLinearEmbedding | Isomap, features: torch.Tensor) -> torch.Tensor:
     return torch.as_tensor(method.fit_transform(features.cpu().numpy()))

@@ -167,7 +167,7 @@ def test_processes_that_share_the_work_do_not_say_it_again(tmp_path: Path, capfd
     calls = [("folder", split, grow(tmp_path / split, BOTH | {"cat/x": b""})) for split in SPLITS]
     assert len(told(calls[0][2], "train")[1]) == 1
     assert [len(images) for images in in_parallel(datasets.load, calls, describe="x", jobs=2)] == [8, 2]
-    assert capfd.readouterr().err == ""
+    assert "such as" not in capfd.readouterr().err  # on a slow machine a bar is there
 
 
 @pytest.mark.parametrize("root", ["pets", "link", "~/pets"])
