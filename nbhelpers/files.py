@@ -61,6 +61,15 @@ def bundled(name: str) -> Path:
     return path
 
 
+def is_utf8(name: str) -> bool:
+    """Whether the name of a file or folder is text, which every file can tell of it.
+
+    >>> is_utf8("café"), is_utf8("caf\\udce9")
+    (True, False)
+    """
+    return name.encode("utf-8", "ignore").decode() == name
+
+
 class Damaged(OSError):
     """A file can be read, and is not what was written. The message says why; who knows what to do names the file."""
 

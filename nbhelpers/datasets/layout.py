@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nbhelpers.datasets.archive import within
 from nbhelpers.datasets.telling import Notes, shown
+from nbhelpers.files import is_utf8
 
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff")
 TRAINING = ("train", "training")
@@ -49,7 +50,7 @@ def categories(folder: Path, root: Path, told: Notes) -> dict[str, Path]:
             told[_LINKS].append(str(path))
         else:
             name = unicodedata.normalize("NFC", path.name)
-            if name.encode("utf-8", "ignore").decode() != name:
+            if not is_utf8(name):
                 raise ValueError(f"the name of the folder {shown(path)} is not UTF-8; rename it")
             if name in here:
                 raise ValueError(f"{shown(folder)} has two folders {name!r}, in two Unicode forms; put them together")

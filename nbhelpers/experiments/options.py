@@ -15,6 +15,7 @@ from nbhelpers.experiments.costs import study_cost
 from nbhelpers.experiments.pieces import AGAIN
 from nbhelpers.experiments.reproduce import EXPERIMENTS
 from nbhelpers.experiments.settings import PAPER, PRESETS
+from nbhelpers.files import is_utf8
 from nbhelpers.networks.architectures import FAMILIES
 from nbhelpers.networks.weights import SCALINGS, TORCHVISION
 
@@ -116,7 +117,7 @@ def _text(text: str) -> str:
 
 def _path(text: str) -> str:
     path = os.path.expanduser(_text(text))
-    if path.encode("utf-8", "ignore").decode() != path:
+    if not is_utf8(path):
         raise argparse.ArgumentTypeError(f"its name is not UTF-8: {path!a}; rename it")
     return path
 

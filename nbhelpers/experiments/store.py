@@ -40,8 +40,7 @@ class Store:
 
     def path(self, description: dict, suffix: str) -> Path:
         """Where the result of ``description`` lives."""
-        text = json.dumps(description, sort_keys=True)
-        return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:20]}{suffix}"
+        return self.folder / f"{description_hash(description)[:20]}{suffix}"
 
     def arrays(self, description: dict, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         """The arrays of ``description``: read if they are there and whole, else computed and kept."""
@@ -94,6 +93,11 @@ def _read_number(path: Path) -> Any:
 
 def _json_hash(result: Any, of: str) -> str:
     return hashlib.sha256(f"{of} {json.dumps(result)}".encode()).hexdigest()
+
+
+def description_hash(description: dict[str, Any]) -> str:
+    """sha256 of what JSON can say, in whatever order it is said: what files and folders are named after."""
+    return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
 
 
 def file_hash(path: Path) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nbhelpers.experiments.fingerprint import code_hash
-from nbhelpers.experiments.store import file_hash
+from nbhelpers.experiments.store import description_hash, file_hash
 from nbhelpers.files import bundled, registry, tell
 from nbhelpers.networks.architectures import build
 from nbhelpers.networks.distillation import distill
@@ -124,8 +122,7 @@ def _sizes(study: Study) -> dict[str, Any]:
 
 def _named(begin: Path, run: dict[str, Any]) -> Path:
     """A folder that no other run has."""
-    sha256 = hashlib.sha256(json.dumps(run, sort_keys=True).encode()).hexdigest()
-    return begin.with_name(f"{begin.name}-{sha256[:12]}")
+    return begin.with_name(f"{begin.name}-{description_hash(run)[:12]}")
 
 
 def _tell_of_others(place: Path, run: dict[str, Any]) -> None:

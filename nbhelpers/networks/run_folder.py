@@ -99,8 +99,7 @@ def read_state(folder: Path, run: dict[str, Any]) -> dict[str, Any]:
         if differing(state["run"], run):
             raise Damaged("it is of another run")
     except Exception as error:  # of many types, which tell the same
-        why = str(error).partition("\n")[0]
-        tell(f"{path} is damaged ({why}): the training starts anew")
+        _tell_of_damage(path, error)
         return {}
     before = [step for step in run["steps"] if step <= state["step"]]
     return state if all(map(_is_whole, checkpoint_paths(folder, before))) else {}
@@ -121,8 +120,13 @@ def _is_whole(checkpoint: Path) -> bool:
 
 
 def _drop(path: Path, error: Exception) -> None:
-    tell(f"{path} is damaged ({error}): the training starts anew")
+    _tell_of_damage(path, error)
     path.unlink(missing_ok=True)
+
+
+def _tell_of_damage(path: Path, error: Exception) -> None:
+    why = str(error).partition("\n")[0]
+    tell(f"{path} is damaged ({why}): the training starts anew")
 
 
 _SHORT = Repr()

@@ -105,6 +105,8 @@ BASELINES: dict[str, Callable[..., Array]] = {
     "raw_strength": raw_strength,
 }
 """The baselines by name: ``(features (N, D), logits (N, C), random_state=0) -> embedding``."""
+BY_NEIGHBOURS = {"tsne", "lle", "isomap"}
+"""Those that need more than :data:`NEIGHBOURS` images."""
 NAMES = {
     "ours": "ours",
     "pca": "PCA",
@@ -123,10 +125,6 @@ def _check_neighbours(features: torch.Tensor) -> None:
         raise ValueError(f"{NEIGHBOURS} neighbours need more than {NEIGHBOURS} images, got {len(features)}")
     if bool((features == features[0]).all()):
         raise ValueError(f"the features of all {len(features)} images are the same: no image is nearer than another")
-
-
-BY_NEIGHBOURS = {"tsne", "lle", "isomap"}
-"""Those that need more than :data:`NEIGHBOURS` images."""
 
 
 def _embed(method: PCA | TSNE | LocallyLinearEmbedding | Isomap, features: torch.Tensor) -> torch.Tensor:
