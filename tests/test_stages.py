@@ -1,6 +1,7 @@
 """Stages, whose values are kept as they end and computed anew where their code changed; calls side by side."""
 
 import ast
+import contextlib
 import importlib.util
 import os
 import pickle
@@ -278,6 +279,30 @@ def test_work_ends_when_its_time_is_over_whatever_it_does():
     with pytest.raises(TimeUp), time_limit(0.01):
         in_parallel(time.sleep, [(60,), (60,)], describe="x", jobs=2)
     assert time.monotonic() - start < 50
+
+
+def test_a_limit_that_gets_lost_rings_again_and_never_looks_like_damage():
+    """A destructor swallows what is raised in it; and C that calls Python may make another error of it."""
+    with pytest.raises(TimeUp), time_limit(0.001):
+        with contextlib.suppress(TimeUp):
+            time.sleep(60)
+        time.sleep(60)
+    with pytest.raises(TimeUp), time_limit(0.001):
+        try:
+            time.sleep(60)
+        except TimeUp:
+            raise OSError("no whole file") from None
+
+
+def test_what_is_cleared_up_after_a_limit_is_not_disturbed():
+    cleared = []
+    with pytest.raises(TimeUp), time_limit(0.001):
+        try:
+            time.sleep(60)
+        finally:
+            time.sleep(2.5)  # two more alarms
+            cleared.append(True)
+    assert cleared
 
 
 def test_work_that_is_done_in_time_is_left_alone():
