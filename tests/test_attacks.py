@@ -232,6 +232,26 @@ def test_bad_input_is_refused(change, message):
         pgd(**arguments)
 
 
+class Ramp(nn.Module):
+    """Keeps a constant of its first pass, as networks do that make their positions when they know the size."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc, self.ramp = nn.Linear(3, 2), None
+
+    def forward(self, x):
+        if self.ramp is None:
+            self.ramp = torch.linspace(0.5, 1.5, x.shape[-1])
+        return self.fc((x * self.ramp).mean((2, 3)))
+
+
+def test_what_a_network_keeps_of_its_first_pass_stays_of_use():
+    model = Ramp().eval()
+    first, again = (pgd(model, TWO, [0, 1], steps=2) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    assert (first[1] != first[0]).all()
+
+
 def test_a_model_of_which_one_part_is_in_training_mode_is_refused():
     model, (images, labels) = small_network(), small_images()
     model.body.classifier[2].train()

@@ -325,12 +325,13 @@ def test_what_a_trail_says_is_known_by_hand():
     assert math.isnan(trail.success_rate(np.array([1, 0, 0, 1])))
 
 
-def view_of(network, images, layer, grid, seed=0):
+def view_of(network, images, layer, grid, seed=0, d=3):
     """Regional features whose projection was not fitted but drawn."""
     raw = pool_regions(record(network, images, (layer,)).regions[layer], grid)
-    projection = RegionProjection()
-    projection.components_ = np.random.default_rng(seed).normal(size=(3, raw.shape[1])).astype(np.float32)
-    weights = np.full((len(raw), grid**2), 1 / grid**2, np.float32)
+    projection = RegionProjection(n_components=d)
+    projection.components_ = np.random.default_rng(seed).normal(size=(d, raw.shape[1])).astype(np.float32)
+    regions = math.prod(raw.shape[2:])
+    weights = np.full((len(raw), regions), 1 / regions, np.float32)
     return RegionalFeatures(raw, weights, projection.transform(raw), None, projection)
 
 
@@ -378,11 +379,27 @@ def test_a_layer_whose_features_are_all_zero_has_no_unit(world):
         follow(network, path, images, {"conv_53": silent})
 
 
-def test_layers_on_two_grids_are_refused(world):
-    network, path, images, fitted = world
-    other = view_of(network, images, "conv_53", 2)
-    with pytest.raises(ValueError, match="grid"):
-        follow(network, path, images, {"conv_12": fitted["conv_12"], "conv_53": other})
+@pytest.mark.parametrize("grids", [(4, 2), ((2, 4), 4), ((4, 2), (4, 2)), (4, (1, 3))])
+def test_every_layer_is_followed_on_the_grid_on_which_it_was_fitted(world, grids):
+    network, path, images, _ = world
+    fitted = {
+        layer: view_of(network, images, layer, grid) for layer, grid in zip(("conv_12", "conv_53"), grids, strict=True)
+    }
+    trail = follow(network, path, images, fitted)
+    for layer, view in fitted.items():
+        assert trail.h[layer].shape == (4, 5, math.prod(view.grid), 3)
+        np.testing.assert_allclose(trail.h[layer][0], view.h / view.strength.mean(), rtol=1e-4, atol=1e-5)
+        alone = follow(network, path, images, {layer: view}).h[layer]
+        np.testing.assert_allclose(trail.h[layer], alone, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("d", [2, 3, 5])
+def test_regional_features_of_any_number_of_coordinates_are_followed(world, d):
+    network, path, images, _ = world
+    view = view_of(network, images, "conv_53", 4, d=d)
+    trail = follow(network, path, images, {"conv_53": view})
+    assert trail.h["conv_53"].shape == (4, 5, 16, d)
+    np.testing.assert_allclose(trail.h["conv_53"][0], view.h / view.strength.mean(), rtol=1e-4, atol=1e-5)
 
 
 def test_features_of_another_network_are_refused(world):

@@ -22,6 +22,7 @@ from nbhelpers.maths.arrays import (
     hand_back,
     resolve_device,
 )
+from nbhelpers.method.matching import pool_regions
 from nbhelpers.method.regional import RegionalFeatures
 from nbhelpers.networks.network import Network, check_evaluating
 from nbhelpers.networks.recording import record
@@ -102,7 +103,7 @@ def pgd(
     pixels = read_pixels(images)
     where = resolve_device(device)
     model.to(where)
-    with torch.inference_mode():
+    with torch.no_grad():  # what a network keeps of its first pass is used in those that need derivatives
         categories = _logits(model, pixels[:1].to(where)).shape[1]
     targets = torch.from_numpy(check_labels(labels, categories)).to(where)
     check_same_length(images=pixels, labels=targets)
@@ -211,22 +212,20 @@ def follow(
     images : ImageSet
         The N images that were attacked.
     fitted : mapping of str to RegionalFeatures
-        Of clean images, by layer, all on one grid.
+        Of clean images, by layer; each layer is brought to the grid that it has there.
     **options
         ``batch_size`` and ``device`` of :func:`~nbhelpers.record`.
 
     Raises
     ------
     ValueError
-        If no layer is given, its features were not fitted on this network, are all zero, or lie on another grid than
-        those of another layer; if path and images do not fit, or the path leaves [0, 1].
+        If no layer is given, its features were not fitted on this network, or are all zero; if path and images do not
+        fit, or the path leaves [0, 1].
     """
     if not fitted:
         raise ValueError("no layer to follow; give the regional features of at least one")
-    grids = {layer: view.grid for layer, view in fitted.items()}
-    if len(set(grids.values())) > 1:
-        raise ValueError(f"all layers must lie on one grid, got {grids}; fit them with one grid")
-    grid = next(iter(grids.values()))[0]
+    grids = {view.grid for view in fitted.values()}
+    grid = grids.pop() if len(grids) == 1 else None  # else each layer comes on its own, and is pooled below
     strength = {layer: view.strength.mean() for layer, view in fitted.items()}
     if silent := [layer for layer, mean in strength.items() if mean == 0]:
         raise ValueError(f"all regional features of {', '.join(silent)} are zero: no strength to measure with")
@@ -235,7 +234,8 @@ def follow(
         iterate = record(network, images, tuple(fitted), grid=grid, pixels=pixels, **options)
         logits.append(iterate.logits)
         for layer, view in fitted.items():
-            h[layer].append(view.projection.transform(iterate.regions[layer]) / strength[layer])
+            regions = iterate.regions[layer] if grid else pool_regions(iterate.regions[layer], view.grid)
+            h[layer].append(view.projection.transform(regions) / strength[layer])
     return Trail(np.stack(logits), {layer: np.stack(steps) for layer, steps in h.items()})
 
 
