@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,13 +26,77 @@ def check_split(split: str) -> str:
 
 
 @dataclass(frozen=True, eq=False)
+class LazyImages:
+    """Images that come into memory only where they are indexed: to whoever does, a uint8 array (N, 3, H, W).
+
+    ``images[3]``, ``images[:100]`` and ``images[[4, 2]]`` read these and no others; ``np.asarray(images)`` reads all.
+
+    Parameters
+    ----------
+    read : callable
+        From the numbers of some images to uint8 (n, 3, H, W).
+    names : tuple of str
+        Where each image is, such as the path of its file.
+    digests : tuple of str
+        For each image, what changes when its pixels do.
+    size : (int, int)
+        Height and width.
+
+    Examples
+    --------
+    >>> def read(numbers):
+    ...     return np.full((len(numbers), 3, 8, 8), 99, np.uint8)
+    >>> grey = LazyImages(read, names=("a.png", "b.png"), digests=("1", "2"), size=(8, 8))
+    >>> grey.shape, grey[0].shape, grey[[1]].mean()
+    ((2, 3, 8, 8), (3, 8, 8), np.float64(99.0))
+    """
+
+    read: Callable[[np.ndarray], np.ndarray]
+    names: tuple[str, ...]
+    digests: tuple[str, ...]
+    size: tuple[int, int]
+
+    ndim = 4
+    dtype = np.dtype(np.uint8)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        return len(self), 3, *self.size
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        if isinstance(index, tuple):
+            raise IndexError("images are read from their files: index them alone, then the pixels of what that gives")
+        numbers = np.arange(len(self))[[] if isinstance(index, list) and not index else index]
+        pixels = self.read(np.atleast_1d(numbers))
+        return pixels if np.ndim(numbers) else pixels[0]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if copy is False:
+            raise ValueError("images that are read from their files are always a copy")
+        return self[:].astype(dtype or self.dtype, copy=False)
+
+    def select(self, indices: np.ndarray) -> LazyImages:
+        """Some of them, not read yet."""
+        numbers = np.arange(len(self))[indices]
+        names, digests = (tuple(texts[n] for n in numbers) for texts in (self.names, self.digests))
+        return LazyImages(partial(_read_some, self.read, numbers), names, digests, self.size)
+
+
+def _read_some(read: Callable[[np.ndarray], np.ndarray], chosen: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    return read(chosen[numbers])
+
+
+@dataclass(frozen=True, eq=False)
 class ImageSet:
     """One split of one data set.
 
     Parameters
     ----------
     images : uint8 (N, 3, H, W)
-        RGB, 0 ... 255.
+        RGB, 0 ... 255; an array, or :class:`LazyImages`, which are read where they are needed.
     labels : int64 (N,)
         An index into ``categories`` for each image.
     categories : tuple of str
@@ -39,6 +105,8 @@ class ImageSet:
     masks : int8 (N, H, W), optional
         What is seen at each pixel: -1 for the background, else the index of a category. The object is
         ``masks == label``; any other non-negative value is a fragment of that category.
+    left_out : mapping of str to int, optional
+        What of the data set was left out, and how much; a subset has all of it, too.
 
     Raises
     ------
@@ -53,11 +121,12 @@ class ImageSet:
     (4, [0, 1])
     """
 
-    images: np.ndarray
+    images: np.ndarray | LazyImages
     labels: np.ndarray
     categories: tuple[str, ...]
     split: str
     masks: np.ndarray | None = None
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_split(self.split)
@@ -79,9 +148,15 @@ class ImageSet:
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 over shape, images and labels: what recorded results call ``data_sha256``."""
+        """sha256 over shape, images and labels: what recorded results call ``data_sha256``.
+
+        Of lazy images the content of their files counts, so theirs is another than that of the same pixels in memory.
+        """
         digest = hashlib.sha256(repr(self.images.shape).encode())
-        digest.update(np.ascontiguousarray(self.images).data)
+        if isinstance(self.images, LazyImages):
+            digest.update("\n".join(self.images.digests).encode())
+        else:
+            digest.update(np.ascontiguousarray(self.images).data)
         digest.update(self.labels.astype("<i8").data)
         return digest.hexdigest()
 
@@ -104,7 +179,7 @@ class ImageSet:
             raise ValueError(f"indices do not fit {len(self)} images: {error}") from None
         return replace(
             self,
-            images=self.images[chosen],
+            images=self.images.select(chosen) if isinstance(self.images, LazyImages) else self.images[chosen],
             labels=self.labels[chosen],
             masks=None if self.masks is None else self.masks[chosen],
         )
@@ -133,16 +208,47 @@ def resized(images: ImageSet, side: int) -> ImageSet:
     """
     if images.images.shape[2:] == (side, side):
         return images
-    # A few images at a time: in floats, all of them would take four times their memory.
-    parts = torch.from_numpy(images.images).split(100)
-    pixels = [
-        F.interpolate(part.float(), size=(side, side), mode="bilinear", antialias=True).round().clamp(0, 255).byte()
-        for part in parts
-    ]
+    if isinstance(images.images, LazyImages):
+        digests = tuple(f"{digest} resized from {images.images.size}" for digest in images.images.digests)
+        read = partial(_read_resized, images.images.read, side)
+        pixels = replace(images.images, read=read, digests=digests, size=(side, side))
+    else:
+        # A few images at a time: in floats, all of them would take four times their memory.
+        pixels = np.concatenate([_interpolated(part, side) for part in batches(images.images, 100)])
     masks = images.masks
     if masks is not None:
         masks = F.interpolate(torch.from_numpy(masks)[:, None].float(), size=(side, side)).to(torch.int8)[:, 0].numpy()
-    return replace(images, images=torch.cat(pixels).numpy(), masks=masks)
+    return replace(images, images=pixels, masks=masks)
+
+
+def _interpolated(images: np.ndarray, side: int) -> np.ndarray:
+    floats = torch.from_numpy(images).float()
+    larger = F.interpolate(floats, size=(side, side), mode="bilinear", antialias=True)
+    return larger.round().clamp(0, 255).byte().numpy()
+
+
+def _read_resized(read: Callable[[np.ndarray], np.ndarray], side: int, numbers: np.ndarray) -> np.ndarray:
+    return _interpolated(read(numbers), side)
+
+
+def batches(images: np.ndarray | LazyImages, size: int, start: int = 0) -> Iterator[np.ndarray]:
+    """``size`` images after the other, from number ``start`` on; lazy ones are read one batch ahead.
+
+    >>> [len(batch) for batch in batches(np.zeros((7, 3, 8, 8), np.uint8), 3)]
+    [3, 3, 1]
+    """
+    parts = [slice(first, first + size) for first in range(start, len(images), size)]
+    if not isinstance(images, LazyImages):
+        yield from (images[part] for part in parts)
+        return
+    with ThreadPoolExecutor(1) as ahead:
+        coming = [ahead.submit(images.__getitem__, part) for part in parts[:1]]
+        for part in (*parts[1:], None):
+            batch = coming.pop().result() if coming else None
+            if part is not None:
+                coming.append(ahead.submit(images.__getitem__, part))
+            if batch is not None:
+                yield batch
 
 
 def read_pixels(images: Array, name: str = "images", *, ndim: int = 4) -> torch.Tensor:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from nbhelpers.datasets.crops import Crop, clip, cut, image_size, read_crops
 from nbhelpers.datasets.selection import MOST, choose, resolve
+from nbhelpers.datasets.telling import Notes
 
 
 def numbered(width: int, height: int) -> np.ndarray:
@@ -75,27 +76,33 @@ def test_the_image_stays_untouched():
 
 
 def test_what_sticks_out_of_a_box_is_cut_off():
-    assert clip((-10, -20, 60, 500), (100, 80), "box") == (0, 0, 50, 80)
-    assert clip((10.5, 20, 50, 50), (100, 80), "box") == (10.5, 20, 60.5, 70)
+    assert clip((-10, -20, 60, 500), (100, 80), "box", Notes()) == (0, 0, 50, 80)
+    assert clip((10.5, 20, 50, 50), (100, 80), "box", Notes()) == (10.5, 20, 60.5, 70)
 
 
-@pytest.mark.parametrize("box", [(100, 0, 50, 50), (-50, 0, 50, 50), (0, 80, 50, 50), (0, -60, 50, 50)])
-def test_a_box_outside_its_image_is_refused(box):
-    with pytest.raises(OSError, match=rf"box 7.*\[{box[0]}, {box[1]}, 50, 50\].*outside.*100x80"):
-        clip(box, (100, 80), "box 7")
+OUTSIDE, NO_BOX = "boxes outside their image", "boxes that are not x, y, width and height"
+TINY = "boxes with fewer than 48 pixels a side in their image"
 
 
-@pytest.mark.parametrize("box", [(0, 0, -1, 5), (0, 0, 5, -1), (float("nan"), 0, 5, 5), (0, 0, float("inf"), 5)])
-def test_what_is_no_box_is_refused(box):
-    with pytest.raises(OSError, match=rf"box 7.*\[{box[0]}.*\] is no box.*100x80"):
-        clip(box, (100, 80), "box 7")
+@pytest.mark.parametrize(
+    ("box", "what"),
+    [
+        *((box, OUTSIDE) for box in ((100, 0, 50, 50), (-50, 0, 50, 50), (0, 80, 50, 50), (0, -60, 50, 50))),
+        *((box, NO_BOX) for box in ((0, 0, -1, 5), (0, 0, 5, -1), (float("nan"), 0, 5, 5), (0, 0, float("inf"), 5))),
+        *((box, NO_BOX) for box in ((0, 0, 50), (0, 0, 50, 50, 50), (), ("a", "b", "c", "d"), (0, 0, 50, None))),
+        ((9.98, 18.5, 5.54, 0.0), TINY),  # annotation 2206849 of COCO
+        ((0, 70, 100, 60), TINY),  # 10 rows of 60 are inside
+        ((0, 0, 47.9, 300), TINY),
+    ],
+)
+def test_a_box_that_cannot_be_cut_out_is_noted(box, what):
+    told = Notes()
+    assert clip(box, (100, 80), "box 7", told) is None
+    assert dict(told.left_out) == {f"{what} are left out": [f"box 7: {list(box)} in 100x80"]}
 
 
-def test_tiny_boxes_are_none():
-    assert clip((9.98, 18.5, 5.54, 0.0), (100, 80), "annotation 2206849 of COCO") is None
-    assert clip((0, 70, 100, 60), (100, 80), "10 rows of 60 are inside") is None
-    assert clip((0, 0, 48, 48), (100, 80), "just large enough") == (0, 0, 48, 48)
-    assert clip((0, 0, 47.9, 300), (100, 80), "just too small") is None
+def test_a_box_that_is_just_large_enough_is_cut_out():
+    assert clip((0, 0, 48, 48), (100, 80), "box", told := Notes()) == (0, 0, 48, 48) and not str(told)
 
 
 # Reading -------------------------------------------------------------------------------------------------------------
@@ -110,7 +117,7 @@ def test_an_image_with_several_boxes_is_read_once():
 
     boxes = [(0, 0, 50, 50), (100, 100, 150, 150)]
     crops = [Crop("a", 0, 1, boxes[0]), Crop("b", 1, 2, boxes[0]), Crop("a", 1, 3, boxes[1])]
-    images = read_crops(crops, read, ("cat", "dog"), "train", 55)
+    images = read_crops(crops, read, ("cat", "dog"), "train", 55, Notes())
     assert asked == ["a", "b"] and images.labels.tolist() == [0, 1, 1]
     assert [image[0, 0, 0] for image in images.images] == [0, 0, 97], "the order is the one asked for"
 
@@ -120,7 +127,7 @@ def test_an_image_with_several_boxes_is_read_once():
 def test_formats(kind, mode):
     buffer = io.BytesIO()
     Image.new(mode, (20, 20), 90 if mode == "L" else (90, 90, 90)).save(buffer, kind)
-    images = read_crops([Crop("x", 0, "x")], lambda _: buffer.getvalue(), ("grey",), "train", 8)
+    images = read_crops([Crop("x", 0, "x")], lambda _: buffer.getvalue(), ("grey",), "train", 8, Notes())
     assert np.abs(images.images.astype(int) - 90).max() <= 1
 
 
@@ -128,15 +135,15 @@ def test_a_photograph_is_turned_as_its_camera_says_unless_it_has_a_box():
     exif = Image.Exif()
     exif[0x0112] = 3  # upside down
     content = encoded(numbered(40, 40), exif=exif.tobytes())
-    upright = read_crops([Crop("x", 0, 1)], lambda _: content, ("a",), "train", 40).images[0]
-    boxed = read_crops([Crop("x", 0, 1, (0, 0, 40, 36))], lambda _: content, ("a",), "train", 44).images[0]
+    upright = read_crops([Crop("x", 0, 1)], lambda _: content, ("a",), "train", 40, Notes()).images[0]
+    boxed = read_crops([Crop("x", 0, 1, (0, 0, 40, 36))], lambda _: content, ("a",), "train", 44, Notes()).images[0]
     assert upright[:2, 0, 0].tolist() == [39, 39] and boxed[:2, 0, 0].tolist() == [0, 0]
 
 
 def test_a_box_of_another_image_is_refused():
     crop = Crop("x.png", 0, 5, (0, 0, 50, 50), (300, 200))
     with pytest.raises(OSError, match=r"x.png.*60x70.*300x200.*5"):
-        read_crops([crop], lambda _: encoded(numbered(60, 70)), ("a",), "train", 32)
+        read_crops([crop], lambda _: encoded(numbered(60, 70)), ("a",), "train", 32, Notes())
 
 
 def claims_to_be(width: int, height: int) -> bytes:
@@ -160,7 +167,7 @@ def claims_to_be(width: int, height: int) -> bytes:
 )
 def test_what_is_no_usable_image_is_named(content, reason):
     with pytest.raises(OSError, match=f"x.png.*{reason}"):
-        read_crops([Crop("x.png", 0, 1)], lambda _: content, ("a",), "train", 32)
+        read_crops([Crop("x.png", 0, 1)], lambda _: content, ("a",), "train", 32, Notes())
 
 
 def test_the_size_is_read_from_the_header():
@@ -175,28 +182,45 @@ PETS = [Crop(f"{key}.jpg", label, key) for label in (0, 1) for key in range(labe
 
 
 def test_a_choice_is_by_lot_but_always_the_same():
-    few = choose(PETS, ("cat", "dog"), "train", 5)
+    few = choose(PETS, ("cat", "dog"), "train", 5, Notes())
     assert [crop.label for crop in few] == [0] * 5 + [1] * 5
     assert [crop.key for crop in few[:5]] == [8, 9, 10, 13, 17], "known on every machine"
-    assert choose(PETS[::-1], ("cat", "dog"), "held_out", 5) == few, "whatever the order of the files"
-    assert set(few) < set(choose(PETS, ("cat", "dog"), "train", 6)), "a larger choice holds it"
+    assert choose(PETS[::-1], ("cat", "dog"), "held_out", 5, Notes()) == few, "whatever the order of the files"
+    assert set(few) < set(choose(PETS, ("cat", "dog"), "train", 6, Notes())), "a larger choice holds it"
 
 
 def test_without_a_number_there_is_a_limit():
     many = [Crop("x", 0, key) for key in range(600)]
     for split, most in MOST.items():
-        assert len(choose(many, ("cat",), split, None)) == most
-    assert len(choose(PETS, ("cat", "dog"), "train", None)) == 40
+        assert len(choose(many, ("cat",), split, None, Notes())) == most
+    assert len(choose(PETS, ("cat", "dog"), "train", None, Notes())) == 40
+
+
+def test_what_is_beyond_the_limit_is_noted():
+    choose([Crop("x", 0, key) for key in range(600)], ("cat",), "held_out", None, told := Notes())
+    choose([Crop("x", 0, key) for key in range(600)], ("cat",), "held_out", 9, told)
+    assert told.counts() == {"images beyond 50 of a category are left out (see per_category)": 550}
+
+
+def test_others_take_the_places_of_those_that_cannot_be_read():
+    def usable(crops):
+        return [crop for crop in crops if crop.key not in (8, 9)]
+
+    few = choose(PETS, ("cat", "dog"), "train", 5, Notes(), usable=usable)
+    more = choose(PETS, ("cat", "dog"), "train", 7, Notes())
+    assert [crop for crop in few if not crop.label] == usable([crop for crop in more if not crop.label])
+    with pytest.raises(ValueError, match=r"1 \.\.\. 18 \(as 'cat' has\), got 19"):
+        choose(PETS, ("cat", "dog"), "train", 19, Notes(), usable=usable)
 
 
 def test_too_few_are_refused():
     with pytest.raises(ValueError, match=r"2.*'train'.*cat 20, dog 1"):
-        choose(PETS[:21], ("cat", "dog"), "train", None)
+        choose(PETS[:21], ("cat", "dog"), "train", None, Notes())
     with pytest.raises(ValueError, match=r"per_category.* 18 .*'dog'.*19"):
-        choose(PETS[:38], ("cat", "dog"), "train", 19)
+        choose(PETS[:38], ("cat", "dog"), "train", 19, Notes())
     for wrong in (0, 2.5):
         with pytest.raises(ValueError, match=f"per_category.*{wrong}"):
-            choose(PETS, ("cat", "dog"), "train", wrong)
+            choose(PETS, ("cat", "dog"), "train", wrong, Notes())
 
 
 def test_names_are_found_whatever_their_case():

@@ -48,27 +48,29 @@ def load(name: str, split: str, root: str | Path | None = None, **options: Any) 
         - ``side`` of the square images in pixels (not for Tiny ImageNet, which has 64);
         - ``per_category``, how many images of each, chosen by lot but always the same; if not given, all, but at most
           500 for training and 50 held out (Tiny ImageNet: always all);
-        - ``download=True`` to fetch into the cache what is not there (not for ``"folder"``).
+        - ``download=True`` to fetch into the cache what is not there (not for ``"folder"``);
+        - ``lazy=True``, for ``"folder"`` alone: images come into memory only where they are indexed.
 
     Returns
     -------
     ImageSet
-        Category by category in the order asked for, each in the order of its numbers or names; scenes mix them.
+        Category by category in the order asked for, each in the order of its numbers or names; scenes mix them. Its
+        ``left_out`` counts what was left out.
 
     Raises
     ------
     ValueError
         If the name or split is unknown, ``root`` is given for a bundled data set or missing for ``"folder"``, or a
-        category is unknown, ambiguous, asked for twice, or has too few images.
+        category is unknown, ambiguous, asked for twice, or has too few images, or images of an archive are to be lazy.
     OSError
-        If files are missing, damaged, too large, not regular, not what their annotations say, or lead out of their
-        folder.
+        If files of a data set are missing, damaged, too large, not regular, not what their annotations say, or lead out
+        of their folder.
 
     Warns
     -----
     DataWarning
-        If some of a folder of your own is left out, images are put on white where they are transparent, or more than
-        one picture is in a file: one line, with how many and an example.
+        If something is left out (such as boxes outside their image, or damaged images of your own), images are put on
+        white where they are transparent, or more than one picture is in a file: one line, with how many and an example.
 
     Examples
     --------
@@ -80,6 +82,8 @@ def load(name: str, split: str, root: str | Path | None = None, **options: Any) 
     check_split(split)
     if "side" in options:
         check_whole(options["side"], "side", 8)
+    if options.get("lazy") and name != "folder":
+        raise ValueError(f"{name!r} takes no lazy=True: only images of a 'folder' are read where they are needed")
     if root is not None:
         if _MODULES[name].ABOUT.origin == "bundled":
             raise ValueError(f"{name!r} is bundled and takes no root, got {str(root)!r}")

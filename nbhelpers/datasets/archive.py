@@ -19,17 +19,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pooch
 from tqdm import tqdm
 
 from nbhelpers.datasets.telling import shown
+from nbhelpers.files import cache_dir
 
 _CHUNK = 2**20
-MOST_MEMBERS = 100_000
+MOST_MEMBERS = 250_000
 MOST_BYTES = 2**32
 MOST_MEMBER_BYTES = 2**28
 """A .tgz with more members, more bytes, or one larger member is refused.
 
-CUB-200-2011 has 12,000 in 1.3 GB, the largest of 100 MB (a table of attributes that is not used here).
+CUB-200-2011 has 12,000 in 1.3 GB, the largest of 100 MB (a table of attributes that is not used here); Tiny ImageNet
+has 120,000.
 """
 
 
@@ -50,6 +53,13 @@ class Files:
         prefix = f"{self.top}{folder}/"
         below = (name[len(prefix) :] for name in self.archive.namelist() if name.startswith(prefix))
         return [name for name in below if name and "/" not in name]
+
+    def holds(self, member: str) -> bool:
+        """Whether there is such a file, which never lies outside."""
+        place = self.path / inside(member, self.path)
+        if self.archive is None:
+            return within(place, self.path).is_file()
+        return self.top + member in self.archive.NameToInfo
 
     def read(self, member: str, most: int = 2**24) -> bytes:
         """The content of a file of at most ``most`` bytes whose name does not lead out of the folder."""
@@ -121,6 +131,17 @@ def open_files(path: Path, marker: str) -> Iterator[Files]:
         if not tops:
             raise _absent(path, marker)
         yield Files(path, archive, min(tops, key=len))
+
+
+def unpacked_at(path: Path, folder: str) -> Path:
+    """Where in the cache the folder of a .tgz is, or will be, unpacked: archives are told apart by their sha256."""
+    return cache_dir() / f"{folder}-{pooch.file_hash(str(path))[:20]}" / folder
+
+
+def is_tgz(path: Path) -> bool:
+    """Whether a file begins as gzip's do."""
+    with open(path, "rb") as file:
+        return file.read(2) == b"\x1f\x8b"
 
 
 def unpack(path: Path, folder: Path, pieces: Sequence[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from nbhelpers.datasets.archive import Files, open_files
 from nbhelpers.datasets.crops import Crop, clip, read_crops
 from nbhelpers.datasets.download import Original, locate
 from nbhelpers.datasets.selection import choose, resolve
+from nbhelpers.datasets.telling import Notes
 from nbhelpers.images import ImageSet
 
 ABOUT = About(
@@ -45,7 +46,7 @@ CATEGORIES = ("dining table", "chair", "cup", "bowl", "car", "toilet", "tv", "ca
 _JSON_BYTES = 2**30
 _KEYS = {  # what is used of each list of the annotations
     "images": {"id": int, "file_name": str, "width": int, "height": int},
-    "annotations": {"id": int, "image_id": int, "category_id": int, "bbox": list, "iscrowd": int},
+    "annotations": {"id": int, "image_id": int, "category_id": int, "bbox": list},
     "categories": {"id": int, "name": str},
 }
 
@@ -61,9 +62,10 @@ def load(
 ) -> ImageSet:
     """Crop things of the original training images, or as held-out ones of the validation images.
 
-    Boxes are clipped to their image; those around crowds, and those whose shorter side then takes fewer than 48
-    pixels, are left out. A crop is the square around the middle of the box with 1.1 times its longer side (see
-    :func:`nbhelpers.datasets.crops.cut`), so other things may be seen in it, too.
+    Boxes are clipped to their image; those around crowds, those whose shorter side then takes fewer than 48 pixels,
+    those outside their image, and those whose image is not there are left out and told. A crop is the square around
+    the middle of the box with 1.1 times its longer side (see :func:`nbhelpers.datasets.crops.cut`), so other things
+    may be seen in it, too.
 
     Which ten categories the paper used is not known to us; the default are ten of those with many large boxes.
 
@@ -78,11 +80,11 @@ def load(
         annotations = _read(member, files)
         names = {entry["id"]: (entry["name"],) for entry in annotations["categories"]}
         keys = resolve(categories, names)
-        crops = _crops(annotations, keys, folder, f"{member} in {files.path}")
-    shown = [names[key][0] for key in keys]
-    chosen = choose(crops, shown, split, per_category)
+    shown, told = [names[key][0] for key in keys], Notes()
     with open_files(pictured, folder) as files:
-        return read_crops(chosen, files.read, shown, split, side)
+        crops = _crops(annotations, keys, folder, files.holds, told)
+        chosen = choose(crops, shown, split, per_category, told)
+        return read_crops(chosen, files.read, shown, split, side, told)
 
 
 def _read(member: str, files: Files) -> dict[str, list[dict[str, Any]]]:
@@ -109,21 +111,23 @@ def _without_outline(entry: dict[str, Any]) -> dict[str, Any]:
     return entry
 
 
-def _crops(annotations: dict[str, list], keys: Sequence[int | str], folder: str, where: str) -> list[Crop]:
-    """The boxes of some categories that are neither tiny nor around a crowd."""
+def _crops(
+    annotations: dict[str, list], keys: Sequence[int | str], folder: str, holds: Callable[[str], bool], told: Notes
+) -> list[Crop]:
+    """The boxes of some categories that are neither tiny nor around a crowd, and whose images are there."""
     labels = {key: label for label, key in enumerate(keys)}
     images = {entry["id"]: entry for entry in annotations["images"]}
     crops = []
     for entry in annotations["annotations"]:
-        if entry["category_id"] not in labels or entry["iscrowd"]:
+        if entry["category_id"] not in labels:
             continue
-        what = f"{where}, annotation {entry['id']}"
-        image, box = images.get(entry["image_id"]), entry["bbox"]
-        if image is None:
-            raise OSError(f"{what}: there is no image {entry['image_id']}")
-        if len(box) != 4 or not all(isinstance(number, int | float) for number in box):
-            raise OSError(f"{what}: {box} is no box of x, y, width and height")
-        file, size = image["file_name"], (image["width"], image["height"])
-        if clipped := clip(box, size, f"{what} ({file})"):
-            crops.append(Crop(f"{folder}/{file}", labels[entry["category_id"]], entry["id"], clipped, size))
+        name, image = f"annotation {entry['id']}", images.get(entry["image_id"])
+        if entry.get("iscrowd"):
+            told.left_out["boxes around crowds are left out"].append(name)
+        elif image is None:
+            told.left_out["boxes of images that are not listed are left out"].append(f"{name} of {entry['image_id']}")
+        elif not holds(file := f"{folder}/{image['file_name']}"):
+            told.left_out["boxes of listed images that are not there are left out"].append(f"{name} of {file}")
+        elif clipped := clip(entry["bbox"], size := (image["width"], image["height"]), f"{name} of {file}", told):
+            crops.append(Crop(file, labels[entry["category_id"]], entry["id"], clipped, size))
     return crops

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import pooch
-
 from nbhelpers.datasets.about import About
-from nbhelpers.datasets.archive import Files, open_files, unpack
+from nbhelpers.datasets.archive import Files, open_files, unpack, unpacked_at
 from nbhelpers.datasets.crops import Crop, clip, image_size, read_crops
 from nbhelpers.datasets.download import Original, locate
 from nbhelpers.datasets.selection import choose, resolve
-from nbhelpers.files import cache_dir
+from nbhelpers.datasets.telling import Notes
 from nbhelpers.images import ImageSet
 
 ABOUT = About(
@@ -48,8 +46,9 @@ def load(
 ) -> ImageSet:
     """Crop the birds of the original training split, or as held-out ones those of its test split.
 
-    Boxes are clipped to their image; those whose shorter side then takes fewer than 48 pixels are left out. A crop is
-    the square around the middle of the box with 1.1 times its longer side (see :func:`nbhelpers.datasets.crops.cut`).
+    Boxes are clipped to their image; those whose shorter side then takes fewer than 48 pixels, those outside their
+    image, and images without a box or that are not there are left out and told. A crop is the square around the middle
+    of the box with 1.1 times its longer side (see :func:`nbhelpers.datasets.crops.cut`).
 
     What is needed of an archive is unpacked into the cache; ``download`` fetches it (1.15 GB). A category has names
     such as ``"Laysan Albatross"``, ``"002.Laysan_Albatross"`` and ``"002"``. All else is as in
@@ -57,8 +56,7 @@ def load(
     """
     (path,) = locate("CUB-200-2011", [ORIGINAL], FOLDER, root, download)
     packed = path.is_file()
-    # Archives are told apart by their sha256, so that each has a folder of its own in the cache.
-    top = cache_dir() / f"{FOLDER}-{pooch.file_hash(str(path))[:20]}" / FOLDER if packed else path
+    top = unpacked_at(path, FOLDER) if packed else path
     if packed:
         unpack(path, top.parent, [f"{FOLDER}/{table}" for table in _TABLES])
     with open_files(top, ORIGINAL.marker) as files:
@@ -66,9 +64,9 @@ def load(
         keys = resolve(categories, names)
         if packed:
             unpack(path, top.parent, [f"{FOLDER}/images/{names[key][1]}" for key in keys])
-        shown = [names[key][0] for key in keys]
-        crops = choose(_crops(keys, split, files), shown, split, per_category)
-        return read_crops(crops, files.read, shown, split, side)
+        shown, told = [names[key][0] for key in keys], Notes()
+        crops = choose(_crops(keys, split, files, told), shown, split, per_category, told)
+        return read_crops(crops, files.read, shown, split, side, told)
 
 
 def _names(folder: str) -> tuple[str, ...]:
@@ -89,8 +87,8 @@ def _table(name: str, files: Files, columns: int) -> dict[int, list[str]]:
     return rows
 
 
-def _crops(keys: Sequence[int | str], split: str, files: Files) -> list[Crop]:
-    """The boxes of one split that are not tiny."""
+def _crops(keys: Sequence[int | str], split: str, files: Files, told: Notes) -> list[Crop]:
+    """The boxes of one split that are not tiny, and whose images are there."""
     paths, boxes = _table("images.txt", files, 1), _table("bounding_boxes.txt", files, 4)
     trains = _table("train_test_split.txt", files, 1)
     labels = {str(key): label for label, key in enumerate(keys)}
@@ -98,18 +96,24 @@ def _crops(keys: Sequence[int | str], split: str, files: Files) -> list[Crop]:
     for number, (category,) in _table("image_class_labels.txt", files, 1).items():
         if category not in labels:
             continue
-        for name, table in (("images", paths), ("bounding_boxes", boxes), ("train_test_split", trains)):
+        for name, table in (("images", paths), ("train_test_split", trains)):
             if number not in table:
                 raise OSError(f"{name}.txt in {files.path} has no image {number}")
         if (trains[number][0] == "1") != (split == "train"):
             continue
         file = f"images/{paths[number][0]}"
-        shape = image_size(files.read(file), file)
-        try:
-            box = [float(field) for field in boxes[number]]
-        except ValueError:
-            what = f"bounding_boxes.txt in {files.path} has no numbers for image {number}"
-            raise OSError(f"{what}: {boxes[number]}") from None
-        if clipped := clip(box, shape, f"bounding_boxes.txt, image {number} ({file})"):
-            crops.append(Crop(file, labels[category], number, clipped, shape))
+        if not files.holds(file):
+            told.left_out["listed images that are not there are left out"].append(file)
+        elif number not in boxes:
+            told.left_out["images without a box are left out"].append(file)
+        elif clipped := clip(_numbers(boxes[number]), size := image_size(files.read(file), file), file, told):
+            crops.append(Crop(file, labels[category], number, clipped, size))
     return crops
+
+
+def _numbers(fields: Sequence[str]) -> list[float | str]:
+    """Fields as numbers, where all are."""
+    try:
+        return [float(field) for field in fields]
+    except ValueError:
+        return list(fields)

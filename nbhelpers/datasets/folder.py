@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import unicodedata
-from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
 
 from nbhelpers.datasets import layout
 from nbhelpers.datasets.about import About
-from nbhelpers.datasets.archive import read_file
-from nbhelpers.datasets.crops import Crop, read_crops
+from nbhelpers.datasets.crops import Crop
+from nbhelpers.datasets.lazy import lazy_images, looked_at
 from nbhelpers.datasets.selection import by_lot, choose, resolve
-from nbhelpers.datasets.telling import Notes, shown, summary, tell
+from nbhelpers.datasets.telling import Notes, shown
 from nbhelpers.images import ImageSet
 
 ABOUT = About("your own images, a folder for each category", "yours", origin="yours", any_size=True)
 HELD_OUT = 0.2  # of the smallest category, and as many images of every other, without folders of splits
-_IMAGE_BYTES = 2**28
 
 
 def load(
@@ -27,6 +29,7 @@ def load(
     categories: Sequence[str] | None = None,
     side: int = 64,
     per_category: int | None = None,
+    lazy: bool = False,
 ) -> ImageSet:
     """Read images of ``root/<category>/``, or of ``root/train/<category>/`` and ``root/val/<category>/``.
 
@@ -38,7 +41,12 @@ def load(
     The categories are all folders of training images in the order of the alphabet, if not given; each needs held-out
     images, too. Folders below that of a category belong to it. Only regular files are read, and links may not lead out
     of the root. Hidden files, and what systems and archivers leave behind, are passed over; whatever else is left out
-    is told in one warning, with its number and an example. All else is as in :func:`nbhelpers.datasets.load`.
+    is told in one warning, with its number and an example.
+
+    Every file is looked at first, so that whoever has many hears of damaged ones before anything is computed: they are
+    left out and told, and others take their places. With ``lazy=True`` images are then decoded only where they are
+    indexed (:class:`~nbhelpers.images.LazyImages`), so that any number of them can be recorded or trained on; without
+    ``per_category`` all are taken. All else is as in :func:`nbhelpers.datasets.load`.
 
     >>> import tempfile
     >>> from PIL import Image
@@ -54,12 +62,17 @@ def load(
     root = Path(root).expanduser()
     if not root.is_dir():
         raise OSError(f"there is no folder {shown(root)}; it should hold a folder of images for each category")
-    told: Notes = defaultdict(list)
+    told = Notes()
     groups = _groups(split, root, categories, told)
+    told.tell(stacklevel=4)
     crops = [crop._replace(label=label) for label, group in enumerate(groups.values()) for crop in group]
-    chosen = choose(crops, list(groups), split, per_category, fewest=1)
-    tell(told, stacklevel=4)
-    return read_crops(chosen, lambda file: read_file(Path(file), root, _IMAGE_BYTES), list(groups), split, side)
+    with tqdm(desc=f"looking at {split} images", unit=" files", delay=2) as bar:
+        usable = partial(looked_at, root=root, told=told, bar=bar)
+        most = len(crops) if lazy else None
+        chosen = choose(crops, list(groups), split, per_category, told, fewest=1, most=most, usable=usable)
+    told.tell(stacklevel=4)
+    images, labels = lazy_images(chosen, root, side), np.array([crop.label for crop in chosen], np.int64)
+    return ImageSet(images if lazy else np.asarray(images), labels, tuple(groups), split, left_out=told.counts())
 
 
 def _groups(split: str, root: Path, categories: Sequence[str] | None, told: Notes) -> dict[str, list[Crop]]:
@@ -69,16 +82,18 @@ def _groups(split: str, root: Path, categories: Sequence[str] | None, told: Note
     names = sorted(here) if categories is None else resolve(categories, {name: (name,) for name in here})
     groups = {name: _crops(here[name], root, told) for name in names}
     if categories is None:
-        told["folders without images are left out"] += [str(here[name]) for name in names if not groups[name]]
+        told.left_out["folders without images are left out"] += [str(here[name]) for name in names if not groups[name]]
         groups = {name: group for name, group in groups.items() if group}
     _check(groups, training, told)
     if training == held_out:
-        sizes = [len(_crops(folder, root, defaultdict(list))) for folder in here.values()]
+        sizes = [len(_crops(folder, root, Notes())) for folder in here.values()]
         return _share(groups, split, min(filter(None, sizes)))
     there = layout.categories(held_out, root, told)
     if categories is None:
         strange = sorted(there.keys() - here.keys())
-        told["held-out categories without training images are left out"] += [str(there[name]) for name in strange]
+        told.left_out["held-out categories without training images are left out"] += [
+            str(there[name]) for name in strange
+        ]
     tested = {name: _crops(there[name], root, told) if name in there else [] for name in groups}
     _check(tested, held_out, told)
     return groups if split == "train" else tested
@@ -95,9 +110,7 @@ def _check(groups: dict[str, list[Crop]], folder: Path, told: Notes) -> None:
     lacking = ", ".join(repr(name) for name, group in groups.items() if not group)
     if lacking or not groups:
         what = f"images of {lacking}, and every category needs some for training and some held out"
-        raise ValueError(
-            f"{shown(folder)} holds no {what if lacking else 'images'}; {summary(told)}".removesuffix("; ")
-        )
+        raise ValueError(told.after(f"{shown(folder)} holds no {what if lacking else 'images'}"))
 
 
 def _share(groups: dict[str, list[Crop]], split: str, smallest: int) -> dict[str, list[Crop]]:

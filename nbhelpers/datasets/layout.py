@@ -33,9 +33,10 @@ def splits(root: Path, told: Notes) -> tuple[Path, Path]:
     pair = [training[0], *usable[:1]]
     if beside := [path for path in entries if path not in pair and (path.is_dir() or _is_image(path))]:
         names = " and ".join(path.name for path in pair)
-        told[f"what lies beside {names} is passed over"] += map(str, beside)
+        told.left_out[f"what lies beside {names} is passed over"] += map(str, beside)
     if not usable:
-        told["training folders have none of held-out images beside them, so a share is held out"].append(str(pair[0]))
+        alone = "training folders have none of held-out images beside them, so a share is held out"
+        told.changed[alone].append(str(pair[0]))
     return pair[0], pair[-1]
 
 
@@ -45,9 +46,9 @@ def categories(folder: Path, root: Path, told: Notes) -> dict[str, Path]:
     for path in _entries(folder, root):
         if not path.is_dir():
             if _is_image(path):
-                told["images in no category's folder are passed over"].append(str(path))
+                told.left_out["images in no category's folder are passed over"].append(str(path))
         elif folder.resolve().is_relative_to(path.resolve()):
-            told[_LINKS].append(str(path))
+            told.left_out[_LINKS].append(str(path))
         else:
             name = unicodedata.normalize("NFC", path.name)
             if not is_utf8(name):
@@ -70,17 +71,17 @@ def images(folder: Path, root: Path, told: Notes) -> list[Path]:
         for path in _entries(top, root):
             if path.is_dir():
                 if path.is_symlink():
-                    told[_LINKS].append(str(path))
+                    told.left_out[_LINKS].append(str(path))
                 else:
                     folders.append(path)
             elif not _is_image(path):
-                told[_OTHERS].append(str(path))
+                told.left_out[_OTHERS].append(str(path))
             elif not path.is_file():
-                told["pipes, devices and links that lead nowhere are passed over"].append(str(path))
+                told.left_out["pipes, devices and links that lead nowhere are passed over"].append(str(path))
             else:
                 paths.append(path)
                 if top != folder:
-                    told["images in folders below that of their category are read, too"].append(str(path))
+                    told.changed["images in folders below that of their category are read, too"].append(str(path))
     return sorted(paths)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import hashlib
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from nbhelpers.datasets.crops import Crop
+from nbhelpers.datasets.telling import Notes
 from nbhelpers.maths.arrays import check_whole
 
 MOST = {"train": 500, "held_out": 50}  # crops taken of each category where there are as many, by default
@@ -55,25 +56,48 @@ def _listed(keys: Iterable[int | str], known: Known) -> str:
 
 
 def choose(
-    crops: Sequence[Crop], categories: Sequence[str], split: str, per_category: int | None, fewest: int = 2
+    crops: Sequence[Crop],
+    categories: Sequence[str],
+    split: str,
+    per_category: int | None,
+    told: Notes,
+    *,
+    fewest: int = 2,
+    most: int | None = None,
+    usable: Callable[[list[Crop]], list[Crop]] = lambda some: some,
 ) -> list[Crop]:
     """Some crops of each category: those whose keys have the smallest sha256, category by category and by key.
 
-    So the choice is as good as drawn by lot, yet the same everywhere, and a larger one holds every smaller one.
+    So the choice is as good as drawn by lot, yet the same everywhere, and a larger one holds every smaller one. Of
+    each category ``most`` are taken where ``per_category`` does not say how many, :data:`MOST` by default.
+    ``usable`` gives those of some crops that can be read; the next in the lot take the places of the others.
     """
+    most = MOST[split] if most is None else most
+    limit = most if per_category is None else check_whole(per_category, "per_category", 1)
     by_label: list[list[Crop]] = [[] for _ in categories]
     for crop in crops:
         by_label[crop.label].append(crop)
-    counts = [len(group) for group in by_label]
+    taken: list[list[Crop]] = []
+    for group in by_label:
+        kept, rest = [], sorted(group, key=by_lot)
+        while rest and len(kept) < limit:
+            missing = limit - len(kept)
+            kept, rest = kept + usable(rest[:missing]), rest[missing:]
+        taken.append(kept)
+        if per_category is None:
+            told.left_out[f"images beyond {most} of a category are left out (see per_category)"] += [
+                crop.file for crop in rest
+            ]
+    counts = [len(group) for group in taken]
     if min(counts) < fewest:
         each = ", ".join(f"{name} {count}" for name, count in zip(categories, counts, strict=True))
-        raise ValueError(f"every category needs at least {fewest} usable images; {split!r} has: {each}")
-    if per_category is not None and check_whole(per_category, "per_category", 1) > min(counts):
+        raise ValueError(told.after(f"every category needs {fewest} usable images or more; {split!r} has: {each}"))
+    if per_category is not None and per_category > min(counts):
         scarce = categories[counts.index(min(counts))]
-        raise ValueError(f"per_category must lie in 1 ... {min(counts)} (as {scarce!r} has), got {per_category}")
-    most = MOST[split] if per_category is None else per_category
-    chosen = (sorted(group, key=by_lot)[:most] for group in by_label)
-    return [crop for group in chosen for crop in sorted(group, key=lambda crop: crop.key)]
+        raise ValueError(
+            told.after(f"per_category must lie in 1 ... {min(counts)} (as {scarce!r} has), got {per_category}")
+        )
+    return [crop for group in taken for crop in sorted(group, key=lambda crop: crop.key)]
 
 
 def by_lot(crop: Crop) -> str:

@@ -1,4 +1,4 @@
-"""Tiny ImageNet from its original zip (read in place, nothing is unpacked) or from the unpacked folder."""
+"""Tiny ImageNet from its original zip (read in place, nothing is unpacked), a .tgz, or the unpacked folder."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 
 from nbhelpers.datasets.about import About
-from nbhelpers.datasets.archive import Files, open_files
+from nbhelpers.datasets.archive import Files, is_tgz, open_files, unpack, unpacked_at
 from nbhelpers.datasets.crops import Crop, read_crops
 from nbhelpers.datasets.download import Original, locate
 from nbhelpers.datasets.selection import resolve
+from nbhelpers.datasets.telling import Notes
 from nbhelpers.images import ImageSet
 
 ABOUT = About(
@@ -26,6 +27,8 @@ ORIGINAL = Original(
     marker="wnids.txt",
 )
 SIDE = 64
+FOLDER = "tiny-imagenet-200"
+_ANNOTATIONS = "val/val_annotations.txt"
 # The ten categories of the paper, in the order of its list.
 PAPER_CATEGORIES = (
     "n04146614",  # school bus
@@ -52,19 +55,28 @@ def load(
     """Read the training images, or as held-out ones the original validation images.
 
     Categories are WordNet ids, or names as in ``words.txt``; grayscale images become RGB; ``download`` fetches the zip
-    (248 MB). All else is as in :func:`nbhelpers.datasets.load`.
+    (248 MB). Validation images may have been sorted into ``val/<wnid>/`` or ``val/<wnid>/images/``; those that are
+    listed and not there are left out and told. What is needed of a .tgz is unpacked into the cache. All else is as in
+    :func:`nbhelpers.datasets.load`.
     """
-    (path,) = locate("Tiny ImageNet", [ORIGINAL], "tiny-imagenet-200", root, download)
+    (path,) = locate("Tiny ImageNet", [ORIGINAL], FOLDER, root, download)
+    packed = path if path.is_file() and is_tgz(path) else None
+    if packed:
+        path = unpacked_at(packed, FOLDER)
+        unpack(packed, path.parent, [f"{FOLDER}/{table}" for table in ("wnids.txt", "words.txt")])
     with open_files(path, ORIGINAL.marker) as files:
         words = {fields[0]: fields[-1] for fields in _lines("words.txt", files)}
         here = [fields[0].strip() for fields in _lines("wnids.txt", files)]
         known = {wnid: [name.strip() for name in (*words.get(wnid, "").split(","), wnid) if name] for wnid in here}
-        wnids = resolve(categories, known)
-        paths = (_training if split == "train" else _validation)(wnids, files)
+        wnids, told = resolve(categories, known), Notes()
+        if packed:
+            pieces = [f"train/{wnid}/images" for wnid in wnids] if split == "train" else ["val"]
+            unpack(packed, path.parent, [f"{FOLDER}/{piece}" for piece in pieces])
+        paths = _training(wnids, files) if split == "train" else _validation(wnids, files, told)
         places = [(path, label) for label, group in enumerate(paths) for path in sorted(group, key=_number)]
         crops = [Crop(path, label, path, None, (SIDE, SIDE)) for path, label in places]
         names = [known[wnid][0] for wnid in wnids]
-        return read_crops(crops, partial(files.read, most=_IMAGE_BYTES), names, split, SIDE)
+        return read_crops(crops, partial(files.read, most=_IMAGE_BYTES), names, split, SIDE, told)
 
 
 def _lines(member: str, files: Files) -> list[list[str]]:
@@ -76,21 +88,38 @@ def _lines(member: str, files: Files) -> list[list[str]]:
 def _training(wnids: Sequence[str], files: Files) -> list[list[str]]:
     paths = []
     for folder in (f"train/{wnid}/images" for wnid in wnids):
-        paths.append([f"{folder}/{name}" for name in files.names(folder) if name.endswith(".JPEG")])
+        paths.append([f"{folder}/{name}" for name in _images(folder, files)])
         if not paths[-1]:
             raise OSError(f"{files.path} holds no {folder}/*.JPEG: the data set is not in its original layout")
     return paths
 
 
-def _validation(wnids: Sequence[str], files: Files) -> list[list[str]]:
-    annotations = "val/val_annotations.txt"
-    paths: dict[str, list[str]] = {wnid: [] for wnid in wnids}
-    for name, *rest in _lines(annotations, files):
-        if rest and rest[0] in paths:
-            paths[rest[0]].append(f"val/images/{name}")
+def _validation(wnids: Sequence[str], files: Files, told: Notes) -> list[list[str]]:
+    """Where the validation images of each category are: all in one folder, or sorted by category."""
+    paths = {
+        wnid: [f"{folder}/{name}" for folder in _sorted(wnid) for name in _images(folder, files)] for wnid in wnids
+    }
+    if not any(paths.values()) or files.holds(_ANNOTATIONS):
+        paths = {wnid: [] for wnid in wnids}
+        for name, *rest in _lines(_ANNOTATIONS, files):
+            if rest and rest[0] in paths:
+                places = [f"{folder}/{name}" for folder in ("val/images", *_sorted(rest[0]))]
+                if there := next(filter(files.holds, places), None):
+                    paths[rest[0]].append(there)
+                else:
+                    told.left_out["listed images that are not there are left out"].append(places[0])
     if missing := [wnid for wnid in wnids if not paths[wnid]]:
-        raise OSError(f"{annotations} in {files.path} names no image of {', '.join(missing)}")
+        raise OSError(told.after(f"{files.path} holds no validation images of {', '.join(missing)}"))
     return list(paths.values())
+
+
+def _sorted(wnid: str) -> tuple[str, str]:
+    """Where people sort validation images into."""
+    return f"val/{wnid}", f"val/{wnid}/images"
+
+
+def _images(folder: str, files: Files) -> list[str]:
+    return [name for name in files.names(folder) if name.endswith(".JPEG")]
 
 
 def _number(path: str) -> tuple[int, str]:

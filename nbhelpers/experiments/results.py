@@ -23,6 +23,7 @@ _AGREEMENT = {"shapley_pearson_mean": CORRELATION, "shapley_pearson_std": POSITI
 _IMPORTANCE = {f"{name}{key}": limits for name in ("", "strength_") for key, limits in _AGREEMENT.items()}
 SCHEMA: dict[str, Any] = {
     "images": {"train": POSITIVE, "held_out": POSITIVE, "fitted": POSITIVE},
+    "left_out": {EACH: {EACH: POSITIVE}},
     "accuracy": {"train": SHARE, "held_out": SHARE},
     "sample_fit": {"kl": POSITIVE},
     "weight_decay": {EACH: {"kl": POSITIVE, "pearson_t4": CORRELATION}},

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from nbhelpers.images import ImageSet, read_pixels
+from nbhelpers.images import ImageSet, batches, read_pixels
 from nbhelpers.maths.arrays import Array, check_same_length, resolve_device
 from nbhelpers.method.activations import Activations
 from nbhelpers.method.matching import pool_regions
@@ -58,14 +58,15 @@ def record(
         If a layer does not exist (the message lists those that do), its own grid is coarser than ``grid``, or
         ``pixels`` are not one for each image, or lie outside [0, 1].
     """
-    seen = torch.from_numpy(images.images) if pixels is None else read_pixels(pixels, "pixels")
+    seen = images.images if pixels is None else read_pixels(pixels, "pixels").numpy()
     check_same_length(images=images.labels, pixels=seen)
     modules = network.named(*layers)
     where = resolve_device(device)
     network.to(where)
     parts: dict[str, list[np.ndarray]] = {"logits": [], "features": [], **{layer: [] for layer in layers}}
     with torch.inference_mode(), evaluating(network), tapped(modules, {"features": network.head}) as caught:
-        for batch in tqdm(seen.split(batch_size), "recording", delay=2):
+        count = -(-len(seen) // batch_size)
+        for batch in map(torch.from_numpy, tqdm(batches(seen, batch_size), "recording", count, delay=2)):
             x = to_unit(batch, where) if pixels is None else batch.to(where, memory_format=torch.channels_last)
             caught["logits"] = network(x)
             for key, collected in parts.items():

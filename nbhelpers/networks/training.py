@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
 
-from nbhelpers.images import ImageSet
+from nbhelpers.images import ImageSet, LazyImages
 from nbhelpers.maths.arrays import check_whole, resolve_device
 from nbhelpers.networks.network import Network
 from nbhelpers.networks.objectives import Objective, TrueLabels
@@ -149,7 +149,7 @@ def train(
     total = kept[-1]
     where = resolve_device(device)
     network.to(where, memory_format=torch.channels_last)
-    pixels, labels = torch.from_numpy(images.images), torch.from_numpy(images.labels)
+    labels = torch.from_numpy(images.labels)
     part = objective.part(network)
     optimizer = torch.optim.SGD(
         part.parameters(), recipe.learning_rate, recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True
@@ -174,7 +174,7 @@ def train(
             part.train()
             torch.manual_seed(_epoch_seed(seed, epoch))
             losses: list[torch.Tensor] = []
-            for batch, target in _batches(pixels, labels, recipe.batch_size, _epoch_seed(seed, epoch), where):
+            for batch, target in _batches(images.images, labels, recipe.batch_size, _epoch_seed(seed, epoch), where):
                 with torch.autocast(where.type, torch.bfloat16, enabled=_has_bfloat16(where)):
                     loss = objective.loss(network, batch, target)
                 losses.append(loss.detach())
@@ -239,13 +239,13 @@ def _only(part: nn.Module, network: Network) -> Iterator[None]:
 
 
 def _batches(
-    pixels: torch.Tensor, labels: torch.Tensor, size: int, seed: int, device: torch.device
+    images: np.ndarray | LazyImages, labels: torch.Tensor, size: int, seed: int, device: torch.device
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     generator = torch.Generator().manual_seed(seed)
-    order = torch.randperm(len(pixels), generator=generator)
+    order = torch.randperm(len(images), generator=generator)
     for chosen in order.split(size):
         if len(chosen) == size:
-            batch = augment(to_unit(pixels[chosen], device), generator)
+            batch = augment(to_unit(torch.from_numpy(images[chosen.numpy()]), device), generator)
             yield batch.contiguous(memory_format=torch.channels_last), labels[chosen].to(device, non_blocking=True)
 
 

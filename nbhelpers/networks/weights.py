@@ -13,7 +13,7 @@ from torch import nn
 from tqdm import tqdm
 
 from nbhelpers.extras import require
-from nbhelpers.images import ImageSet
+from nbhelpers.images import ImageSet, batches
 from nbhelpers.maths.arrays import resolve_device
 from nbhelpers.networks.network import IMAGENET_MEAN, IMAGENET_STD, Network, evaluating
 from nbhelpers.networks.recording import tapped, to_unit
@@ -168,8 +168,9 @@ def recentre(network: Network, images: ImageSet, *, device: str | torch.device =
     norms = {name: m for name, m in network.named_modules() if isinstance(m, nn.BatchNorm2d)}
     sums = {name: torch.zeros(3, m.num_features, dtype=torch.float64, device=where) for name, m in norms.items()}
     with torch.inference_mode(), evaluating(network), tapped({}, norms) as caught:
-        for batch in tqdm(torch.from_numpy(images.images).split(100), "batch statistics", delay=2):
-            network(to_unit(batch, where))
+        count = -(-len(images) // 100)
+        for batch in tqdm(batches(images.images, 100), "batch statistics", count, delay=2):
+            network(to_unit(torch.from_numpy(batch), where))
             for name, x in caught.items():
                 x = x.transpose(0, 1).flatten(1).double()
                 # The count stands in every channel, so that one tensor holds all three sums.

@@ -265,5 +265,7 @@ def test_the_command_says_it_in_one_line(tmp_path: Path) -> None:
     environment = os.environ | {"NBHELPERS_CACHE": str(tmp_path / "cache")}
     run = subprocess.run([sys.executable, "-m", "nbhelpers", *words], capture_output=True, text=True, env=environment)
     line, error = run.stderr.splitlines()
-    assert run.returncode == 2 and re.search(r"^nbhelpers: .*/pets/.* is not a usable image: it is empty$", error)
+    assert run.returncode == 2 and re.search(
+        r"^nbhelpers: every category needs .* such as .*/pets/.* is not a usable image: it is empty$", error
+    )
     assert re.search(r"^nbhelpers: files that do not end in .*: 1, such as .*/cat/x$", line)

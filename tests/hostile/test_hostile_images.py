@@ -75,10 +75,22 @@ BROKEN: dict[str, tuple[bytes, str]] = {
 }
 
 
+@pytest.mark.parametrize("lazy", [False, True])
 @pytest.mark.parametrize("case", BROKEN)
-def test_an_image_that_cannot_be_read_is_named(tmp_path: Path, case: str) -> None:
+def test_an_image_that_cannot_be_read_is_left_out_and_told(tmp_path: Path, case: str, lazy: bool) -> None:
     content, said = BROKEN[case]
-    root = grow(tmp_path, {"train/cat": 1, "train/cat/a\x1b[2J\n.png": content, "val/cat": 1})
-    with pytest.raises(OSError, match=rf"/train/cat/a\\x1b\[2J\\n.png is not a usable image: .*({said})") as failure:
+    root = grow(tmp_path, {"train/cat": 3, "train/cat/a\x1b[2J\n.png": content, "val/cat": 1})
+    images, (line,) = told(root, "train", lazy=lazy)
+    what, _, example = line.partition(": ")
+    assert re.fullmatch(rf"1, such as .*/train/cat/a\\x1b\[2J\\n.png is not a usable image: .*({said}).*", example)
+    assert line.isprintable() and "object at" not in line
+    assert images.left_out == {what: 1} and "cannot be read are left out" in what
+    assert sorted(images.images[:][:, 0, 4, 4]) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_where_no_image_can_be_read_one_is_named(tmp_path: Path, case: str) -> None:
+    content, said = BROKEN[case]
+    root = grow(tmp_path, {"train/cat/a\x1b[2J\n.png": content, "val/cat": 1})
+    with pytest.raises(ValueError, match=rf"'train' has: cat 0; .* 1, such as .*/a\\x1b\[2J\\n.png is .*({said})"):
         told(root, "train")
-    assert str(failure.value).isprintable() and "object at" not in str(failure.value)
