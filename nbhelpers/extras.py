@@ -5,9 +5,10 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 EXTRAS = {
-    "figures": ("matplotlib", "plotly", "ipywidgets", "PIL"),
+    "figures": ("matplotlib", "plotly", "ipywidgets", "PIL", "pandas"),
     "data": ("torchvision", "safetensors", "PIL", "pooch", "requests"),
     "cluster": ("distributed",),
+    "stills": ("kaleido",),
 }
 """The modules that each extra of the package brings; ``pyproject.toml`` names their distributions."""
 

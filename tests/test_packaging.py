@@ -21,7 +21,7 @@ import nbhelpers
 from nbhelpers.extras import EXTRAS, require
 
 MADE = ("book", "test")  # the extras that the Makefile and environment.yml install
-CONDA_NAMES = {"pytorch": "torch"}  # conda-forge's name -> PyPI's, where they differ
+CONDA_NAMES = {"pytorch": "torch", "python-kaleido": "kaleido"}  # conda-forge's name -> PyPI's, where they differ
 
 
 def ranges() -> dict[str, SpecifierSet]:
@@ -67,7 +67,7 @@ def test_conda_environment_names_the_same_packages_and_ranges() -> None:
 
 def test_the_core_asks_for_five_libraries() -> None:
     assert {line.name for line in required()} == {"numpy", "scipy", "torch", "scikit-learn", "tqdm", "threadpoolctl"}
-    assert set(PROJECT["optional-dependencies"]) == {"figures", "data", "cluster", "book", "test", "dev"}
+    assert set(PROJECT["optional-dependencies"]) == {"figures", "data", "cluster", "stills", "book", "test", "dev"}
 
 
 @pytest.mark.parametrize("extra", EXTRAS)

@@ -514,7 +514,7 @@ def test_a_moved_control_draws_again(capsys: pytest.CaptureFixture) -> None:
     explore.controls["name"].value = "b"
     assert explore.figure.plot.data[0].y == (0, 1.5)
     assert explore.figure.plot.data[0].name == "b"
-    assert capsys.readouterr().out.splitlines()[-1] == "A line of slope 1.5."
+    assert capsys.readouterr().out.splitlines()[-2] == "Figure: A line of slope 1.5."
 
 
 def test_explore_shows_controls_to_a_kernel_and_the_figure_to_a_page() -> None:

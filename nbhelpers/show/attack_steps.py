@@ -14,7 +14,7 @@ from nbhelpers.maths.arrays import Array, check_labels, check_positive
 from nbhelpers.method.knowledge import THRESHOLD
 from nbhelpers.show.arrays import read
 from nbhelpers.show.page.figure import Figure
-from nbhelpers.show.page.table import Table
+from nbhelpers.show.page.table import Cell, Table
 from nbhelpers.show.panels import ORANGE, WHITE, add_squares, enlarged, finish, heat, heat_look, picture
 from nbhelpers.show.style import FAINT, colour
 from nbhelpers.show.text import label, short, visible
@@ -102,7 +102,11 @@ def attack_steps(
     plot.frames = [go.Frame(name=str(t), data=data, traces=list(range(5))) for t, data in enumerate(steps)]
     headers = [*(f"P({name})" for name in called), *(f"regions with p({name} | h) > {THRESHOLD}" for name in called)]
     rows = [
-        [str(t), *(f"{answers[t, c]:.3f}" for c in pair), *(int((said[t, :, c] > THRESHOLD).sum()) for c in pair)]
+        [
+            str(t),
+            *(Cell(f"{p:.3f}", float(p)) for p in answers[t, pair]),
+            *(int((said[t, :, c] > THRESHOLD).sum()) for c in pair),
+        ]
         for t in range(len(pixels))
     ]
     caption = f"What the network answers at each step, and how many of {axes['regions']} regions say so"

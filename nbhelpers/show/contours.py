@@ -71,7 +71,7 @@ def probability_map(
         fullness = 0.12 + 0.88 * best[..., None]
         shade = fullness * hues[p.argmax(axis=-1)] + (1 - fullness) * np.array(to_rgb(CARD))
         figure, axes = plt.subplots(figsize=(4.0, 2.5), subplot_kw={"projection": "mollweide"})
-        axes.pcolormesh(longitude, latitude, shade, shading="gouraud")
+        axes.pcolormesh(longitude, latitude, shade, shading="gouraud", rasterized=True)
         for level, style in LINES.items():
             if best.min() < level < best.max():
                 axes.contour(longitude, latitude, best, [level], colors=INK["light"], linewidths=0.8, linestyles=style)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 import matplotlib.pyplot as plt
@@ -15,7 +16,7 @@ from nbhelpers.maths.kappa import MeasuredKappa
 from nbhelpers.show.arrays import read
 from nbhelpers.show.page.figure import Figure, check_start
 from nbhelpers.show.page.picture import Picture
-from nbhelpers.show.page.table import Table, at_steps, minus
+from nbhelpers.show.page.table import Cell, Table, at_steps, minus
 from nbhelpers.show.style import COLOURS, INK, colour, styled
 from nbhelpers.show.text import entry, named
 
@@ -123,10 +124,15 @@ def _halves(at: Mapping[str, np.ndarray]) -> Table:
     for name, kappas in zip(at_steps("κ_max", list(at)), at.values(), strict=True):
         # Half the peak is where kappa (cos a - 1) = log 1/2: a small kappa never falls so far.
         cosines = 1 - np.log(2) / np.maximum(kappas, 1e-12)
-        halves = [f"{np.degrees(np.arccos(cosine)):.0f}°" if cosine >= -1 else "never" for cosine in cosines]
-        rows.append([name, *(f"{kappa:.2f}, {half}" for kappa, half in zip(kappas, halves, strict=True))])
+        halves = [float(np.degrees(np.arccos(cosine))) if cosine >= -1 else math.nan for cosine in cosines]
+        rows.append([name, *(_kappa_and_half(float(k), half) for k, half in zip(kappas, halves, strict=True))])
     caption = "Concentration κ at each strength, and the angle at which the density is half as high as at its peak"
     return Table(["curve", *(f"strength {strength:g}" for strength in DASHES)], rows, caption)
+
+
+def _kappa_and_half(kappa: float, half: float) -> Cell:
+    text = "never" if math.isnan(half) else f"{half:.0f}°"
+    return Cell(f"{kappa:.2f}, {text}", {"{}: κ": kappa, "{}: half as high at (°)": half})
 
 
 @styled

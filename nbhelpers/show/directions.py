@@ -9,7 +9,7 @@ import numpy as np
 from nbhelpers.images import ImageSet
 from nbhelpers.maths.arrays import Array
 from nbhelpers.show.arrays import read, read_steps
-from nbhelpers.show.page.table import Table
+from nbhelpers.show.page.table import NOTHING, Cell, Table
 from nbhelpers.show.text import visible
 
 
@@ -39,7 +39,10 @@ def angles(vectors: np.ndarray, mu: np.ndarray) -> np.ndarray:
 def nearest(degrees: np.ndarray, categories: Sequence[str]) -> str:
     """The two nearest categories with their angles, such as ``"coat 21°, shirt 34°"``; none at an angle of NaN."""
     order = [c for c in np.argsort(degrees) if np.isfinite(degrees[c])][:2]
-    return ", ".join(f"{categories[c]} {degrees[c]:.0f}°" for c in order) or "–"
+    numbers = {}
+    for which, c in zip(("nearest arrow", "second arrow"), order, strict=False):
+        numbers |= {which: categories[c], f"{which} (°)": float(degrees[c])}
+    return Cell(", ".join(f"{categories[c]} {degrees[c]:.0f}°" for c in order) or NOTHING, numbers)
 
 
 def category_table(
@@ -55,10 +58,18 @@ def category_table(
     np.fill_diagonal(between, np.nan)
     rows = []
     categories = list(map(visible, images.categories))
+    # The one header of a figure without steps says what the numbers are; of steps it says which.
+    named = ["{}: mean " if len(headers) > 1 else "mean "] * len(headers)
     for c, category in enumerate(categories):
-        cells = ["–"] * len(headers)
+        cells = [NOTHING] * len(headers)
         if c in strengths:
-            numbers = zip(strengths[c], turned[c], strict=True)
-            cells = [f"{s:.2f}, " + (f"{degrees:.0f}°" if np.isfinite(degrees) else "–") for s, degrees in numbers]
+            cells = [
+                _strength_and_angle(*numbers, of) for *numbers, of in zip(strengths[c], turned[c], named, strict=True)
+            ]
         rows.append([category, (images.labels == c).sum(), *cells, nearest(between[c], categories)])
     return Table(["category", "images", *headers, "nearest arrows"], rows, caption)
+
+
+def _strength_and_angle(strength: float, degrees: float, of: str) -> Cell:
+    angle = f"{degrees:.0f}°" if np.isfinite(degrees) else NOTHING
+    return Cell(f"{strength:.2f}, {angle}", {f"{of}strength": float(strength), f"{of}angle (°)": float(degrees)})

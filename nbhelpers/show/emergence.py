@@ -11,7 +11,7 @@ from nbhelpers.images import ImageSet
 from nbhelpers.maths.arrays import Array
 from nbhelpers.show.arrays import read
 from nbhelpers.show.page.picture import Picture
-from nbhelpers.show.page.table import Table
+from nbhelpers.show.page.table import Cell, Table
 from nbhelpers.show.style import INK, colour, marker, styled
 from nbhelpers.show.text import entry, visible
 
@@ -55,7 +55,10 @@ def emergence(
     bottom.axhline(1 / len(categories), color=INK["light"], lw=0.8, ls=":")
     bottom.annotate("guessing", (len(epochs) - 1, 1 / len(categories)), ha="right", va="bottom", fontsize=8.5)
     bottom.set(ylabel="accuracy", ylim=(0, 1), xlabel="epoch", xticks=range(len(epochs)), xticklabels=ticks)
-    rows = [[name, *(f"{mean:.2f}" for mean in line)] for name, line in zip(categories, means, strict=True)]
-    rows.append(["all: accuracy", *(f"{share:.0%}" for share in accuracy)])
+    rows = [
+        [name, *(Cell(f"{mean:.2f}", float(mean)) for mean in line)]
+        for name, line in zip(categories, means, strict=True)
+    ]
+    rows.append(["all: accuracy", *(Cell(f"{share:.0%}", float(share)) for share in accuracy)])
     caption = "Mean strength of each category at each epoch, and the share of images that the network names rightly"
     return Picture(figure, alt=alt, table=Table(["category", *(f"epoch {tick}" for tick in ticks)], rows, caption))

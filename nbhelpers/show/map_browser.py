@@ -14,7 +14,7 @@ from nbhelpers.images import ImageSet
 from nbhelpers.maths.arrays import Array
 from nbhelpers.show.arrays import cell, check_each, objects, read_maps
 from nbhelpers.show.page.figure import Figure
-from nbhelpers.show.page.table import Table
+from nbhelpers.show.page.table import Cell, Table
 from nbhelpers.show.panels import ORANGE, PURPLE, SIDE, WHITE, add_squares, enlarged, finish, heat, heat_look, picture
 from nbhelpers.show.text import label, short
 
@@ -61,10 +61,7 @@ def map_browser(
     finish(plot)
     numbers = list(range(len(traces)))
     plot.frames = [go.Frame(name=name, data=step, traces=numbers) for name, step in zip(names, steps, strict=True)]
-    largest = [
-        [name, *(f"{cell(values.argmax(), grid)} ({values.max():.3g})" for values in its)]
-        for name, *its in zip(names, *shown.values(), strict=True)
-    ]
+    largest = [[name, *(_largest(values) for values in its)] for name, *its in zip(names, *shown.values(), strict=True)]
     headers = ["image", *(f"{name}: largest at" for name in shown)]
     table = Table(headers, largest, "The region of each image where a map is largest, and how large it is there")
     return Figure(plot, alt=alt, slider="image", start=0, height=96 + 200 * rows, table=table)
@@ -73,6 +70,13 @@ def map_browser(
 def _heat(values: np.ndarray) -> dict:
     top = float(np.abs(values).max()) or 1.0
     return heat(values / top) | {"customdata": [[float(f"{v:.3g}") for v in row] for row in values]}
+
+
+def _largest(values: np.ndarray) -> Cell:
+    row, column = divmod(int(values.argmax()), values.shape[1])
+    top = float(values.max())
+    numbers = {"{}: row": row + 1, "{}: column": column + 1, "{}: value": top}
+    return Cell(f"{cell(values.argmax(), values.shape)} ({top:.3g})", numbers)
 
 
 def _outlined(image: np.ndarray, mask: np.ndarray | None) -> dict:

@@ -12,7 +12,7 @@ from nbhelpers.show.arrays import cell, read
 from nbhelpers.show.directions import arrows
 from nbhelpers.show.page.figure import Figure, check_start
 from nbhelpers.show.page.picker import pickable
-from nbhelpers.show.page.table import Table, at_steps
+from nbhelpers.show.page.table import Cell, Table, at_steps
 from nbhelpers.show.scene import MUTE, Scene, dots, xyz
 from nbhelpers.show.style import colour, symbol
 from nbhelpers.show.text import label, named, visible
@@ -101,7 +101,10 @@ def region_depth(
     scene.add_arrows(mu, categories)
     own = ((points @ mu.T).argmax(axis=-1) == labels[:, None]).mean(axis=-1)
     means = strengths.mean(axis=-1)
-    rows = [[name, *(f"{means[s, i]:.2f}, {own[s, i]:.0%}" for s in range(len(steps)))] for i, name in enumerate(names)]
+    rows = [
+        [name, *(_strength_and_share(*numbers) for numbers in zip(means[:, i], own[:, i], strict=True))]
+        for i, name in enumerate(names)
+    ]
     caption = (
         f"Mean strength of each image's {regions} regions, background included, "
         "and how many of them are nearest to the arrow of its category"
@@ -113,3 +116,8 @@ def region_depth(
         picker={"names": names, "grid": grid, "picked": (image, region), "path": path, "here": here},
         table=Table(["image", *at_steps(slider, steps)], rows, caption),
     )
+
+
+def _strength_and_share(strength: float, own: float) -> Cell:
+    numbers = {"{}: mean strength": float(strength), "{}: share nearest to its arrow": float(own)}
+    return Cell(f"{strength:.2f}, {own:.0%}", numbers)

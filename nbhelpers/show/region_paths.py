@@ -12,7 +12,7 @@ from nbhelpers.show.arrays import cell, read
 from nbhelpers.show.directions import arrows
 from nbhelpers.show.page.figure import Figure
 from nbhelpers.show.page.picker import marked
-from nbhelpers.show.page.table import Table, minus
+from nbhelpers.show.page.table import Cell, Table, minus
 from nbhelpers.show.scene import MUTE, Scene, dots, with_strengths, xyz
 from nbhelpers.show.style import COLOURS, WIRE
 from nbhelpers.show.text import label, visible
@@ -141,14 +141,19 @@ def _summary(
     cosines = np.einsum("ted,ecd->tec", ways, pairs) / np.where(strengths > 0, strengths, 1)[..., None]
     rows = []
     for e, (kind, image, region, _) in enumerate(examples):
-        place = f"{region // grid[1] + 1}, {region % grid[1] + 1}"
-        strength = _numbers(strengths[0, e], strengths[:, e].min(), strengths[-1, e])
-        rows.append([e + 1, kind, names[image], place, strength, *(_numbers(*c) for c in cosines[[0, -1], e].T)])
+        row, column = region // grid[1] + 1, region % grid[1] + 1
+        strength = {"start": strengths[0, e], "least": strengths[:, e].min(), "end": strengths[-1, e]}
+        cells = [Cell(f"{row}, {column}", {"row": row, "column": column}), _numbers("strength", strength)]
+        for which, (start, end) in zip(("original", "new"), cosines[[0, -1], e].T, strict=True):
+            cells.append(_numbers(f"cosine with {which}", {"start": start, "end": end}))
+        rows.append([e + 1, kind, names[image], *cells])
     headers = ["number", "type", "image (original → new)", "row, column", "strength: start, least, end"]
     headers += [f"cosine with {which}: start, end" for which in ("original", "new")]
     caption = "Every region: its strength on its way, and the cosine with the arrows of two categories"
     return Table(headers, rows, caption)
 
 
-def _numbers(*values: float) -> str:
-    return ", ".join(minus(f"{value:.2f}") for value in values)
+def _numbers(what: str, along: dict[str, float]) -> Cell:
+    """One number at several steps of the way."""
+    text = ", ".join(minus(f"{value:.2f}") for value in along.values())
+    return Cell(text, {f"{what}: {when}": float(value) for when, value in along.items()})

@@ -11,7 +11,7 @@ from nbhelpers.maths.arrays import Array, check_positive
 from nbhelpers.show.arrays import check_each, read_steps
 from nbhelpers.show.directions import angles, arrows, category_table, nearest
 from nbhelpers.show.page.figure import Figure
-from nbhelpers.show.page.table import Table, at_steps
+from nbhelpers.show.page.table import Cell, Table, at_steps
 from nbhelpers.show.scene import MUTE, WIDE, Scene, dots, xyz
 from nbhelpers.show.style import WIRE, colour, symbol
 from nbhelpers.show.text import engraved, label, named, visible
@@ -98,7 +98,7 @@ def sample_space(
     if len(steps) == 1 and count <= FEW:
         near = [nearest(degrees, categories) for degrees in angles(g[0, :, None], mu[0])]
         rows = zip(names or [f"image {i}" for i in range(count)], strengths[0], labels, near, strict=True)
-        rows = [[name, categories[c], f"{strength:.2f}", arrow] for name, strength, c, arrow in rows]
+        rows = [[name, categories[c], Cell(f"{s:.2f}", float(s)), arrow] for name, s, c, arrow in rows]
         caption = "Every point: its strength, and its angles to the two nearest arrows"
         table = Table(["image", "category", "strength", "nearest arrows"], rows, caption)
     else:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from nbhelpers.probes.baselines import NAMES
-from nbhelpers.show.page.table import Table, minus
+from nbhelpers.show.page.table import NOTHING, Cell, Table, minus
 from nbhelpers.show.text import named, visible
 
 Runs = Mapping[str, Mapping[str, Any]]
-NOTHING = "–"
 ABLATED = {
     "shapley_pearson_mean": "w, Shapley",
     "object_auroc": "w, AUROC of the object",
@@ -49,7 +49,7 @@ def table1(runs: Runs, paper: Mapping[str, Any]) -> Table:
     rows = []
     for method in [method for method in NAMES if all(method in part for part in parts.values())]:
         numbers = [_number(part[method], f"pearson_t{t}", 3) for part in parts.values() for t in (4, 1)]
-        numbers.append(minus(f"{printed[method]:.2f}") if method in printed else "not given")
+        numbers.append(_printed(printed.get(method)))
         rows.append([NAMES[method], *numbers])
     means = "-1 is a strength that tells the uncertainty exactly"
     return Table(headers, rows, f"Correlation of strength and entropy over held-out images: {means}")
@@ -136,5 +136,12 @@ def _number(row: Mapping[str, Any], key: str, digits: int, std: str = "") -> str
     """The number at ``key`` with its spread, or a dash where nothing was recorded."""
     if row.get(key) is None:
         return NOTHING
-    spread = f" ± {row[std]:.2f}" if row.get(std) is not None else ""
-    return minus(f"{row[key]:.{digits}f}{spread}")
+    value, spread = row[key], row.get(std)
+    if spread is None:
+        return Cell(minus(f"{value:.{digits}f}"), value)
+    return Cell(minus(f"{value:.{digits}f} ± {spread:.2f}"), {"{}": value, "{}: std": spread})
+
+
+def _printed(number: float | None) -> Cell:
+    """A number of the paper, to its two digits."""
+    return Cell("not given", math.nan) if number is None else Cell(minus(f"{number:.2f}"), number)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import html
+import io
 import json
+from functools import partial
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from PIL import Image
 
+from nbhelpers.show.page import stills
 from nbhelpers.show.page.inline import asset, check_alt, sprite_sheet
+from nbhelpers.show.page.shown import Shown, Writers
 from nbhelpers.show.page.table import Table
 from nbhelpers.show.style import plotly_template
 from nbhelpers.show.text import in_script, label, page
@@ -17,7 +22,7 @@ from nbhelpers.show.text import in_script, label, page
 TURN = '<p class="nbh-hint nbh-turn">Turn: drag, or arrow keys. Zoom: + and −. Back: Home.</p>'
 
 
-class Figure:
+class Figure(Shown):
     """A plotly figure for notebooks and for the static book.
 
     JupyterLab and VS Code receive plotly's own JSON, whose frames become plotly's slider. A page without a kernel
@@ -86,6 +91,30 @@ class Figure:
 
     def __repr__(self) -> str:
         return self.alt
+
+    def _sentence(self) -> str:
+        return self.alt
+
+    def _stills(self) -> Writers:
+        return {f".{kind}": partial(self._still, kind) for kind in ("png", "svg")}
+
+    def _still(self, kind: str) -> bytes:
+        """The step that is shown first, with its name above."""
+        figure = self.plotly_json()
+        layout, height = figure["layout"], self.height
+        layout.pop("sliders", None)
+        if figure.pop("frames", None):
+            step = label(f"{self.slider}: {self.plot.frames[self.start].name}")
+            above = layout.get("title", {}).get("text")
+            look = {"x": 0.5, "y": 0.99, "yanchor": "top", "font": {"size": 15}}
+            layout["title"] = look | {"text": f"{above} ({step})" if above else step}
+            layout["margin"]["t"] += 28
+            height += 28
+        layout["height"] = height
+        drawing = stills.drawn(figure, height, kind)
+        if kind == "svg":
+            return stills.svg(drawing.decode("utf-8"), self.alt)
+        return stills.png(Image.open(io.BytesIO(drawing)).convert("RGB"), self.alt)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         return {"application/vnd.plotly.v1+json": self.plotly_json(), "text/html": self.html(), "text/plain": self.alt}

@@ -12,10 +12,11 @@ from IPython.display import clear_output, display
 from nbhelpers.show.page.figure import Figure
 from nbhelpers.show.page.inline import asset
 from nbhelpers.show.page.picture import Picture
+from nbhelpers.show.page.shown import Shown, Writers
 from nbhelpers.show.text import page, visible
 
 
-class Explore:
+class Explore(Shown):
     """Draw a figure again whenever its reader moves a control.
 
     A front end with a kernel shows the controls and the figure. A static page offers the choices of the first control
@@ -59,6 +60,12 @@ class Explore:
         for widget in self.controls.values():
             widget.observe(self._redraw, names="value")
 
+    def _sentence(self) -> str:
+        return self.figure.alt
+
+    def _stills(self) -> Writers:
+        return self.figure._stills()
+
     def draw(self, **instead: Any) -> Figure | Picture:
         """The figure for what the controls say now, but for these arguments."""
         return self.function(**{name: widget.get_interact_value() for name, widget in self.controls.items()} | instead)
@@ -76,7 +83,7 @@ class Explore:
         self.output.outputs = (shown,)
         view = ipywidgets.VBox([*self.controls.values(), self.output])
         widget = view._repr_mimebundle_()["application/vnd.jupyter.widget-view+json"]
-        still = {"text/html": self.html(), "text/plain": str(self.figure)}
+        still = {"text/html": self.html(), "text/plain": repr(self.figure)}
         return {"application/vnd.jupyter.widget-view+json": widget, **still}
 
     def html(self) -> str:
@@ -94,7 +101,7 @@ class Explore:
             chosen = value == widget.value
             entries.append(f"<option{' selected' * chosen}>{page(visible(label))}</option>")
             if not chosen:
-                others.append(f'<template data-at="{number}">{self._page(offered, value)}</template>')
+                others.append(f'<template data-at="{number}">{self._choice(offered, value)}</template>')
         # A form control that a script drives stays off until the script is there.
         return (
             '<div class="nbh-choices"><label class="nbh-menu">'
@@ -103,7 +110,7 @@ class Explore:
             f"<script>{asset('choices.js')}</script></div>"
         )
 
-    def _page(self, name: str, value: Any) -> str:
+    def _choice(self, name: str, value: Any) -> str:
         try:
             return self.draw(**{name: value}).html()
         except Exception as error:  # of one choice: it must not take the figure and the other choices from the reader

@@ -11,11 +11,15 @@ import matplotlib.pyplot as plt
 from matplotlib.text import Text
 from PIL import Image
 
+from nbhelpers.show.page import stills
 from nbhelpers.show.page.inline import asset, check_alt, data_uri
+from nbhelpers.show.page.shown import Shown, Writers
 from nbhelpers.show.page.table import Table
 
+DPI = 192  # two pixels for each CSS pixel
 
-class Picture:
+
+class Picture(Shown):
     """One or several matplotlib figures as one image with a text alternative.
 
     The figures are drawn at once, at two pixels for each CSS pixel, and closed, so that no notebook shows them twice.
@@ -51,6 +55,15 @@ class Picture:
 
     def __repr__(self) -> str:
         return self.alt
+
+    def _sentence(self) -> str:
+        return self.alt
+
+    def _stills(self) -> Writers:
+        return {
+            ".png": lambda: stills.png(stills.side_by_side(self._images, DPI), self.alt),
+            ".svg": lambda: stills.svg(stills.nested(self.panels, DPI), self.alt),
+        }
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {"text/html": self.html(), "text/plain": self.alt}
@@ -94,6 +107,6 @@ def _smallest(image: Image.Image) -> str:
 
 def _draw(figure: plt.Figure) -> Image.Image:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=192)
+    figure.savefig(buffer, format="png", dpi=DPI)
     plt.close(figure)
     return Image.open(buffer).convert("RGB")
