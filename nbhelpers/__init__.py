@@ -45,6 +45,7 @@ _ROOMS = {
     "networks.tails": ("tail_of",),
     "networks.architectures": ("build",),
     "networks.training": ("Recipe", "train"),
+    "networks.pretrained": ("pretrained",),
     "networks.weights": ("load_checkpoint", "start_from"),
     "networks.distillation": ("distill",),
     "probes.attacks": ("follow", "pgd"),

@@ -17,7 +17,9 @@ RUN = json.loads((HOME / "run.json").read_text())
 
 def test_every_bundled_binary_is_registered_and_unchanged():
     files = {
-        p.relative_to(data_dir()).as_posix() for p in data_dir().rglob("*") if p.suffix in (".png", ".safetensors")
+        p.relative_to(data_dir()).as_posix()
+        for p in data_dir().rglob("*")
+        if p.suffix in (".png", ".jpg", ".safetensors")
     }
     known = registry()
     assert files <= set(known)

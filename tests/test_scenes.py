@@ -233,8 +233,8 @@ def test_the_cache_can_be_moved(tmp_path, monkeypatch):
 
 def test_available_describes_every_data_set():
     about = datasets.available()
-    assert list(about) == ["scenes", "tiny-imagenet", "coco", "cub", "folder"]
-    assert [entry.origin for entry in about.values()] == ["bundled", *["download"] * 3, "yours"]
+    assert list(about) == ["scenes", "photographs", "tiny-imagenet", "coco", "cub", "folder"]
+    assert [entry.origin for entry in about.values()] == ["bundled", "bundled", *["download"] * 3, "yours"]
     assert all(entry.description and entry.licence for entry in about.values())
 
 
@@ -249,7 +249,7 @@ def test_every_data_set_keeps_the_protocol(name):
 
 
 def test_an_unknown_data_set_lists_the_known_ones():
-    with pytest.raises(ValueError, match=r"'mnist'.*'scenes', 'tiny-imagenet'"):
+    with pytest.raises(ValueError, match=r"'mnist'.*'scenes', 'photographs', 'tiny-imagenet'"):
         datasets.load("mnist", "train")
 
 

@@ -10,7 +10,7 @@ from nbhelpers.extras import require
 
 require("data")
 
-from nbhelpers.datasets import coco, cub, folder, scenes, tiny_imagenet
+from nbhelpers.datasets import coco, cub, folder, photographs, scenes, tiny_imagenet
 from nbhelpers.datasets.about import About
 from nbhelpers.datasets.telling import DataWarning
 from nbhelpers.images import ImageSet, check_split
@@ -18,7 +18,14 @@ from nbhelpers.maths.arrays import check_whole
 
 __all__ = ["About", "DataWarning", "ImageSet", "available", "load"]
 
-_MODULES = {"scenes": scenes, "tiny-imagenet": tiny_imagenet, "coco": coco, "cub": cub, "folder": folder}
+_MODULES = {
+    "scenes": scenes,
+    "photographs": photographs,
+    "tiny-imagenet": tiny_imagenet,
+    "coco": coco,
+    "cub": cub,
+    "folder": folder,
+}
 
 
 def available() -> dict[str, About]:

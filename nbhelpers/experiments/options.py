@@ -14,7 +14,7 @@ from nbhelpers import datasets
 from nbhelpers.experiments.costs import study_cost
 from nbhelpers.experiments.pieces import AGAIN
 from nbhelpers.experiments.reproduce import EXPERIMENTS
-from nbhelpers.experiments.settings import PAPER, PRESETS
+from nbhelpers.experiments.settings import DATASETS, PAPER, PRESETS
 from nbhelpers.files import is_utf8
 from nbhelpers.networks.architectures import FAMILIES
 from nbhelpers.networks.weights import SCALINGS, TORCHVISION
@@ -42,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
     )
     option, everything = run.add_argument, list(EXPERIMENTS)
     several: dict[str, Any] = {"nargs": "+", "action": _Different}
-    option("--dataset", required=True, choices=sorted(datasets.available()), help="see: nbhelpers datasets")
+    option("--dataset", required=True, choices=DATASETS, help="see: nbhelpers datasets")
     option("--network", **several, default=["vgg16"], choices=list(FAMILIES), help="one or several (default: vgg16)")
     option("--data", type=_path, metavar="PATH", help="the data set's own folder or archive, where it is not bundled")
     option("--seed", **several, type=_seed, default=[0], help="of training and fits, one or several (default: 0)")

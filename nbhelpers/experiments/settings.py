@@ -51,3 +51,5 @@ SETTINGS = {
     for network, width in {"vgg16": 0.25, "resnet34": 0.25, "resnet50": 0.25, "mobilenet_v2": 1.0}.items()
 }
 """Of the laptop preset."""
+DATASETS = tuple(sorted({dataset for dataset, _ in SETTINGS}))
+"""Those that a network can be trained on."""

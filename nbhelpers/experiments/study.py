@@ -12,7 +12,7 @@ import numpy as np
 from nbhelpers import datasets
 from nbhelpers.experiments import trained
 from nbhelpers.experiments.fingerprint import code_hash
-from nbhelpers.experiments.settings import PAPER, PRESETS, SETTINGS, Setting
+from nbhelpers.experiments.settings import DATASETS, PAPER, PRESETS, SETTINGS, Setting
 from nbhelpers.experiments.store import Store, file_hash
 from nbhelpers.files import cache_dir
 from nbhelpers.images import ImageSet, resized
@@ -35,7 +35,7 @@ class Study:
     Parameters
     ----------
     dataset : str
-        One of :func:`nbhelpers.datasets.available`.
+        One of :data:`nbhelpers.experiments.settings.DATASETS`.
     network : str
         One of :data:`nbhelpers.networks.architectures.FAMILIES`.
     root : path, optional
@@ -78,7 +78,7 @@ class Study:
     scaling: str = "imagenet"
 
     def __post_init__(self) -> None:
-        known = {"dataset": sorted(datasets.available()), "network": FAMILIES, "preset": PRESETS}
+        known = {"dataset": DATASETS, "network": FAMILIES, "preset": PRESETS}
         for name, values in known.items():
             if getattr(self, name) not in values:
                 raise ValueError(f"there is no {name} {getattr(self, name)!r}; there are {', '.join(values)}")

@@ -46,7 +46,7 @@ def load_checkpoint(network: Network, path: str | os.PathLike) -> Network:
     ValueError
         If the weights belong to another network, or :func:`start_from` would refuse them as unsound.
     """
-    tensors = _read(Path(path))
+    tensors = read_weights(Path(path))
     for name in ("mean", "std"):  # checkpoints of before these were kept were of networks with the usual ones
         tensors.setdefault(name, network.get_buffer(name))
     try:
@@ -96,7 +96,7 @@ def start_from(network: Network, weights: str | os.PathLike, scaling: str = "ima
     """
     if scaling not in SCALINGS:
         raise ValueError(f"scaling must be one of {', '.join(map(repr, SCALINGS))}, got {scaling!r}")
-    tensors, own = _read(Path(weights)), network.state_dict()
+    tensors, own = read_weights(Path(weights)), network.state_dict()
     if not any(name.startswith("body.") for name in tensors):
         tensors = {f"body.{name}": tensor for name, tensor in tensors.items()}
     for name, values in zip(("mean", "std"), SCALINGS[scaling], strict=True):
@@ -187,7 +187,7 @@ def recentre(network: Network, images: ImageSet, *, device: str | torch.device =
             norm.running_var.copy_(variance)
 
 
-def _read(path: Path) -> dict[str, torch.Tensor]:
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
     if not path.is_file():
         raise FileNotFoundError(f"there is no file of weights at {path}")
     path.open("rb").close()  # what may not be read is not damaged
