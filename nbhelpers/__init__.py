@@ -41,6 +41,7 @@ _ROOMS = {
     "method.knowledge": ("knowledge_points",),
     "method.portraits": ("portray",),
     "networks.network": ("Network",),
+    "networks.forms": ("Form",),
     "networks.recording": ("record",),
     "networks.tails": ("tail_of",),
     "networks.architectures": ("build",),
