@@ -43,7 +43,8 @@ def brute_force(regions, logits, image, kappa_target=20.0, kappa_regions=1.0, ra
             for r in range(f.shape[1])
         ]
     )
-    z = logits / np.linalg.norm(logits, axis=1, keepdims=True)
+    z = logits - logits.mean(axis=1, keepdims=True)
+    z = z / np.linalg.norm(z, axis=1, keepdims=True)
     p = np.exp([kappa_target * float(z[image] @ z[j]) for j in partners])
     return scores, p / p.sum()
 
@@ -258,7 +259,7 @@ def test_groups_hold_every_image_once(n, size, seed):
 def test_target_is_that_of_brute_force(target):
     z = torch.randn(6, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     p = target_log_probabilities(z, target, 2.0, 5.0).exp()
-    x = z if target == "logits" else torch.softmax(z / 2, 1)
+    x = z - z.mean(1, keepdim=True) if target == "logits" else torch.softmax(z / 2, 1)
     x = (x / x.norm(dim=1, keepdim=True)).numpy()
     for i in range(6):
         likely = np.array([np.exp(5 * x[i] @ x[j]) if j != i else 0 for j in range(6)])
@@ -266,15 +267,62 @@ def test_target_is_that_of_brute_force(target):
     assert kl_divergence(p.log(), log_choice(p.log().fill_diagonal_(0), p.log())).abs().max() < 1e-9
 
 
+@pytest.mark.parametrize("constant", [100.0, -3.0, np.arange(60)[:, None] - 30.0], ids=["all", "below", "each image"])
+@pytest.mark.parametrize("target", ["logits", "probabilities"])
+def test_what_is_added_to_all_logits_of_an_image_says_nothing(data, target, constant):
+    regions, logits, *_ = data
+    logits = np.round(64 * logits) / 64  # sums and means of four such numbers are exact
+    weights = RegionImportance(target=target).fit(regions, logits).weights_
+    moved = RegionImportance(target=target).fit(regions, (logits + constant).astype(np.float32)).weights_
+    np.testing.assert_allclose(moved, weights, atol=0 if target == "logits" else 1e-5)
+
+
+@pytest.mark.parametrize("value", [0.1, 0.0, 1e4, -1e-6])
+@pytest.mark.parametrize("categories", [2, 3, 10, 1000])
+def test_equal_logits_are_no_opinion_whatever_they_are(value, categories):
+    p = target_log_probabilities(torch.full((5, categories), value), "logits", 4.0, 20.0).exp()
+    torch.testing.assert_close(p, (1 - torch.eye(5)) / 4)
+
+
 def test_pooled_regions_are_means_of_blocks(data):
     regions = data[0]
     pooled = pool_regions(regions, (2, 1))
     np.testing.assert_allclose(pooled[..., 0, 0], regions[:, :, :2].mean((2, 3)), rtol=1e-5)
-    np.testing.assert_array_equal(pool_regions(regions, 4), regions)
     assert pool_regions(torch.from_numpy(regions).half(), 2).dtype == torch.float32
-    for grid in (5, (4, 8), 0):
-        with pytest.raises(ValueError, match=r"4x4.*averaged to"):
-            pool_regions(regions, grid)
+    half = regions.astype(np.float16)
+    assert pool_regions(half, 2).dtype == np.float32
+    np.testing.assert_array_equal(pool_regions(half, (2, 1)), pool_regions(half.astype(np.float32), (2, 1)))
+
+
+@pytest.mark.parametrize("grid", [None, 4, (4, 4), np.int64(4), [4, 4]])
+def test_regions_that_lie_on_the_grid_come_back_themselves(data, grid):
+    assert pool_regions(data[0], grid) is data[0]
+
+
+@pytest.mark.parametrize(
+    "grid, message",
+    [
+        (5, "4x4.*averaged to 5x5"),
+        ((4, 8), "4x4.*averaged to 4x8"),
+        ((8, 4), "4x4.*averaged to 8x4"),
+        (0, "at least 1, got 0"),
+        ((2, -1), "at least 1, got -1"),
+        (2.0, "whole number.*got 2.0"),
+        ("2", "whole number.*got '2'"),
+        (True, "whole number.*got True"),
+        ((2, 2, 2), r"rows and columns, got \(2, 2, 2\)"),
+        ((2,), r"rows and columns, got \(2,\)"),
+    ],
+)
+def test_what_is_no_grid_for_the_regions_is_refused(data, grid, message):
+    with pytest.raises(ValueError, match=message):
+        pool_regions(data[0], grid)
+
+
+def test_more_regions_than_places_can_number_are_refused():
+    regions = np.ones((3, 1, 182, 181), np.float32)
+    with pytest.raises(ValueError, match=r"182x181.*grid=14"):
+        RegionImportance().fit(regions, np.eye(3))
 
 
 def test_inner_computation_runs_on_the_meta_device():

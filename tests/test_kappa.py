@@ -8,8 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbhelpers.maths.kappa import KappaCurve, measured_kappa, projected_normal_resultant_length
+from nbhelpers.maths.kappa import KappaCurve, projected_normal_resultant_length
 from nbhelpers.maths.vmf import mean_resultant_length, sample
+from nbhelpers.probes.concentration import measured_kappa
 
 
 def exact_rho(strength, dim):

@@ -1,5 +1,7 @@
 """From activations to regional features, the truth of regions, and agreement over regions, against known answers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,13 +13,16 @@ from scipy.stats import pearsonr
 from nbhelpers import build, record
 from nbhelpers.datasets import scenes
 from nbhelpers.images import ImageSet
+from nbhelpers.maths import arrays as arrays_at_the_door
 from nbhelpers.method.activations import Activations
 from nbhelpers.method.importance import RegionImportance
 from nbhelpers.method.knowledge import knowledge_points
 from nbhelpers.method.matching import pool_regions
+from nbhelpers.method.portraits import portray, turn
 from nbhelpers.method.regional import regional_along, regional_features
 from nbhelpers.method.regions import RegionProjection
 from nbhelpers.method.samples import SampleProjection, fit_along
+from nbhelpers.method.trajectories import changes, trajectory_types
 from nbhelpers.probes.metrics import per_image_auroc, per_image_partial, per_image_pearson
 from nbhelpers.probes.truth import region_truth
 
@@ -114,10 +119,106 @@ def test_missing_or_unequal_parts_are_told(found):
     bare = Activations(a.logits, a.features, a.labels, a.categories)
     with pytest.raises(ValueError, match="no regional features"):
         regional_features(bare, samples)
-    with pytest.raises(ValueError, match="averaged to 8x8"):
-        regional_features(a, samples)
+    with pytest.raises(ValueError, match=r"layer 'conv_53'.*4x4.*averaged to 8x8"):
+        regional_features(a, samples, grid=8)
     with pytest.raises(ValueError, match="got 2 and 1"):
         regional_along([a, a], [samples])
+
+
+def test_layers_keep_their_own_grids_unless_told_otherwise(found):
+    a, _, samples, _ = found
+    views = regional_features(a, samples, projection=RegionProjection(max_iter=1, tol=1e9))
+    assert {layer: view.grid for layer, view in views.items()} == {"conv_12": (8, 8), "conv_53": (4, 4)}
+    assert all(views[layer].raw is regions for layer, regions in a.regions.items())
+
+
+@pytest.mark.parametrize("grid", [(2, 4), (4, 1), (1, 3)])
+def test_grids_need_not_be_square(found, grid):
+    a, _, samples, _ = found
+    views = regional_features(a, samples, grid=grid, projection=RegionProjection(max_iter=1, tol=1e9))
+    for layer, view in views.items():
+        assert view.grid == grid
+        np.testing.assert_array_equal(view.raw, pool_regions(a.regions[layer], grid))
+        assert view.h.shape == (80, grid[0] * grid[1], 3)
+        rows, columns = np.divmod(np.arange(view.h.shape[1]), grid[1])
+        expected = view.raw[:, :, rows, columns].transpose(0, 2, 1) @ view.projection.components_.T
+        np.testing.assert_allclose(view.h, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_refusal_inside_a_layer_names_it(found):
+    a, _, samples, _ = found
+    silent = a.regions["conv_12"].copy()
+    silent[3] = 0
+    with pytest.raises(ValueError, match="layer 'conv_12': all regions of image 3 are zero"):
+        regional_features(replace(a, regions={**a.regions, "conv_12": silent}), samples)
+
+
+@pytest.mark.parametrize("d", [2, 3, 4, 5])
+def test_any_number_of_coordinates_works_to_the_end_of_the_road(found, d):
+    a, mask, *_ = found
+    only = replace(a, regions={"conv_53": a.regions["conv_53"]})
+    one = portray(only, samples=SampleProjection(n_components=d))
+    view = one.regions["conv_53"]
+    assert one.embedding.shape == (80, d) and view.h.shape == (80, 16, d) and view.kappa.dim == d
+    assert one.points()["conv_53"].reliable_masks[mask].mean() > 0.9
+    assert view.strength[mask].mean() > 2 * view.strength[~mask].mean()
+    again = portray(only, one)
+    np.testing.assert_allclose(again.embedding, one.embedding, atol=0.1 * np.abs(one.embedding).max())
+    assert again.samples.n_components == again.regions["conv_53"].projection.n_components == d
+    path = np.stack([view.h, view.h, np.roll(view.h, 1, axis=0)]) / view.strength.mean()
+    new = np.roll(a.labels, 1)
+    ways = trajectory_types(path, one.samples.directions_, one.samples.weights_, a.labels, new, view.kappa)
+    assert ways.turned[np.roll(mask, 1, axis=0)].mean() > 0.9
+    orientation, _ = changes(path)
+    assert orientation[mask & np.roll(mask, 1, axis=0)].mean() > 0.5
+    np.testing.assert_allclose(turn(view.h[..., ::-1], view.h), view.h, atol=1e-4)
+
+
+def test_coordinates_that_differ_are_refused_with_what_to_take(found):
+    a, _, samples, _ = found
+    with pytest.raises(ValueError, match=r"layer 'conv_12'.*3 coordinates.*RegionProjection\(n_components=3\)"):
+        regional_features(a, samples, projection=RegionProjection(n_components=4))
+
+
+def test_settings_of_a_portrait_reach_its_fits_and_those_laid_over_it(found):
+    a, *_ = found
+    only = replace(a, regions={"conv_53": a.regions["conv_53"]})
+    settings = {
+        "samples": SampleProjection(temperature=2.0),
+        "importance": RegionImportance(ridge=2.0),
+        "projection": RegionProjection(alpha=1.0, max_iter=10, tol=1e9),
+    }
+    one = portray(only, **settings)
+    other = portray(only, one)
+    changed = portray(only, one, importance=RegionImportance(ridge=0.1))
+    for portrait, ridge in ((one, 2.0), (other, 2.0), (changed, 0.1)):
+        view = portrait.regions["conv_53"]
+        assert (portrait.samples.temperature, view.importance.ridge, view.projection.alpha) == (2.0, ridge, 1.0)
+    assert not any(hasattr(fit, "weights_") or hasattr(fit, "components_") for fit in settings.values())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.float64])
+def test_features_on_the_disk_give_what_they_give_in_memory(found, dtype, tmp_path, monkeypatch):
+    a, _, samples, _ = found
+    monkeypatch.setattr(arrays_at_the_door, "ROOM", 5000)  # a few images at a time
+    fits = {"projection": RegionProjection(max_iter=10, tol=1e9)}
+    on_disk = {}
+    for layer, regions in a.regions.items():
+        np.save(tmp_path / f"{layer}.npy", regions.astype(dtype))
+        on_disk[layer] = np.load(tmp_path / f"{layer}.npy", mmap_mode="r")
+    in_memory = {layer: np.array(regions) for layer, regions in on_disk.items()}
+    for grid in (None, 2):
+        here, there = (
+            regional_features(replace(a, regions=regions), samples, grid=grid, **fits)
+            for regions in (in_memory, on_disk)
+        )
+        for layer, view in there.items():
+            assert (view.raw is on_disk[layer]) == (grid is None)
+            for name in ("raw", "weights", "h", "raw_strength"):
+                np.testing.assert_array_equal(getattr(view, name), getattr(here[layer], name))
+            expected = np.linalg.norm(np.array(view.raw, np.float64), axis=1).reshape(80, -1)
+            np.testing.assert_allclose(view.raw_strength, expected, rtol=1e-6)
+    assert not on_disk["conv_53"].flags.writeable
 
 
 def test_truth_of_regions_is_that_of_brute_force():

@@ -18,7 +18,8 @@ from pictured import pictured
 from PIL import Image
 
 from nbhelpers import show
-from nbhelpers.maths.kappa import KappaCurve, MeasuredKappa
+from nbhelpers.maths.kappa import KappaCurve
+from nbhelpers.probes.concentration import MeasuredKappa
 from nbhelpers.show.page.inline import sprite_sheet
 from nbhelpers.show.scene import EYE, MARGIN, Scene
 from nbhelpers.show.style import CARD, colour

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from nbhelpers.method.regional import GRID
 from nbhelpers.networks.training import Recipe
+
+GRID = 8
+"""Regions a side of the laptop preset."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
@@ -13,8 +14,8 @@ import torch
 
 Array = np.ndarray | torch.Tensor
 P, R = ParamSpec("P"), TypeVar("R")
-BLOCK = 256
-"""Images that are looked at together where all of them would take too much memory."""
+BLOCK, ROOM = 256, 2**26
+"""Images that are looked at together, and the numbers that they may hold, where all would take too much memory."""
 REACH = 1e33
 """The largest number of an array, if not 0, lies between 1 / REACH and REACH: float32 holds what is learned from it."""
 
@@ -174,15 +175,23 @@ def as_tensor(
 
 
 def read_large(x: Any, name: str) -> torch.Tensor:
-    """The same where and as it is."""
-    tensor = x.detach() if isinstance(x, torch.Tensor) else torch.as_tensor(np.asarray(x))
-    return as_tensor(tensor, name, dtype=None, device=None, bounded=True)
+    """The same where and as it is, if need be on the disk: nothing is copied that torch can read in place."""
+    if isinstance(x, np.ndarray) and not x.flags.writeable and min(x.strides, default=0) >= 0 and x.dtype.isnative:
+        with warnings.catch_warnings():  # torch warns that it could write to a read-only array; nothing here would
+            warnings.simplefilter("ignore")
+            x = torch.as_tensor(x)
+    return as_tensor(x, name, dtype=None, device=None, bounded=True)
+
+
+def blocks(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """One array of many images as parts that memory has room for."""
+    return x.split(max(1, min(BLOCK, ROOM // max(1, x[:1].numel()))))
 
 
 def largest(x: torch.Tensor) -> float:
     """The largest number of a tensor, whatever its sign: NaN or infinite where one is."""
     # aminmax takes no memory, but copies what has gaps: a block at a time
-    ends = [end for block in torch.atleast_1d(x.detach()).split(BLOCK) for end in block.aminmax()]
+    ends = [end for block in blocks(torch.atleast_1d(x.detach())) for end in block.aminmax()]
     return float(torch.stack(ends).abs().max())
 
 
@@ -229,7 +238,7 @@ def float_type(x: Any) -> torch.dtype:
     """The floating type of ``x``; float64 for numbers and whole-number arrays."""
     if isinstance(x, torch.Tensor):
         return x.dtype if x.is_floating_point() else torch.float64
-    return torch.float32 if getattr(x, "dtype", None) == np.float32 else torch.float64
+    return torch.float32 if getattr(x, "dtype", None) in (np.float32, np.float16) else torch.float64
 
 
 def check_range(x: torch.Tensor, name: str, low: float = 0.0, below: float = np.inf) -> torch.Tensor:

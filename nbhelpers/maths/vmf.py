@@ -71,17 +71,8 @@ def inverse_mean_resultant_length(length: Any, dim: int) -> Any:
     Banerjee et al. (2005) give the start :math:`r(d - r^2)/(1 - r^2)`, exact at both ends; Newton steps as in
     Sra (2012) bring the relative error below 1e-12, or to what the rounding of ``length`` near 1 leaves.
 
-    Parameters
-    ----------
-    length : float, array or tensor
-        Mean resultant lengths r in [0, 1).
-    dim : int
-        Number of coordinates d, 2 or more.
-
-    Raises
-    ------
-    ValueError
-        If ``length`` lies outside [0, 1): at 1 all vectors coincide and the concentration is infinite.
+    Lengths lie in [0, 1), else a ``ValueError`` tells those found: at 1 all vectors coincide and the concentration is
+    infinite. The kind of the result is that of :func:`log_normalizer`.
 
     Examples
     --------
@@ -95,18 +86,8 @@ def inverse_mean_resultant_length(length: Any, dim: int) -> Any:
 def log_density(x: Array, directions: Array, kappa: Any) -> Array:
     r"""Log density :math:`\log C_d(\kappa_k) + \kappa_k\,\mu_k^\top x_n` of every vector under every direction.
 
-    Parameters
-    ----------
-    x : (N, d)
-        Unit vectors.
-    directions : (K, d)
-        Unit mean directions.
-    kappa : float, (K,), (N, 1) or (N, K)
-        Concentrations, broadcast against the (N, K) result.
-
-    Returns
-    -------
-    (N, K) array or tensor, as ``x``; in nats with respect to the surface measure.
+    From unit vectors x (N, d), unit mean directions (K, d) and concentrations that broadcast to (N, K) to an (N, K)
+    array or tensor, as ``x``, in nats with respect to the surface measure.
 
     Raises
     ------
@@ -137,20 +118,8 @@ def log_density(x: Array, directions: Array, kappa: Any) -> Array:
 def sample(mu: Array, kappa: float, n: int, random_state: int | np.random.Generator | None = 0) -> Array:
     """Draw ``n`` unit vectors around ``mu``: the rejection sampler of Wood (1994), for any dimension.
 
-    Parameters
-    ----------
-    mu : (d,)
-        Unit mean direction.
-    kappa : float
-        Concentration; 0 draws uniformly.
-    n : int
-        How many.
-    random_state : int, numpy Generator or None
-        Equal integers give equal draws.
-
-    Returns
-    -------
-    (n, d) array or tensor, as ``mu``.
+    From a unit mean direction (d,) and its concentration, of which 0 draws uniformly, to an (n, d) array or tensor, as
+    ``mu``. Equal integers as ``random_state`` give equal draws.
 
     Raises
     ------

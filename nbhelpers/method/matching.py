@@ -6,20 +6,26 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from nbhelpers.maths.arrays import BLOCK, Array, on_tensors, polar
+from nbhelpers.maths.arrays import Array, blocks, check_whole, on_tensors, polar
 
 TARGETS = ("logits", "probabilities")
+_MOST = 2**15  # regions of an image: the places of matches are int16
 _BLOCKS = {"cpu": 2**23}  # similarities held at once: 32 MB of float32 stay near the processor; a GPU wants more
 
 
 def check_comparable(regions: torch.Tensor, logits: torch.Tensor) -> None:
-    """At least three images and two categories, and something in every image, or a ``ValueError``."""
+    """At least three images and two categories, regions in fit number and something in each, or a ``ValueError``."""
     if len(regions) < 3:
         raise ValueError(f"regions are judged by comparing images: at least 3 images are needed, got {len(regions)}")
+    if regions.shape[2:].numel() > _MOST:
+        raise ValueError(
+            f"regions lie on a grid of {regions.shape[2]}x{regions.shape[3]}: more than {_MOST} cannot be compared; "
+            "average them to a coarser grid, such as grid=14"
+        )
     if logits.shape[1] < 2:
         raise ValueError(f"logits must score at least 2 categories, got shape {tuple(logits.shape)}")
     if not regions.is_meta:
-        silent = regions.flatten(1).count_nonzero(dim=1) == 0
+        silent = torch.cat([~block.flatten(1).any(dim=1) for block in blocks(regions)])
         if bool(silent.any()):
             image = int(silent.nonzero()[0])
             raise ValueError(f"all regions of image {image} are zero: nothing to compare; leave such images out")
@@ -41,10 +47,12 @@ def draw_groups(n: int, size: int, random_state: int) -> list[torch.Tensor]:
 def target_log_probabilities(logits: torch.Tensor, target: str, temperature: float, kappa: float) -> torch.Tensor:
     r"""log P(j|i) of taking image i for image j of the others, :math:`P \propto \exp[\kappa\cos(p_i, p_j)]`.
 
-    ``p`` are the logits, or the probabilities at the given temperature. (n, C) to (n, n); the diagonal, an image and
-    itself, is minus infinity.
+    ``p`` are the logits less their mean, because what is added to all of an image's logits says nothing; or the
+    probabilities at the given temperature. (n, C) to (n, n); the diagonal, an image and itself, is minus infinity.
     """
-    p, _ = polar(logits if target == "logits" else torch.softmax(logits / temperature, dim=1))
+    # in double precision, in which equal logits leave exactly nothing: polar would make an opinion of a rounding error
+    centred = (logits.double() - logits.double().mean(dim=1, keepdim=True)).to(logits.dtype)
+    p, _ = polar(centred if target == "logits" else torch.softmax(logits / temperature, dim=1))
     return torch.log_softmax((kappa * p @ p.T).fill_diagonal_(-torch.inf), dim=1)
 
 
@@ -90,22 +98,52 @@ def best_matches(
     return similarity, place
 
 
-@on_tensors(regions="N K H W, as given")
-def pool_regions(regions: Array, grid: int | tuple[int, int]) -> Array:
-    """Bring the regions of any layer to one grid by adaptive averaging: (N, K, H, W) to (N, K, *grid).
+def pool_regions(regions: Array, grid: int | tuple[int, int] | None) -> Array:
+    """Bring the regions of any layer to one grid by adaptive averaging: (N, K, H, W) to (N, K, rows, columns).
+
+    Where they lie on it already they come back as they are, be it on the disk; else the averages take memory.
+
+    Parameters
+    ----------
+    regions : (N, K, H, W)
+    grid : int, (int, int) or None
+        Regions a side, or rows and columns; None is the layer's own.
 
     Raises
     ------
     ValueError
-        If the grid is finer than that of the layer, or values are not finite.
+        If the grid is finer than that of the layer or no grid at all, or values are not finite.
 
     Examples
     --------
     >>> pool_regions(np.arange(16.0).reshape(1, 1, 4, 4), 2).tolist()
     [[[[2.5, 4.5], [10.5, 12.5]]]]
+    >>> pool_regions(np.ones((1, 1, 4, 6)), (2, 6)).shape
+    (1, 1, 2, 6)
     """
-    height, width = (grid, grid) if isinstance(grid, int) else grid
-    own = regions.shape[2:]
-    if not (1 <= height <= own[0] and 1 <= width <= own[1]):
-        raise ValueError(f"regions lie on a grid of {own[0]}x{own[1]}: they cannot be averaged to {height}x{width}")
-    return torch.cat([F.adaptive_avg_pool2d(block.float(), (height, width)) for block in regions.split(BLOCK)])
+    own = tuple(np.shape(regions)[2:])
+    wanted = check_grid(grid, own)
+    return regions if wanted == own else _average(regions, wanted)
+
+
+def check_grid(grid: int | tuple[int, int] | None, own: tuple[int, ...]) -> tuple[int, ...]:
+    """Rows and columns to which regions on their ``own`` grid can be averaged, or a ``ValueError``."""
+    sides = own if grid is None else tuple(grid) if np.ndim(grid) else (grid, grid)
+    if len(own) != 2 or len(sides) != 2:
+        raise ValueError(f"a grid has rows and columns, got {grid!r} for regions of (N, K, *{own})")
+    rows, columns = (check_whole(side, "grid", 1) for side in sides)
+    if rows > own[0] or columns > own[1]:
+        raise ValueError(
+            f"regions lie on a grid of {own[0]}x{own[1]}: they cannot be averaged to {rows}x{columns}; take no finer "
+            "grid than theirs, a layer before this one, or larger images"
+        )
+    return rows, columns
+
+
+@on_tensors(regions="N K H W, as given")
+def _average(regions: Array, grid: tuple[int, int]) -> Array:
+    parts = blocks(regions)
+    pooled = torch.empty(*regions.shape[:2], *grid, device=regions.device)
+    for part, here in zip(parts, pooled.split(len(parts[0])), strict=True):
+        here.copy_(F.adaptive_avg_pool2d(part.float(), grid))
+    return pooled

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from sklearn.base import clone
 
-from nbhelpers.maths.arrays import unit_scale
+from nbhelpers.maths.arrays import blocks, read_large, unit_scale
 from nbhelpers.maths.kappa import KappaCurve
 from nbhelpers.method.activations import Activations
 from nbhelpers.method.importance import RegionImportance
@@ -17,8 +17,8 @@ from nbhelpers.method.matching import pool_regions
 from nbhelpers.method.regions import RegionProjection
 from nbhelpers.method.samples import SampleProjection
 
-GRID = 8
-"""Regions a side to which every layer is brought."""
+Grid = int | tuple[int, int] | None
+"""Regions a side, or rows and columns; None leaves every layer on its own."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class RegionalFeatures:
 
     Attributes
     ----------
-    raw : float32 (N, K, H, W)
-        The layer's features f on the common grid.
+    raw : (N, K, H, W)
+        The layer's features f on the grid: as they were recorded, maybe on the disk, where that is the layer's own.
     weights : float32 (N, R)
         Importance w; each row sums to 1.
     h : float32 (N, R, d)
@@ -61,15 +61,18 @@ class RegionalFeatures:
     @property
     def raw_strength(self) -> np.ndarray:
         """Length of f, the control, (N, R)."""
-        unit = unit_scale(torch.from_numpy(self.raw), 1).numpy()
-        return (unit[:, 0] * np.linalg.norm(self.raw / unit, axis=1)).reshape(len(self.raw), -1)
+        lengths = []
+        for block in blocks(read_large(self.raw, "raw")):
+            unit = unit_scale(block, 1).numpy()
+            lengths.append(unit[:, 0] * np.linalg.norm(block.numpy() / unit, axis=1))
+        return np.concatenate(lengths).reshape(len(self.raw), -1)
 
 
 def regional_features(
     activations: Activations,
     samples: SampleProjection,
     *,
-    grid: int = GRID,
+    grid: Grid = None,
     importance: RegionImportance | None = None,
     projection: RegionProjection | None = None,
     init: Mapping[str, RegionalFeatures] | None = None,
@@ -82,10 +85,11 @@ def regional_features(
         With the regional features of at least one layer.
     samples : SampleProjection
         Fitted to the same network: its embedding of the images is what regions are aligned with.
-    grid : int
-        Regions a side; every layer is averaged to it.
+    grid : int or (int, int), optional
+        Regions a side, or rows and columns, to which every layer is averaged; by default layers keep their own grids.
+        What is recorded on the grid already takes no further memory, be it on the disk.
     importance, projection : RegionImportance, RegionProjection, optional
-        Settings of the fits; unfitted copies are used.
+        Settings of the fits; unfitted copies are used. By default h has as many coordinates as the sample features.
     init : mapping of str to RegionalFeatures, optional
         Of the same layers at a neighbouring checkpoint, to start from.
 
@@ -107,36 +111,39 @@ def regional_features(
     if not activations.regions:
         raise ValueError("no regional features recorded; name layers, such as study.activations(layers=('conv_53',))")
     g = samples.transform(activations.features)
+    pooled = {}
+    for layer, features in activations.regions.items():  # all before the first fit, which takes its time
+        with telling(layer):
+            pooled[layer] = pool_regions(features, grid)
     views = {}
-    for layer, features in activations.regions.items():
-        raw = pool_regions(features, grid)
-        w = clone(importance or RegionImportance()).fit(raw, activations.logits)
-        v = w.channel_weights_ if w.channels != "uniform" else None
-        start = init[layer].projection if init else None
-        fitted = clone(projection or RegionProjection()).fit(raw, activations.logits, w.weights_, g, v, init=start)
-        views[layer] = RegionalFeatures(raw, w.weights_, fitted.transform(raw), w, fitted)
+    for layer, raw in pooled.items():
+        with telling(layer):
+            w = clone(importance or RegionImportance()).fit(raw, activations.logits)
+            v = w.channel_weights_ if w.channels != "uniform" else None
+            start = init[layer].projection if init else None
+            fitted = clone(projection or RegionProjection(g.shape[1]))
+            fitted.fit(raw, activations.logits, w.weights_, g, v, init=start)
+            views[layer] = RegionalFeatures(raw, w.weights_, fitted.transform(raw), w, fitted)
     return views
 
 
+@contextmanager
+def telling(layer: str) -> Iterator[None]:
+    """Name the layer in a ``ValueError``."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"layer {layer!r}: {error}") from None
+
+
 def regional_along(
-    history: Sequence[Activations], samples: Sequence[SampleProjection], *, grid: int = GRID
+    history: Sequence[Activations], samples: Sequence[SampleProjection], *, grid: Grid = None
 ) -> list[dict[str, RegionalFeatures]]:
     """Regional features of every checkpoint, all in the frame of the last.
 
-    Each checkpoint is aligned with its own sample features and starts from its successor.
-
-    Parameters
-    ----------
-    history : sequence of Activations
-        Of the same images and layers, first to last.
-    samples : sequence of SampleProjection
-        One a checkpoint, brought to one frame by :func:`~nbhelpers.fit_along`.
-    grid : int
-        Regions a side.
-
-    Returns
-    -------
-    list of dict, as of :func:`regional_features`, whose errors are these, too; ValueError if the lengths differ.
+    The history shows the same images and layers, first to last, with one sample projection a checkpoint, brought to one
+    frame by :func:`~nbhelpers.fit_along`. Each checkpoint is aligned with its own sample features and starts from its
+    successor. Grid, results and errors are those of :func:`regional_features`; lengths that differ are refused, too.
     """
     if len(history) != len(samples):
         raise ValueError(f"every checkpoint needs its sample projection: got {len(history)} and {len(samples)}")

@@ -10,7 +10,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from tqdm import tqdm
 
-from nbhelpers.maths.arrays import BLOCK, Array, check_weights, on_tensors, polar, resolve_device, unit_scale
+from nbhelpers.maths.arrays import Array, blocks, check_weights, on_tensors, polar, resolve_device, unit_scale
 from nbhelpers.maths.axes import whitening_map
 from nbhelpers.maths.descent import STRIDE, minimise
 from nbhelpers.maths.estimator import Estimator, not_negative, one_of, positive, whole, within
@@ -172,12 +172,16 @@ class RegionProjection(Estimator):
         if channel_weights is not None:
             check_weights(channel_weights, "channel_weights", k)
         if embedding.shape[1] != self.n_components:
-            raise ValueError(f"embedding has {embedding.shape[1]} coordinates, but n_components is {self.n_components}")
+            raise ValueError(
+                f"embedding has {embedding.shape[1]} coordinates, but n_components is {self.n_components}: "
+                f"take RegionProjection(n_components={embedding.shape[1]})"
+            )
         device = resolve_device(self.device)
         drawn = np.random.default_rng(self.random_state).permutation(n)[: self.max_images]
         chosen = torch.from_numpy(np.sort(drawn))
-        scale = float(unit_scale(regions[chosen], (0, 1, 2, 3)))
-        vectors = region_vectors(regions[chosen] / scale, device)
+        vectors = regions[chosen]
+        scale = float(unit_scale(vectors, (0, 1, 2, 3)))
+        vectors = region_vectors(vectors / scale, device)
         there = chosen.to(device)
         w, g, z = importance[there], polar(embedding[there])[0], logits[there]
         pairs = []
@@ -204,7 +208,7 @@ class RegionProjection(Estimator):
         weights = self.learned("components_").to(resolve_device(self.device), torch.float32)
         if regions.shape[1] != weights.shape[1]:
             raise ValueError(f"regions have {regions.shape[1]} channels, but the fit saw {weights.shape[1]}")
-        return torch.cat([(region_vectors(block, weights.device) @ weights.T).cpu() for block in regions.split(BLOCK)])
+        return torch.cat([(region_vectors(block, weights.device) @ weights.T).cpu() for block in blocks(regions)])
 
     def _warm_start(self, init: RegionProjection, vectors: torch.Tensor, scale: float) -> torch.Tensor:
         components = scale * init.learned("components_", vectors)

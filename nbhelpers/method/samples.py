@@ -159,19 +159,9 @@ class SampleProjection(TransformerMixin, Estimator):
         """Turn the axes so that ``transform(features)`` comes closest to ``embedding`` (orthogonal Procrustes).
 
         Neither Q nor any length or angle changes. The turn may be a reflection: the model cannot tell left from right,
-        so that refusing it would only leave half of all fits as mirror images of the others.
-
-        Parameters
-        ----------
-        features : (N, D)
-            Features of N images.
-        embedding : (N, n_components)
-            Where another projection puts the same images. The centre stays: it means no evidence.
-
-        Raises
-        ------
-        ValueError
-            If this projection is not fitted, or the shapes do not fit.
+        so that refusing it would only leave half of all fits as mirror images of the others. The centre stays, where
+        there is no evidence. The features (N, D) are of the images that another projection puts at (N, n_components); a
+        ``ValueError`` if they do not fit, or this projection is not fitted.
         """
         g = self._embed(features)
         if embedding.shape[1] != self.n_components:

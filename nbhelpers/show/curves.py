@@ -12,7 +12,7 @@ from plotly.subplots import make_subplots
 from scipy.stats import pearsonr
 
 from nbhelpers.maths.arrays import Array, check_positive, check_same_length
-from nbhelpers.maths.kappa import MeasuredKappa
+from nbhelpers.probes.concentration import MeasuredKappa
 from nbhelpers.show.arrays import read
 from nbhelpers.show.page.figure import Figure, check_start
 from nbhelpers.show.page.picture import Picture

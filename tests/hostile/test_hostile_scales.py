@@ -13,7 +13,7 @@ from planted import planted
 from torch import nn
 
 from nbhelpers.maths.arrays import polar, unit_scale
-from nbhelpers.maths.kappa import KappaCurve, measured_kappa, projected_normal_resultant_length
+from nbhelpers.maths.kappa import KappaCurve, projected_normal_resultant_length
 from nbhelpers.maths.mixture import VonMisesFisherMixture
 from nbhelpers.maths.vmf import (
     inverse_mean_resultant_length,
@@ -33,6 +33,7 @@ from nbhelpers.method.samples import SampleProjection, fit_along
 from nbhelpers.method.trajectories import changes, trajectory_types
 from nbhelpers.probes.attacks import pgd, random_path
 from nbhelpers.probes.baselines import tsne
+from nbhelpers.probes.concentration import measured_kappa
 from nbhelpers.probes.metrics import (
     label_entropy,
     per_image_auroc,
