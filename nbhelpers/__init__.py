@@ -11,6 +11,7 @@ out. A room imports only from rooms below it:
 ===============  =======================================================================================================
 ``experiments``  a data set with a network and its recorded numbers; the command line
 ``teach``        checks of the book's exercises
+``report``       a page on any network and a folder of photographs
 ``show``         figures
 ``probes``       what the method is held against: Shapley values, attacks, other embeddings, masks
 ``networks``     any classifier: its layers, what they compute, training, students
@@ -41,6 +42,7 @@ _ROOMS = {
     "method.knowledge": ("knowledge_points",),
     "method.portraits": ("portray",),
     "networks.network": ("Network",),
+    "networks.forms": ("Form",),
     "networks.recording": ("record",),
     "networks.tails": ("tail_of",),
     "networks.architectures": ("build",),
@@ -50,6 +52,7 @@ _ROOMS = {
     "networks.distillation": ("distill",),
     "probes.attacks": ("follow", "pgd"),
     "probes.shapley": ("region_shapley",),
+    "report.look": ("look",),
     "experiments.study": ("Study",),
     "experiments.results": ("recorded",),
 }

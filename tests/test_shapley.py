@@ -13,8 +13,8 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 from nbhelpers import Network, build
-from nbhelpers.networks.recording import tapped
 from nbhelpers.networks.tails import tail_of
+from nbhelpers.networks.taps import tapped
 from nbhelpers.probes import shapley
 from nbhelpers.probes.shapley import region_shapley
 
@@ -389,7 +389,7 @@ def network():
 @torch.no_grad()
 def test_a_tail_continues_where_its_layer_ended(network):
     images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    with tapped(network.layers, {}) as caught:
+    with tapped(network.body, network.layers) as caught:
         logits = network(images)
     for layer, features in caught.items():
         torch.testing.assert_close(tail_of(network, layer)(features.clone()), logits)

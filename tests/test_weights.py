@@ -107,6 +107,8 @@ def test_the_scaling_is_set_where_the_file_does_not_tell_it(tmp_path):
     image = torch.rand(1, 3, 32, 32)
     assert torch.equal(target.eval()(image), target.body((image - 0.5) / 0.5))
     start_from(target, tmp_path / "theirs.pth")
+    assert target.mean.ravel().tolist() == [0.5] * 3, "it stays as it was"
+    start_from(target, tmp_path / "theirs.pth", "imagenet")
     assert target.mean.ravel().tolist() == pytest.approx(IMAGENET_MEAN)
 
 

@@ -16,8 +16,8 @@ from nbhelpers.experiments.settings import Setting
 from nbhelpers.experiments.study import PER_CATEGORY
 from nbhelpers.networks.architectures import FAMILIES, build
 from nbhelpers.networks.network import Network
-from nbhelpers.networks.recording import features_of
 from nbhelpers.networks.tails import tail_of
+from nbhelpers.networks.taps import features_of
 from nbhelpers.probes.shapley import MOST_PERMUTATIONS
 
 CATEGORIES, LESSONS = 10, 4

@@ -13,7 +13,7 @@ from nbhelpers.maths.arrays import check_labels, check_same_length
 class Activations:
     """Logits, sample features and regional features of N images.
 
-    An epoch, a layer, an attacked image or a student differ only in the numbers held here.
+    An epoch, a layer, an attacked image or a student differ only in the numbers held here: all downstream takes them.
 
     Parameters
     ----------
@@ -48,7 +48,8 @@ class Activations:
     regions: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        check_same_length(logits=self.logits, features=self.features, labels=self.labels, **self.regions)
+        regions = {f"regions of {layer}": array for layer, array in self.regions.items()}
+        check_same_length(logits=self.logits, features=self.features, labels=self.labels, **regions)
         if self.logits.ndim != 2 or self.logits.shape[1] != len(self.categories):
             raise ValueError(f"logits of shape {self.logits.shape} do not fit {len(self.categories)} categories")
         check_labels(self.labels, len(self.categories))

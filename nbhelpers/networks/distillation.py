@@ -14,7 +14,7 @@ from nbhelpers.images import ImageSet
 from nbhelpers.maths.arrays import check_positive, resolve_device
 from nbhelpers.networks.network import Network, check_evaluating, evaluating
 from nbhelpers.networks.objectives import Mimicry, Rest, SoftLabels, TrueLabels
-from nbhelpers.networks.recording import features_of
+from nbhelpers.networks.taps import features_of
 from nbhelpers.networks.training import Recipe, train
 
 ALONE, SOFT = "alone", "soft"
@@ -90,7 +90,7 @@ def distill(
     """
     check_positive(temperature, "temperature")
     check_pupil(student, teacher, lesson, images)
-    teacher.to(resolve_device(device), memory_format=torch.channels_last)
+    teacher.to(resolve_device(device), memory_format=teacher.memory_format)
     options = {"seed": seed, "about": about, "device": device}
     if lesson in (ALONE, SOFT):
         objective = TrueLabels() if lesson == ALONE else SoftLabels(teacher, temperature)
@@ -107,7 +107,7 @@ def check_pupil(student: Network, teacher: Network, lesson: str, images: ImageSe
         known = ", ".join((ALONE, SOFT, *teacher.layers))
         raise ValueError(f"unknown lesson {lesson!r}; there are {known}")
     check_evaluating(teacher, "teacher")
-    outputs, categories = (student.head.out_features, teacher.head.out_features), len(images.categories)
+    outputs, categories = (len(student.outputs), len(teacher.outputs)), len(images.categories)
     if outputs != (categories, categories):
         raise ValueError(
             f"student and teacher must both score the {categories} categories, got {outputs[0]} and {outputs[1]}"

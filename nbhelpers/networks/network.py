@@ -2,49 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import nn
 
+from nbhelpers.networks.forms import Form
+from nbhelpers.networks.taps import tensors_in
+
+if TYPE_CHECKING:
+    from nbhelpers.networks.trial import Trial
+
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+LUMA = (0.299, 0.587, 0.114)
+"""How bright red, green and blue are (ITU-R BT.601): what a network of one channel sees of a colour."""
 
 
 class Network(nn.Module):
-    """A classifier of images in [0, 1] whose layers carry the paper's names.
+    """A classifier of images in [0, 1] whose layers carry names.
 
     The normalisation is part of the network, so that an attack can work in pixel space.
 
     Parameters
     ----------
     body : Module
-        From normalised images (N, 3, H, W) to logits (N, C): any network.
+        From normalised images (N, 3, H, W), or grey (N, 1, H, W), to logits (N, C): any network. What it returns may
+        hold more than the logits, as model outputs do; images come to it in the type of its weights.
     layers : dict of str to str
-        The names that layers shall have, shallow to deep, and where they are in the body, as in
-        ``body.get_submodule``. Outputs (N, K, H, W) are regional features, (N, D) sample features.
+        The names that layers shall have, and where they are in the body, as in ``body.get_submodule``. Outputs
+        (N, K, H, W), (N, H, W, K) and (N, tokens, K) are regional features, (N, D) sample features.
     head : str
-        Where the last fully connected layer is: its input is the sample feature, its output the logits.
-    mean, std : three floats
+        Where the last fully connected layer is, or the 1 x 1 convolution in its place: its input, averaged over
+        positions, is the sample feature, and its output the logits.
+    mean, std : three floats, or one
         Of each colour in [0, 1]; what is subtracted and divided by before the body sees the image. torchvision's
-        weights want the values given here.
+        weights want the values given here. With one, the body sees the images in grey.
+    outputs : sequence of int, optional
+        Which outputs of the head are the categories, in their order; by default all.
+    forms : dict of str to (Form or str), optional
+        The forms of layers, where a pass does not tell them or tells them wrong: see :class:`~nbhelpers.Form`.
 
     Attributes
     ----------
     layers : dict of str to Module
-    head : Linear
+        In the order in which they run, once that is known from a pass.
+    head : Linear or Conv2d
+    outputs : tuple of int
+    grids : dict of str to (int, int)
+        Rows and columns of each layer's regions, once they are known from a pass.
+    auxiliary : int
+        How many outputs of the logits' shape the body gave beside them in the latest pass, as some do in training.
 
     Raises
     ------
     ValueError
-        If the body has no module at one of the places (the message tells what is there), or the head is not linear.
+        If the body has no module at one of the places (the message tells what is there), the head is neither linear
+        nor a 1 x 1 convolution, an output does not exist or is named twice. At a forward pass: if what the network
+        says is not what its head says, or its head does not run once.
 
     Examples
     --------
     >>> body = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4))
-    >>> network = Network(body, {"conv": "1"}, head="4")
+    >>> network = Network(body, {"conv": "1"}, head="4", outputs=[2, 0])
     >>> network(torch.zeros(2, 3, 16, 16)).shape, list(network.layers)
-    (torch.Size([2, 4]), ['conv'])
+    (torch.Size([2, 2]), ['conv'])
     """
 
     def __init__(
@@ -54,27 +79,122 @@ class Network(nn.Module):
         head: str,
         mean: Sequence[float] = IMAGENET_MEAN,
         std: Sequence[float] = IMAGENET_STD,
+        *,
+        outputs: Sequence[int] | None = None,
+        forms: Mapping[str, Form | str] | None = None,
     ) -> None:
         super().__init__()
-        self.body = body
+        self.body = body = unwrapped(body)
+        self.training = body.training
         self._layer_paths, self._head_path = dict(layers), head
         for place in (*layers.values(), head):
             _check_place(body, place)
-        if not isinstance(self.head, nn.Linear):
-            raise ValueError(f"the head must be the last Linear layer, but {head!r} is a {type(self.head).__name__}")
-        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
+        _check_head(self.head, head)
+        for name, values in _scaling(mean, std).items():
+            self.register_buffer(name, values)
+        self.outputs = _chosen(outputs, self.head_outputs)
+        chosen = None if outputs is None else torch.tensor(self.outputs)
+        self.register_buffer("_chosen", chosen, persistent=False)
+        if unknown := [layer for layer in forms or {} if layer not in self._layer_paths]:
+            raise ValueError(f"forms of {', '.join(unknown)}, but the layers are {', '.join(self._layer_paths)}")
+        self.forms = {layer: Form(form) if isinstance(form, str) else form for layer, form in (forms or {}).items()}
+        self._trials: dict[tuple[int, int], Trial] = {}
+        self.auxiliary = 0
+        self._contiguous = False
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.body((images - self.mean) / self.std)
+        return self.scores(self.scaled(images))
+
+    def scores(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits of the ``outputs`` from what the body sees, as :meth:`scaled` gives it."""
+        said: list[tuple[torch.Tensor, int | None, torch.Tensor]] = []
+
+        def say(_module: nn.Module, _args: Any, out: torch.Tensor) -> None:
+            # Kept as it is now, for operations in place may follow.
+            said.append((out, None if out.is_inference() else out._version, out.detach().clone()))
+
+        handle = self.head.register_forward_hook(say)
+        try:
+            logits = self._logits(out := self._run(x, said), said)
+        finally:
+            handle.remove()
+        self.auxiliary = sum(tensor.shape == logits.shape for tensor in tensors_in(out)) - 1
+        if logits.dtype in (torch.float16, torch.bfloat16) and x.dtype == logits.dtype:
+            logits = logits.float()
+        return logits if self._chosen is None else logits[:, self._chosen]
+
+    def scaled(self, images: torch.Tensor) -> torch.Tensor:
+        """What the body sees of images in [0, 1]: scaled, in grey if it has one channel, in the type of its weights."""
+        if not images.is_floating_point():
+            raise ValueError(f"images must be numbers in [0, 1], got {images.dtype}; divide uint8 pixels by 255")
+        if self.mean.shape[1] == 1:
+            images = (images * images.new_tensor(LUMA).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
+        scaled = (images - self.mean) / self.std
+        return scaled.to(next((p.dtype for p in self.body.parameters() if p.is_floating_point()), scaled.dtype))
+
+    def _run(self, x: torch.Tensor, said: list) -> Any:
+        try:
+            return self.body(x.contiguous() if self._contiguous else x)
+        except RuntimeError as error:
+            if "view size is not compatible" not in str(error):
+                raise
+        # A body that flattens by view() wants channels in front in memory, too, and so do its weights.
+        said.clear()
+        self._contiguous = True
+        self.body.to(memory_format=torch.contiguous_format)
+        return self.body(x.contiguous())
+
+    def _logits(self, out: Any, said: list) -> torch.Tensor:
+        """What the head said, in the network's output; a ``ValueError`` if it is not there."""
+        path = self._head_path
+        if not said:
+            raise ValueError(
+                f"the head {path} does not run in a forward pass, or not as a module: name the module whose output is "
+                "the network's"
+            )
+        if len(said) > 1:
+            raise ValueError(
+                f"the head {path} runs {len(said)} times in one forward pass: which of its outputs the logits are "
+                "cannot be known"
+            )
+        first, version, kept = said[0]
+        here = tensors_in(out)
+        for tensor in here:
+            if tensor is first and version is not None and tensor._version == version and tensor.ndim == 2:
+                return tensor
+        wanted = [kept] if kept.ndim == 2 else pooled(kept, self.head)
+        for tensor in here:
+            if any(_equal(tensor, one) for one in wanted):
+                return tensor
+        raise ValueError(_other_than_the_head(path, here, wanted[0]))
 
     @property
     def layers(self) -> dict[str, nn.Module]:
         return {name: self.body.get_submodule(path) for name, path in self._layer_paths.items()}
 
     @property
-    def head(self) -> nn.Linear:
+    def head(self) -> nn.Linear | nn.Conv2d:
         return self.body.get_submodule(self._head_path)
+
+    @property
+    def head_outputs(self) -> int:
+        """How many outputs the head has, categories or not."""
+        head = self.head
+        return head.out_features if isinstance(head, nn.Linear) else head.out_channels
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """The order in memory that convolutions like best, unless the body flattens by ``view``."""
+        return torch.contiguous_format if self._contiguous else torch.channels_last
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Height and width of the images of the latest trial pass, such as :func:`~nbhelpers.record` makes."""
+        return next(reversed(self._trials), None)
+
+    @property
+    def grids(self) -> dict[str, tuple[int, int]]:
+        return next(reversed(self._trials.values())).grids if self._trials else {}
 
     def named(self, *layers: str) -> dict[str, nn.Module]:
         """The modules of these layers, or a ``ValueError`` that lists the layers there are."""
@@ -82,6 +202,19 @@ class Network(nn.Module):
         if unknown := [layer for layer in layers if layer not in modules]:
             raise ValueError(f"no layer {', '.join(unknown)}; this network has {', '.join(modules)}")
         return {layer: modules[layer] for layer in layers}
+
+
+def unwrapped(body: nn.Module) -> nn.Module:
+    """The module itself, where it was compiled or spread over devices: hooks do not reach into that."""
+    while isinstance(body, nn.DataParallel | nn.parallel.DistributedDataParallel) or hasattr(body, "_orig_mod"):
+        body = body._orig_mod if hasattr(body, "_orig_mod") else body.module
+    return body
+
+
+def pooled(x: torch.Tensor, head: nn.Linear | nn.Conv2d) -> list[torch.Tensor]:
+    """What a head says, or hears, at each position as one row an image: the mean over positions, also after ReLU."""
+    where = tuple(range(2, x.ndim)) if isinstance(head, nn.Conv2d) else tuple(range(1, x.ndim - 1))
+    return [x.mean(where), x.relu().mean(where)]
 
 
 def _check_place(body: nn.Module, place: str) -> None:
@@ -93,6 +226,63 @@ def _check_place(body: nn.Module, place: str) -> None:
             before = ".".join(steps[:i]) or "the body"
             raise ValueError(f"no module at {place!r}: {before} has {', '.join(below) or 'none'}")
         at = below[step]
+
+
+def is_head(module: nn.Module) -> bool:
+    """Whether a module scores categories: a linear layer, or a 1 x 1 convolution."""
+    return isinstance(module, nn.Linear) or (isinstance(module, nn.Conv2d) and set(module.kernel_size) == {1})
+
+
+def _check_head(module: nn.Module, path: str) -> None:
+    if not is_head(module):
+        raise ValueError(
+            f"the head must be the last Linear layer, or a 1 x 1 convolution, but {path!r} is a {type(module).__name__}"
+        )
+
+
+def _scaling(mean: Sequence[float], std: Sequence[float]) -> dict[str, torch.Tensor]:
+    values = {"mean": np.ravel(mean), "std": np.ravel(std)}
+    if {len(value) for value in values.values()} not in ({1}, {3}):
+        told = " and ".join(f"{len(value)} of {name}" for name, value in values.items())
+        raise ValueError(f"mean and std must each be three numbers, or one for a network that sees grey, got {told}")
+    if not np.isfinite([*values["mean"], *values["std"]]).all() or values["std"].min() <= 0:
+        raise ValueError(f"mean must be finite and std above 0, got {tuple(mean)} and {tuple(std)}")
+    return {name: torch.tensor(value.tolist()).view(1, -1, 1, 1) for name, value in values.items()}
+
+
+def _chosen(outputs: Sequence[int] | None, count: int) -> tuple[int, ...]:
+    if outputs is None:
+        return tuple(range(count))
+    chosen = tuple(outputs)
+    for i in chosen:
+        if isinstance(i, bool) or not isinstance(i, int | np.integer) or not 0 <= i < count:
+            raise ValueError(f"outputs must be whole numbers of 0 ... {count - 1}, as the head has, got {i!r}")
+    if len(set(chosen)) < len(chosen) or len(chosen) < 2:
+        raise ValueError(f"outputs must be two or more that differ, got {list(chosen)}")
+    return tuple(int(i) for i in chosen)
+
+
+def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:
+    if one.shape != other.shape or one.is_meta:
+        return one.shape == other.shape
+    one, other = one.detach().float(), other.detach().float()
+    return torch.allclose(one, other, rtol=0, atol=1e-4 * float(other.nan_to_num().abs().max()), equal_nan=True)
+
+
+def _other_than_the_head(path: str, here: list[torch.Tensor], wanted: torch.Tensor) -> str:
+    shapes = ", ".join(str(tuple(tensor.shape)) for tensor in here) or "no tensor"
+    why = f"it gives {shapes}, the head {tuple(wanted.shape)}"
+    if alike := [tensor.float() for tensor in here if tensor.shape == wanted.shape]:
+        x = alike[0].detach()
+        why = f"they differ by up to {float((x - wanted.float()).abs().max()):.3g}"
+        if bool((x >= 0).all()) and bool(((x.sum(dim=1) - 1).abs() < 1e-2).all()):
+            why = "it looks like probabilities, not logits"
+        elif torch.allclose(x, F.log_softmax(wanted.float(), dim=1), atol=1e-3):
+            why = "it looks like logarithms of probabilities, not logits"
+    return (
+        f"what the network says is not what its head {path} says: {why}. Take away what follows the head in the body's "
+        "forward pass (softmax, scaling, a mean with another head), or name the module whose output is the network's"
+    )
 
 
 @contextmanager

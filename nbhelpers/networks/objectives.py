@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from nbhelpers.networks.network import Network
-from nbhelpers.networks.recording import features_of
 from nbhelpers.networks.tails import tail_of
+from nbhelpers.networks.taps import features_of
 from nbhelpers.networks.tensors import digest
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import nn
 from tqdm import tqdm
 
 from nbhelpers.images import ImageSet, batches, read_pixels
 from nbhelpers.maths.arrays import Array, check_same_length, resolve_device
 from nbhelpers.method.activations import Activations
 from nbhelpers.method.matching import pool_regions
-from nbhelpers.networks.network import Network, evaluating
+from nbhelpers.networks.network import Network, evaluating, pooled
+from nbhelpers.networks.taps import tapped
+from nbhelpers.networks.trial import try_out
 
 
 def record(
@@ -63,46 +63,43 @@ def record(
     modules = network.named(*layers)
     where = resolve_device(device)
     network.to(where)
-    parts: dict[str, list[np.ndarray]] = {"logits": [], "features": [], **{layer: [] for layer in layers}}
-    with torch.inference_mode(), evaluating(network), tapped(modules, {"features": network.head}) as caught:
+
+    def read(batch: torch.Tensor) -> torch.Tensor:
+        return to_unit(batch, where) if pixels is None else batch.to(where, memory_format=torch.channels_last)
+
+    trial = try_out(network, read(torch.from_numpy(np.asarray(seen[:2]))))
+    names = trial.ordered(layers)
+    logits, features, regions = [], [], {layer: [] for layer in names}
+    # No inference mode: what a network keeps of its first pass would be of no use for derivatives.
+    with (
+        torch.no_grad(),
+        evaluating(network),
+        tapped(network.body, {layer: modules[layer] for layer in names}) as caught,
+        tapped(network.body, {"the head": network.head}, inputs=True) as heard,
+    ):
         count = -(-len(seen) // batch_size)
         for batch in map(torch.from_numpy, tqdm(batches(seen, batch_size), "recording", count, delay=2)):
-            x = to_unit(batch, where) if pixels is None else batch.to(where, memory_format=torch.channels_last)
-            caught["logits"] = network(x)
-            for key, collected in parts.items():
-                value = caught[key].float()
-                if grid is not None and key in modules:
-                    value = pool_regions(value, grid)
-                collected.append(value.cpu().numpy())
-    joined = {key: np.concatenate(collected) for key, collected in parts.items()}
-    logits, features = joined.pop("logits"), joined.pop("features")
-    return Activations(logits, features, images.labels, images.categories, joined)
+            logits.append(_kept(network(read(batch)), "the logits"))
+            feature = heard["the head"]
+            features.append(_kept(feature if feature.ndim == 2 else pooled(feature, network.head)[0], "the features"))
+            for layer in names:
+                value = trial.form(layer).regions(caught[layer]).float()
+                regions[layer].append(_kept(value if grid is None else pool_regions(value, grid), layer))
+    joined = {layer: np.concatenate(collected) for layer, collected in regions.items()}
+    return Activations(np.concatenate(logits), np.concatenate(features), images.labels, images.categories, joined)
 
 
-@contextmanager
-def tapped(modules: dict[str, nn.Module], inputs: dict[str, nn.Module]) -> Iterator[dict[str, torch.Tensor]]:
-    """Catch the outputs of ``modules`` and the inputs of ``inputs`` of each forward pass; hooks are always released."""
-    caught: dict[str, torch.Tensor] = {}
-
-    # A hook that returned something would replace what it sees: update() returns None.
-    handles = [m.register_forward_hook(lambda _m, _i, out, n=n: caught.update({n: out})) for n, m in modules.items()]
-    handles += [
-        m.register_forward_pre_hook(lambda _m, args, n=n: caught.update({n: args[0]})) for n, m in inputs.items()
-    ]
-    try:
-        yield caught
-    finally:
-        for handle in handles:
-            handle.remove()
+def _kept(value: torch.Tensor, name: str) -> np.ndarray:
+    """In single precision on the CPU; refused where it is not finite."""
+    array = value.float().cpu().numpy()
+    if not np.isfinite(array).all():
+        raise ValueError(
+            f"{name} hold NaN or infinite values, though all weights are finite: numbers grow beyond {value.dtype}; "
+            "record the network in single precision (network.float())"
+        )
+    return array
 
 
 def to_unit(images: torch.Tensor, device: torch.device) -> torch.Tensor:
     """Uint8 pixels as float32 in [0, 1] on ``device``, in the memory order that convolutions like best."""
     return images.to(device).to(torch.float32, memory_format=torch.channels_last).div_(255)
-
-
-def features_of(network: Network, layer: str, images: torch.Tensor) -> torch.Tensor:
-    """What one layer computes, in single precision."""
-    with tapped(network.named(layer), {}) as caught:
-        network(images)
-    return caught[layer].float()

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
 
+from nbhelpers.files import tell
 from nbhelpers.images import ImageSet, LazyImages
 from nbhelpers.maths.arrays import check_whole, resolve_device
 from nbhelpers.networks.network import Network
@@ -23,6 +24,7 @@ from nbhelpers.networks.objectives import Objective, TrueLabels
 from nbhelpers.networks.recording import to_unit
 from nbhelpers.networks.run_folder import checkpoint_paths, claim, drop_state, finished, read_state, write_state
 from nbhelpers.networks.threads import fixed_threads
+from nbhelpers.networks.trial import try_out
 from nbhelpers.networks.weights import load_checkpoint, save_checkpoint
 
 
@@ -108,7 +110,8 @@ def train(
     Parameters
     ----------
     network : Network
-        Trained in place.
+        Trained in place. Batch normalisations whose parameters are frozen, or that alone are in evaluation mode, keep
+        their statistics.
     images : ImageSet
         Training images; one batch or more.
     folder : path
@@ -133,9 +136,9 @@ def train(
     Raises
     ------
     ValueError
-        If there are fewer images than one batch, the seed is no whole number of 0 or more, or ``folder`` belongs to
-        another run, as :func:`described`; and at the first loss that is not finite: the message names the step, and
-        the last checkpoint before it.
+        If there are fewer images than one batch, the seed is no whole number of 0 or more, no parameter may learn, or
+        ``folder`` belongs to another run, as :func:`described`; and at the first loss that is not finite: the message
+        names the step, and the last checkpoint before it.
     OSError
         If a checkpoint cannot be written; earlier ones stay whole.
     """
@@ -148,9 +151,12 @@ def train(
     kept, per_epoch = run["steps"], len(images) // recipe.batch_size
     total = kept[-1]
     where = resolve_device(device)
-    network.to(where, memory_format=torch.channels_last)
+    network.to(where, memory_format=network.memory_format)
     labels = torch.from_numpy(images.labels)
-    part = objective.part(network)
+    try_out(network, to_unit(torch.from_numpy(images.images[:2]), where))
+    part, frozen = objective.part(network), _frozen_norms(network)
+    if not any(parameter.requires_grad for parameter in part.parameters()):
+        raise ValueError("all parameters are frozen (requires_grad is False), so nothing can learn; let some learn")
     optimizer = torch.optim.SGD(
         part.parameters(), recipe.learning_rate, recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True
     )
@@ -167,16 +173,24 @@ def train(
         step = state["step"]
     else:
         save_checkpoint(network, paths[0])
+    begun = step
     bar = tqdm(total=total, initial=step, desc="training", unit="step")
     with bar, fixed_threads(recipe.threads), torch.random.fork_rng(), _only(part, network):
         for epoch in range(step // per_epoch, recipe.epochs):
             network.eval()
             part.train()
+            for norm in frozen:
+                norm.eval()
             torch.manual_seed(_epoch_seed(seed, epoch))
             losses: list[torch.Tensor] = []
             for batch, target in _batches(images.images, labels, recipe.batch_size, _epoch_seed(seed, epoch), where):
                 with torch.autocast(where.type, torch.bfloat16, enabled=_has_bfloat16(where)):
                     loss = objective.loss(network, batch, target)
+                if network.auxiliary and step == begun:
+                    tell(
+                        f"in training the network gives {network.auxiliary} outputs beside the logits: the loss takes "
+                        "what the head says, and what leads to the others alone learns nothing"
+                    )
                 losses.append(loss.detach())
                 optimizer.zero_grad()
                 loss.backward()
@@ -224,6 +238,16 @@ def described(
         "steps": recipe.kept_steps(recipe.epochs * (len(images) // recipe.batch_size)),
         **(objective or TrueLabels()).describe(),
     }
+
+
+def _frozen_norms(network: Network) -> list[nn.Module]:
+    """Batch normalisations that shall stay: without a parameter that learns, or alone in evaluation mode."""
+
+    def stays(norm: nn.modules.batchnorm._NormBase) -> bool:
+        frozen = [not parameter.requires_grad for parameter in norm.parameters()]
+        return (bool(frozen) and all(frozen)) or (network.training and not norm.training)
+
+    return [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._NormBase) and stays(m)]
 
 
 @contextmanager

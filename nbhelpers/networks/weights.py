@@ -13,10 +13,12 @@ from torch import nn
 from tqdm import tqdm
 
 from nbhelpers.extras import require
+from nbhelpers.files import tell
 from nbhelpers.images import ImageSet, batches
 from nbhelpers.maths.arrays import resolve_device
 from nbhelpers.networks.network import IMAGENET_MEAN, IMAGENET_STD, Network, evaluating
-from nbhelpers.networks.recording import tapped, to_unit
+from nbhelpers.networks.recording import to_unit
+from nbhelpers.networks.taps import tapped
 from nbhelpers.networks.tensors import load_tensors, save_tensors
 
 require("data")
@@ -27,12 +29,14 @@ SCALINGS = {"imagenet": (IMAGENET_MEAN, IMAGENET_STD), "symmetric": ((0.5,) * 3,
 """How pixels in [0, 1] are scaled before the body: as torchvision's weights want, or to [-1, 1]."""
 TORCHVISION = "torchvision"
 _TORCHVISION_NAMES = {"vgg16": "vgg16_bn"}
+_WRAPPERS = ("module.", "_orig_mod.", "model.")
+"""What others put in front of all names: of networks spread over devices, compiled, and trained by a framework."""
 _NUMBERED = re.compile(r"(body\.features\.)(\d+)\.")
 
 
 def save_checkpoint(network: Network, path: Path) -> None:
     """Write the weights as safetensors: whole or not at all, and not if :func:`start_from` would refuse them."""
-    _check_sound(network.state_dict(), path)
+    _check_sound(network.state_dict(), path, network.state_dict())
     save_tensors(network.state_dict(), path)
 
 
@@ -47,6 +51,7 @@ def load_checkpoint(network: Network, path: str | os.PathLike) -> Network:
         If the weights belong to another network, or :func:`start_from` would refuse them as unsound.
     """
     tensors = read_weights(Path(path))
+    _check_sound(tensors, path, network.state_dict())
     for name in ("mean", "std"):  # checkpoints of before these were kept were of networks with the usual ones
         tensors.setdefault(name, network.get_buffer(name))
     try:
@@ -56,7 +61,7 @@ def load_checkpoint(network: Network, path: str | os.PathLike) -> Network:
     return network
 
 
-def start_from(network: Network, weights: str | os.PathLike, scaling: str = "imagenet") -> list[str]:
+def start_from(network: Network, weights: str | os.PathLike, scaling: str | None = None) -> list[str]:
     """Read weights into a network; what does not depend on the categories must fit.
 
     Parameters
@@ -65,21 +70,23 @@ def start_from(network: Network, weights: str | os.PathLike, scaling: str = "ima
         Changed in place.
     weights : path
         A file of safetensors, or of torch (``.pth``, ``.pt``: read with ``weights_only=True``, so that it cannot run
-        code), with torchvision's names or as written by :func:`save_checkpoint`.
-    scaling : {"imagenet", "symmetric"}
-        How the network that these weights come from scaled its pixels; ignored where the file itself tells.
+        code), with the names of the network's body or as written by :func:`save_checkpoint`. What wrappers put in front
+        of all names (``module.``, ``_orig_mod.``, ``model.``) is taken away.
+    scaling : {"imagenet", "symmetric"}, optional
+        How the network that these weights come from scaled its pixels; by default as this one does. Ignored where the
+        file itself tells.
 
     Returns
     -------
     list of str
-        The fully connected layers that keep their initial weights: the first that has another shape in the file, and
-        all after it. That is the last one where the categories differ, all of VGG-16's where the size of the images
-        does.
+        The layers that keep their initial, random weights, whose tensors are told by name as well: the head, where the
+        categories differ, with auxiliary heads; all of VGG-16's fully connected layers, where the size of the images
+        does, since what follows a layer without its weights has lost its inputs.
 
     Raises
     ------
     ValueError
-        If a tensor is missing, a convolution has another shape (the message names it and both shapes), or the file has
+        If a tensor is missing, another has another shape (the message names it and both shapes), or the file has
         tensors for which there is no place, as those of a deeper network; or if one is unsound, with NaN, infinities,
         whole numbers or negative variances.
     OSError
@@ -94,25 +101,23 @@ def start_from(network: Network, weights: str | os.PathLike, scaling: str = "ima
     >>> start_from(build("resnet34", 4, width=0.0625, seed=1), path)
     ['body.fc']
     """
-    if scaling not in SCALINGS:
+    if scaling is not None and scaling not in SCALINGS:
         raise ValueError(f"scaling must be one of {', '.join(map(repr, SCALINGS))}, got {scaling!r}")
-    tensors, own = read_weights(Path(weights)), network.state_dict()
-    if not any(name.startswith("body.") for name in tensors):
-        tensors = {f"body.{name}": tensor for name, tensor in tensors.items()}
-    for name, values in zip(("mean", "std"), SCALINGS[scaling], strict=True):
-        tensors.setdefault(name, torch.tensor(values).view(1, 3, 1, 1))
+    own = network.state_dict()
+    tensors = _without_wrappers(read_weights(Path(weights)), own)
+    for i, name in enumerate(("mean", "std")):
+        kept_scaling = own[name] if scaling is None else torch.tensor(SCALINGS[scaling][i]).view(1, 3, 1, 1)
+        tensors.setdefault(name, kept_scaling)
     tensors = _renumbered(tensors, own)
-    kept = []
-    for name, module in network.named_modules():
-        if isinstance(module, nn.Linear):
-            keys = [f"{name}.{parameter}" for parameter, _ in module.named_parameters()]
-            # What follows a layer with other weights than in the file has lost its inputs.
-            if kept or any(key in tensors and tensors[key].shape != own[key].shape for key in keys):
-                kept.append(name)
-                tensors |= {key: own[key] for key in keys}
+    _check_sound(tensors, weights, own)
+    random = _random_layers(network, tensors, own)
+    keys = [key for key in own if key.rpartition(".")[0] in random]
+    tensors |= {key: own[key] for key in keys}
     _check_fit(own, tensors, weights)
     network.load_state_dict({key: tensors[key] for key in own if key in tensors}, strict=False)
-    return kept
+    if keys:
+        tell(f"{', '.join(keys)} keep their initial, random weights: {Path(weights).name} has other shapes")
+    return random
 
 
 def torchvision_weights(name: str) -> Path:
@@ -167,7 +172,7 @@ def recentre(network: Network, images: ImageSet, *, device: str | torch.device =
     network.to(where)
     norms = {name: m for name, m in network.named_modules() if isinstance(m, nn.BatchNorm2d)}
     sums = {name: torch.zeros(3, m.num_features, dtype=torch.float64, device=where) for name, m in norms.items()}
-    with torch.inference_mode(), evaluating(network), tapped({}, norms) as caught:
+    with torch.no_grad(), evaluating(network), tapped(network.body, norms, inputs=True) as caught:
         count = -(-len(images) // 100)
         for batch in tqdm(batches(images.images, 100), "batch statistics", count, delay=2):
             network(to_unit(torch.from_numpy(batch), where))
@@ -188,6 +193,7 @@ def recentre(network: Network, images: ImageSet, *, device: str | torch.device =
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a file by their names there, widened to single precision; whether they are sound is not asked."""
     if not path.is_file():
         raise FileNotFoundError(f"there is no file of weights at {path}")
     path.open("rb").close()  # what may not be read is not damaged
@@ -205,18 +211,50 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     named = isinstance(tensors, dict) and all(isinstance(name, str) for name in tensors)
     if not named or not all(isinstance(value, torch.Tensor) for value in tensors.values()):
         raise ValueError(f"{path} must hold tensors by name (a state_dict), and holds something else")
-    tensors = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
-    _check_sound(tensors, path)
-    return tensors
+    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
 
 
-def _check_sound(tensors: dict[str, torch.Tensor], path: Path) -> None:
+def _without_wrappers(tensors: dict[str, torch.Tensor], own: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors by the network's own names, if they have these behind what wrappers put in front of them."""
+    variants = [tensors, {name.replace("_orig_mod.", ""): tensor for name, tensor in tensors.items()}]
+    for variant in variants:  # which grows
+        for wrapper in _WRAPPERS:
+            if variant and all(name.startswith(wrapper) for name in variant):
+                variants.append({name.removeprefix(wrapper): tensor for name, tensor in variant.items()})
+    variants += [{f"body.{name}": tensor for name, tensor in variant.items()} for variant in variants]
+    return max(variants, key=lambda variant: sum(name in own for name in variant))
+
+
+def _random_layers(network: Network, tensors: dict[str, torch.Tensor], own: dict[str, torch.Tensor]) -> list[str]:
+    """The layers that cannot have the file's weights: heads of other categories, and what images of another size ask.
+
+    Of the latter kind are linear layers that take another number of features, and those that follow them.
+    """
+    random: list[str] = []
+    lost: set[str] = set()  # where a linear layer takes others: what stands after it there follows it
+    for name, module in network.named_modules():
+        if not isinstance(module, nn.Linear) and module is not network.head:
+            continue
+        keys = [f"{name}.{parameter}" for parameter, _ in module.named_parameters()]
+        other = [key for key in keys if key in tensors and tensors[key].shape != own[key].shape]
+        place = name.rpartition(".")[0]
+        if place in lost or other:
+            random.append(name)
+        if any(tensors[key].shape[1:] != own[key].shape[1:] for key in other):
+            lost.add(place)
+    return random
+
+
+def _check_sound(tensors: dict[str, torch.Tensor], path: str | os.PathLike, own: dict[str, torch.Tensor]) -> None:
     """Refuse what no trained network holds, by the name of the tensor."""
     for name, tensor in tensors.items():
         if name.endswith("num_batches_tracked"):
             continue
-        wrong = ""
-        if not tensor.is_floating_point() or tensor.layout != torch.strided or tensor.is_meta:
+        wrong, here = "", own.get(name, tensor)
+        if name in own and not here.is_floating_point() and tensor.dtype == here.dtype:  # such as a table of indices
+            if not torch.equal(tensor, here.to(tensor.device)):
+                wrong = "holds other whole numbers than this network's"
+        elif not tensor.is_floating_point() or tensor.layout != torch.strided or tensor.is_meta:
             wrong = f"is no array of floating-point numbers ({tensor.dtype}, {tensor.layout}, on {tensor.device})"
         elif bad := int((~tensor.isfinite()).sum()):
             wrong = f"has {bad} NaN or infinite values of {tensor.numel()}"

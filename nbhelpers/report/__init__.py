@@ -1,0 +1,1 @@
+"""One command, one report: a network and a folder of photographs in, a page and files of numbers out."""
