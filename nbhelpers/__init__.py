@@ -14,6 +14,7 @@ out. A room imports only from rooms below it:
 ``report``       a page on any network and a folder of photographs
 ``show``         figures
 ``probes``       what the method is held against: Shapley values, attacks, other embeddings, masks
+``estimators``   fits that leave the notebook: files of estimators and portraits
 ``networks``     any classifier: its layers, what they compute, training, students
 ``datasets``     where images come from, one file each
 ``images``       images with labels, the one form in which all others take them
@@ -53,6 +54,7 @@ _ROOMS = {
     "probes.attacks": ("follow", "pgd"),
     "probes.shapley": ("region_shapley",),
     "report.look": ("look",),
+    "estimators": ("load_estimator", "load_portrait", "save_estimator", "save_portrait"),
     "experiments.study": ("Study",),
     "experiments.results": ("recorded",),
 }

@@ -37,10 +37,14 @@ def digest(tensors: Mapping[str, torch.Tensor], of: str = "") -> str:
     return sha256.hexdigest()
 
 
-def save_tensors(tensors: Mapping[str, torch.Tensor], path: Path, of: str = "") -> None:
-    """Write them with their checksum, whole or not at all."""
+def save_tensors(
+    tensors: Mapping[str, torch.Tensor], path: Path, of: str = "", notes: Mapping[str, str] | None = None
+) -> None:
+    """Write them with their checksum, and with what is noted beside them, whole or not at all."""
     here = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    content = save(here, {_KEY: digest(here, of)})  # its own save_file would replace a device by a file
+    content = save(
+        here, {**(notes or {}), _KEY: digest(here, of)}
+    )  # its own save_file would replace a device by a file
     replace_file(path, lambda part: part.write_bytes(content))
 
 
@@ -66,13 +70,24 @@ def load_tensors(path: Path, of: str = "") -> dict[str, torch.Tensor]:
     Traceback (most recent call last):
     nbhelpers.files.Damaged: its checksum tells of other bytes
     """
+    tensors, notes = read_tensors(path)
+    check_tensors(tensors, notes, of)
+    return tensors
+
+
+def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """The same with what is noted beside them, unchecked."""
     content = path.read_bytes()  # the reader of files calls Python from within: a signal then would look like damage
     try:
         tensors = load(content)
     except SafetensorError as error:
         raise Damaged(str(error)) from None
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    stated = header.get("__metadata__", {}).get(_KEY)
+    return tensors, header.get("__metadata__", {})
+
+
+def check_tensors(tensors: Mapping[str, torch.Tensor], notes: Mapping[str, str], of: str = "") -> None:
+    """Refuse what is not as it was written."""
+    stated = notes.get(_KEY)
     if (stated or of) and stated != digest(tensors, of):
         raise Damaged("its checksum tells of other bytes" if stated else "it has no checksum")
-    return tensors
