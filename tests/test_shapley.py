@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
-from nbhelpers import Network, build
+from nbhelpers import ImageSet, Network, build
 from nbhelpers.networks.tails import tail_of
 from nbhelpers.networks.taps import tapped
 from nbhelpers.probes import shapley
@@ -419,5 +419,6 @@ def test_a_layer_beside_a_shortcut_has_no_tail():
     body = nn.Sequential(Block(), nn.Flatten(), nn.Linear(12, 2))
     residual = Network(body, {"inside": "0.conv", "block": "0"}, "2")
     assert isinstance(tail_of(residual, "block")[0], nn.Flatten)
-    with pytest.raises(ValueError, match=r"inside.*chain"):
-        tail_of(residual, "inside")
+    images = ImageSet(np.arange(24, dtype=np.uint8).reshape(2, 3, 2, 2), np.arange(2), ("a", "b"), "held_out")
+    with pytest.raises(ValueError, match=r"depend on inside alone.*block"):
+        tail_of(residual, "inside", images)

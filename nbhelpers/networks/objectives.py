@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from nbhelpers.networks.network import Network
-from nbhelpers.networks.tails import tail_of
+from nbhelpers.networks.tails import Tail, tail_of
 from nbhelpers.networks.taps import features_of
 from nbhelpers.networks.tensors import digest
 
@@ -48,7 +48,10 @@ class Rest(TrueLabels):
         return {"follows": self.layer}
 
     def part(self, network: Network) -> nn.Module:
-        return tail_of(network, self.layer)
+        tail = tail_of(network, self.layer)
+        if isinstance(tail, Tail):  # its parameters are those of the whole network
+            raise ValueError(f"what follows {self.layer} learns alone only where the network is a chain of modules")
+        return tail
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ from nbhelpers.maths.arrays import (
     resolve_device,
 )
 from nbhelpers.networks.network import evaluating
+from nbhelpers.networks.tails import Tail
 
 MAX_EXACT = 16
 """Players up to which all coalitions are enumerated: 65,536 runs of the tail an image."""
@@ -65,7 +66,8 @@ def region_shapley(
     Parameters
     ----------
     tail : Module
-        From features (B, K, H, W) to logits (B, C), such as :func:`tail_of` gives. Evaluation mode while it runs.
+        From features (B, K, H, W) to logits (B, C), such as :func:`tail_of` gives. Evaluation mode while it runs. If it
+        holds tokens of N images, the regions are of these images, in their order.
     regions : array of shape (K, H, W) or (N, K, H, W)
         Regional features of one image or of N.
     target : int or array of shape (N,)
@@ -130,12 +132,13 @@ def region_shapley(
     results, rough = [], []
     with torch.no_grad(), evaluating(tail):
         each = np.repeat(target, len(images)) if np.ndim(target) == 0 else target
-        targets = check_labels(each, _categories(tail, images[:1]), "target")
+        tails = _of_each_image(tail, len(images))
+        targets = check_labels(each, _categories(tails[0], images[:1]), "target")
         check_same_length(regions=images, target=targets)
         # One player has one order: nothing to sample.
         coalitions = _all_coalitions(count, where) if method == "exact" or count == 1 else None
         for i, image in enumerate(tqdm(images, "Shapley values", unit="image", delay=2)):
-            game = Game(tail, _table(image, baseline), groups, image.shape[1:], int(targets[i]), output, batch_size)
+            game = Game(tails[i], _table(image, baseline), groups, image.shape[1:], int(targets[i]), output, batch_size)
             if coalitions is not None:
                 masks, weights = coalitions
                 value = game(masks) @ weights
@@ -230,6 +233,14 @@ def _roughness(values: torch.Tensor, errors: torch.Tensor) -> float:
     """The largest standard error as a share of the range of the values."""
     largest, span = float(errors.max()), float(values.max() - values.min())
     return largest / span if span else math.inf if largest else 0.0
+
+
+def _of_each_image(tail: nn.Module, images: int) -> list[nn.Module]:
+    """One tail an image: the same, unless it holds something of each."""
+    if not isinstance(tail, Tail) or tail.held is None:
+        return [tail] * images
+    check_same_length(regions=range(images), tokens_that_the_tail_holds=tail.held)
+    return [tail.of_image(i) for i in range(images)]
 
 
 def _table(image: torch.Tensor, baseline: float | str | Array) -> torch.Tensor:
