@@ -1,4 +1,4 @@
-"""Where files live, and how they are written: bundled data beside the package, downloads in the user's cache."""
+"""Where files live, how they are written, and what they have room for: bundled data, and the user's cache."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import platform
 import re
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from threading import get_ident
 from typing import Any, NoReturn
@@ -72,6 +73,36 @@ def is_utf8(name: str) -> bool:
 
 class Damaged(OSError):
     """A file can be read, and is not what was written. The message says why; who knows what to do names the file."""
+
+
+def memory_left() -> int | None:
+    """Bytes of memory that may still be taken without swapping; None where the system does not tell.
+
+    >>> memory_left() is None or memory_left() > 0
+    True
+    """
+    left = []
+    with suppress(OSError, LookupError, ValueError):
+        fields = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        left.append(1024 * int(fields["MemAvailable"].split()[0]))
+    with suppress(OSError, LookupError, ValueError):  # what a container allows; it can take back what files hold
+        group = Path("/sys/fs/cgroup")
+        most, taken = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
+        held = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        left.append(most - taken + int(held["inactive_file"]))
+    return max(0, min(left)) if left else None
+
+
+def in_words(size: float) -> str:
+    """Bytes for readers.
+
+    >>> in_words(6_272_000_000), in_words(900)
+    ('6.3 GB', '900 bytes')
+    """
+    for unit, name in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if size >= unit:
+            return f"{size / unit:.1f} {name}"
+    return f"{size:.0f} bytes"
 
 
 def tell(line: str) -> None:

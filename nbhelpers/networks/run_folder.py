@@ -40,9 +40,7 @@ def finished(folder: Path, run: dict[str, Any]) -> list[Path]:
     except Damaged as error:
         _drop(folder / RUN, error)  # so that it is told once
         return []
-    if keys := differing(there, run):
-        pairs = [(key, *(_SHORT.repr(one.get(key)) for one in (there, run))) for key in keys]
-        told = "; ".join(f"{key} is {old} there and {new} here" for key, old, new in pairs)
+    if told := difference(there, run):
         raise ValueError(f"{folder} holds another run: {told}. Delete that folder, or choose another folder")
     paths = checkpoint_paths(folder, run["steps"])
     return paths if all(path.exists() for path in paths) and all(map(_is_whole, paths)) else []
@@ -75,6 +73,16 @@ def differing(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
     ['recipe']
     """
     return [key for key in {**here, **there} if there.get(key) != here.get(key)]
+
+
+def difference(there: dict[str, Any], here: dict[str, Any]) -> str:
+    """In what they differ, in words; empty if they are the same.
+
+    >>> difference({"seed": 1}, {"seed": 2})
+    'seed is 1 there and 2 here'
+    """
+    pairs = [(key, *(_SHORT.repr(one.get(key)) for one in (there, here))) for key in differing(there, here)]
+    return "; ".join(f"{key} is {old} there and {new} here" for key, old, new in pairs)
 
 
 def write_state(folder: Path, run: dict[str, Any], state: dict[str, Any]) -> None:
