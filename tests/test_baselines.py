@@ -137,3 +137,15 @@ def test_drpr_refuses_bad_input(data):
         drpr(features, logits, temperature=0)
     with pytest.raises(ValueError, match=r"logits.* 120 NaN"):
         drpr(features, logits * np.array([np.inf] + [1] * 9))
+
+
+@pytest.mark.parametrize("n_components", [2, 4])
+@pytest.mark.parametrize("method", [pca, tsne, lle, isomap, drpr])
+def test_embeddings_have_as_many_coordinates_as_are_asked_for(data, method, n_components):
+    features, logits = (array[:40] for array in data)
+    options = {"steps": 5} if method is drpr else {}
+    z = method(features, logits, n_components=n_components, **options)
+    assert z.shape == (40, n_components) and np.isfinite(z).all()
+    np.testing.assert_array_equal(
+        method(features, logits, **options), method(features, logits, n_components=3, **options)
+    )

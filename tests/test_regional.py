@@ -110,7 +110,7 @@ def test_pooling_while_recording_is_pooling_afterwards():
     pooled = record(network, images, ("conv_43", "conv_53"), grid=4, batch_size=3)
     for layer, regions in whole.regions.items():
         np.testing.assert_allclose(pooled.regions[layer], pool_regions(regions, 4), atol=1e-5)
-    with pytest.raises(ValueError, match=r"8x8.*9x9"):
+    with pytest.raises(ValueError, match=r"layer 'conv_53'.*8x8.*9x9"):
         record(network, images, ("conv_53",), grid=9)
 
 

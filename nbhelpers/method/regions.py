@@ -73,7 +73,7 @@ class RegionProjection(Estimator):
     partners : int
         At most how many images each one is compared with, itself included.
     max_images : int
-        How many images the fit looks at, drawn at random where there are more: a step costs the same for any N.
+        How many images the fit looks at, drawn at random where there are more, which bounds its cost and its memory.
     weight_decay : float
         Half of it times the squared weights, in whitened features, is added to the loss; 0 or more.
     max_iter : int

@@ -17,6 +17,7 @@ from nbhelpers.images import ImageSet, LazyImages, batches, read_pixels
 from nbhelpers.maths.arrays import Array, check_same_length, check_whole, resolve_device
 from nbhelpers.method.activations import Activations
 from nbhelpers.method.matching import pool_regions
+from nbhelpers.method.regional import telling
 from nbhelpers.networks.network import Network, evaluating, pooled
 from nbhelpers.networks.taps import tapped
 from nbhelpers.networks.trial import try_out
@@ -116,8 +117,9 @@ def record(
             feature = feature if feature.ndim == 2 else pooled(feature, network.head)[0]
             values = {"logits": logits, "features": _kept(feature, "the features")}
             for layer in names:
-                value = trial.form(layer).regions(caught[layer]).float()
-                values[f"layer {layer}"] = _kept(value if grid is None else pool_regions(value, grid), layer)
+                with telling(layer):
+                    value = pool_regions(trial.form(layer).regions(caught[layer]).float(), grid)
+                values[f"layer {layer}"] = _kept(value, layer)
             return values
 
         joined = _recorded(compute, seen, size, keeper)

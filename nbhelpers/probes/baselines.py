@@ -12,38 +12,38 @@ from tqdm import trange
 
 from nbhelpers.maths.arrays import Array, check_positive, on_tensors, unit_scale
 
-N_COMPONENTS = 3
 NEIGHBOURS = 30
 """Images that count as near, the same for t-SNE (its perplexity), LLE and ISOMAP; they need more images than this."""
 
 
 @on_tensors(features="N D", logits="N C")
-def pca(features: Array, logits: Array, random_state: int = 0) -> Array:
-    """(N, 3) principal components; the origin is the mean feature."""
-    return _embed(PCA(N_COMPONENTS, svd_solver="full"), features)
+def pca(features: Array, logits: Array, random_state: int = 0, *, n_components: int = 3) -> Array:
+    """(N, n_components) principal components; the origin is the mean feature."""
+    return _embed(PCA(n_components, svd_solver="full"), features)
 
 
 @on_tensors(features="N D", logits="N C")
-def tsne(features: Array, logits: Array, random_state: int = 0) -> Array:
-    """(N, 3) t-SNE; the origin is as given, close to the mean."""
+def tsne(features: Array, logits: Array, random_state: int = 0, *, n_components: int = 3) -> Array:
+    """(N, n_components) t-SNE; the origin is as given, close to the mean."""
     _check_neighbours(features)
-    method = TSNE(N_COMPONENTS, perplexity=NEIGHBOURS, random_state=random_state)
-    return _embed(method, features / unit_scale(features, (0, 1)))  # it squares distances in single precision
+    method = "barnes_hut" if n_components <= 3 else "exact"  # its trees go no further
+    embedding = TSNE(n_components, perplexity=NEIGHBOURS, random_state=random_state, method=method)
+    return _embed(embedding, features / unit_scale(features, (0, 1)))  # it squares distances in single precision
 
 
 @on_tensors(features="N D", logits="N C")
-def lle(features: Array, logits: Array, random_state: int = 0) -> Array:
-    """(N, 3) locally linear embedding; the origin is as given, the mean."""
+def lle(features: Array, logits: Array, random_state: int = 0, *, n_components: int = 3) -> Array:
+    """(N, n_components) locally linear embedding; the origin is as given, the mean."""
     _check_neighbours(features)
-    method = LocallyLinearEmbedding(n_neighbors=NEIGHBOURS, n_components=N_COMPONENTS, random_state=random_state)
+    method = LocallyLinearEmbedding(n_neighbors=NEIGHBOURS, n_components=n_components, random_state=random_state)
     return _embed(method, features)
 
 
 @on_tensors(features="N D", logits="N C")
-def isomap(features: Array, logits: Array, random_state: int = 0) -> Array:
-    """(N, 3) ISOMAP; the origin is as given, the mean. The dense solver draws no random start."""
+def isomap(features: Array, logits: Array, random_state: int = 0, *, n_components: int = 3) -> Array:
+    """(N, n_components) ISOMAP; the origin is as given, the mean. The dense solver draws no random start."""
     _check_neighbours(features)
-    return _embed(Isomap(n_neighbors=NEIGHBOURS, n_components=N_COMPONENTS, eigen_solver="dense"), features)
+    return _embed(Isomap(n_neighbors=NEIGHBOURS, n_components=n_components, eigen_solver="dense"), features)
 
 
 @on_tensors(features="N D", logits="N C")
@@ -54,9 +54,15 @@ def raw_strength(features: Array, logits: Array, random_state: int = 0) -> Array
 
 @on_tensors(features="N D", logits="N C")
 def drpr(
-    features: Array, logits: Array, random_state: int = 0, *, temperature: float = 4.0, steps: int = 8000
+    features: Array,
+    logits: Array,
+    random_state: int = 0,
+    *,
+    n_components: int = 3,
+    temperature: float = 4.0,
+    steps: int = 8000,
 ) -> Array:
-    r"""(N, 3) embedding whose distances to the categories' centres repeat the network's soft labels.
+    r"""(N, n_components) embedding whose distances to the categories' centres repeat the network's soft labels.
 
     Law et al., *Dimensionality reduction for representing the knowledge of probabilistic models*, ICLR 2019: free
     points Z minimise the mean cross-entropy of :math:`P = \mathrm{softmax}(z / T)` to
@@ -77,7 +83,7 @@ def drpr(
     ((15, 3), True)
     """
     p = torch.softmax(logits / check_positive(temperature, "temperature"), dim=1)
-    z = torch.as_tensor(np.random.default_rng(random_state).normal(size=(len(p), N_COMPONENTS))).to(p)
+    z = torch.as_tensor(np.random.default_rng(random_state).normal(size=(len(p), n_components))).to(p)
     optimizer = torch.optim.RMSprop([z], lr=1e-3, alpha=0.99, eps=1e-6)
     for _ in trange(steps, desc="DRPR", unit="step", delay=2):
         z.grad = drpr_loss(z, p)[1]
