@@ -13,10 +13,11 @@ from nbhelpers.images import read_pixels
 from nbhelpers.maths.arrays import Array, check_labels, check_positive
 from nbhelpers.method.knowledge import THRESHOLD
 from nbhelpers.show.arrays import read
+from nbhelpers.show.highlights import MOST, Highlights
 from nbhelpers.show.page.figure import Figure
 from nbhelpers.show.page.table import Cell, Table
 from nbhelpers.show.panels import ORANGE, WHITE, add_squares, enlarged, finish, heat, heat_look, picture
-from nbhelpers.show.style import FAINT, colour
+from nbhelpers.show.style import FAINT
 from nbhelpers.show.text import label, short, visible
 
 
@@ -35,7 +36,8 @@ def attack_steps(
     """Show an attacked image at the step of a slider, beside what was added to it and what is said of it.
 
     The perturbation is enlarged around grey until ``eps`` becomes white and ``-eps`` black. Two maps tell how probable
-    the original and the new category are to every region, and bars what the network answers.
+    the original and the new category are to every region, and bars what the network answers: of more than ten
+    categories those two, the eight that are most probable at one of the steps, and all others together.
 
     Parameters
     ----------
@@ -73,7 +75,13 @@ def attack_steps(
     categories = list(map(visible, categories))
     called = [categories[c] for c in pair]
     labels = [label(short(name)) for name in called]
+    barred = _most_probable(answers, pair)
+    bars_of = np.column_stack([answers[:, barred], 1 - answers[:, barred].sum(axis=1)])
     moved = 0.5 + (pixels - pixels[0]) * (0.5 / eps)
+
+    names = [categories[c] for c in barred]
+    if len(barred) < len(categories):
+        names.append(f"{len(categories) - len(barred)} others")
 
     def step(t: int) -> list[dict[str, Any]]:
         """All that differs between steps: image, perturbation, two maps, bars."""
@@ -81,7 +89,7 @@ def attack_steps(
             picture(enlarged(_bytes(pixels[t]))),
             picture(_bytes(moved[t])),
             *(heat(said[t, :, c].reshape(grid)) for c in pair),
-            {"type": "bar", "x": answers[t].round(3).tolist()},
+            {"type": "bar", "x": bars_of[t, : len(names)].round(3).tolist()},
         ]
 
     steps = [step(t) for t in range(len(pixels))]
@@ -94,7 +102,8 @@ def attack_steps(
     rest = [{"hoverinfo": "skip"}, {"hoverinfo": "skip"}, look, look | {"showscale": False}]
     *squares, bars = steps[-1]
     add_squares(plot, [trace | other for trace, other in zip(squares, rest, strict=True)], columns=2)
-    _draw_bars(plot, bars, categories, pair)
+    lit = Highlights(len(categories), tuple(sorted(set(map(int, pair)))))
+    _draw_bars(plot, bars, names, {place: lit.hue(c) for place, c in enumerate(barred) if c in pair})
     finish(plot)
     failed = original == new or answers[-1].argmax() != new
     way = " → ".join(labels) + (": the attack failed" if failed else "")
@@ -113,11 +122,17 @@ def attack_steps(
     return Figure(plot, alt=alt, height=550, table=Table(["step", *headers], rows, caption))
 
 
-def _draw_bars(plot: go.Figure, lengths: dict[str, Any], categories: Sequence[str], pair: np.ndarray) -> None:
-    """One bar a category with its name above, so that long names take no width from the bars."""
+def _most_probable(answers: np.ndarray, pair: np.ndarray) -> list[int]:
+    """The categories that have bars, in their order: all of a few."""
+    order = [*pair, *np.argsort(-answers.max(axis=0), kind="stable")]
+    return sorted(list(dict.fromkeys(map(int, order)))[:MOST])
+
+
+def _draw_bars(plot: go.Figure, lengths: dict[str, Any], categories: Sequence[str], lit: dict[int, str]) -> None:
+    """One bar a category with its name above, so that long names take no width from the bars; some have colours."""
     place = np.arange(len(categories))
     labels = [label(short(name)) for name in categories]
-    hues = [colour(c) if c in pair else FAINT for c in place]
+    hues = [lit.get(int(c), FAINT) for c in place]
     bars = {
         "y": (place + 0.15).tolist(),
         "width": 0.4,
@@ -131,7 +146,7 @@ def _draw_bars(plot: go.Figure, lengths: dict[str, Any], categories: Sequence[st
         "x": [0] * len(place),
         "y": place - 0.28,
         "mode": "text",
-        "text": [f"<b>{name}</b>" if c in pair else name for c, name in enumerate(labels)],
+        "text": [f"<b>{name}</b>" if c in lit else name for c, name in enumerate(labels)],
         "textposition": "middle right",
         "textfont": {"size": 12},
         "hoverinfo": "skip",

@@ -10,12 +10,13 @@ from nbhelpers.images import ImageSet
 from nbhelpers.maths.arrays import Array
 from nbhelpers.show.arrays import read, read_steps
 from nbhelpers.show.page.table import NOTHING, Cell, Table
+from nbhelpers.show.space import dimensions
 from nbhelpers.show.text import visible
 
 
 def arrows(directions: Array, categories: Sequence[str], steps: int | None = None) -> np.ndarray:
-    """The unit vector of each category, (C, 3), or with steps (S, C, 3); one set of directions serves all steps."""
-    axes = {"categories": len(categories), "axes": 3}
+    """The unit vector of each category, (C, d), or with steps (S, C, d); one set of directions serves all steps."""
+    axes = {"categories": len(categories), "axes": dimensions(directions)}
     if steps is None:
         return unit(read(directions, "directions", **axes))
     return unit(read_steps(directions, "directions", steps, **axes))
@@ -30,7 +31,7 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def angles(vectors: np.ndarray, mu: np.ndarray) -> np.ndarray:
-    """Degrees between vectors (..., 3) and unit vectors of a shape that fits; NaN for a zero vector."""
+    """Degrees between vectors (..., d) and unit vectors of a shape that fits; NaN for a zero vector."""
     lengths = np.linalg.norm(vectors, axis=-1)
     cosines = (vectors * mu).sum(axis=-1) / np.where(lengths > 0, lengths, np.nan)
     return np.degrees(np.arccos(np.clip(cosines, -1, 1)))
@@ -43,6 +44,12 @@ def nearest(degrees: np.ndarray, categories: Sequence[str]) -> str:
     for which, c in zip(("nearest arrow", "second arrow"), order, strict=False):
         numbers |= {which: categories[c], f"{which} (°)": float(degrees[c])}
     return Cell(", ".join(f"{categories[c]} {degrees[c]:.0f}°" for c in order) or NOTHING, numbers)
+
+
+def by_category(labels: np.ndarray, strengths: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of each category: how many images, and their mean strength, 0 of none."""
+    counts = np.bincount(labels, minlength=count)
+    return counts, np.bincount(labels, strengths, count) / np.maximum(counts, 1)
 
 
 def category_table(

@@ -10,15 +10,23 @@ import numpy as np
 from nbhelpers.images import ImageSet
 from nbhelpers.maths.arrays import Array
 from nbhelpers.show.arrays import read
+from nbhelpers.show.directions import by_category
+from nbhelpers.show.highlights import highlights
 from nbhelpers.show.page.picture import Picture
-from nbhelpers.show.page.table import Cell, Table
-from nbhelpers.show.style import INK, colour, marker, styled
+from nbhelpers.show.page.table import NOTHING, Cell, Table
+from nbhelpers.show.style import INK, styled
 from nbhelpers.show.text import entry, visible
 
 
 @styled
 def emergence(
-    epochs: Sequence[float], strengths: Array, images: ImageSet, *, accuracy: Sequence[float], alt: str
+    epochs: Sequence[float],
+    strengths: Array,
+    images: ImageSet,
+    *,
+    accuracy: Sequence[float],
+    alt: str,
+    coloured: Sequence[str] | None = None,
 ) -> Picture:
     """Draw the mean strength of every category at every checkpoint, and the accuracy below.
 
@@ -33,6 +41,9 @@ def emergence(
     images : ImageSet
     accuracy : sequence of float, (S,)
         Share of images classified rightly.
+    coloured : sequence of str, optional
+        The names of up to ten categories to colour. By default all of ten or fewer; of more, the ten that have the most
+        images, among equals the strongest in the end. The others are thin grey lines; the table tells of all.
 
     Examples
     --------
@@ -43,12 +54,18 @@ def emergence(
     length = read(strengths, "strengths", epochs=len(epochs), images=len(images))
     accuracy = read(accuracy, "accuracy", epochs=len(epochs))
     categories = list(map(visible, images.categories))
-    means = np.stack([length[:, images.labels == category].mean(axis=1) for category in range(len(categories))])
+    means = np.full((len(categories), len(epochs)), np.nan)
+    for category in np.unique(images.labels):
+        means[category] = length[:, images.labels == category].mean(axis=1)
+    lit = highlights(categories, *by_category(images.labels, length[-1], len(categories)), coloured)
     ticks = [f"{epoch:.2g}" for epoch in epochs]
     figure, (top, bottom) = plt.subplots(2, 1, figsize=(6.9, 4.6), sharex=True, height_ratios=(3, 1))
-    for category, name in enumerate(categories):
-        look = {"color": colour(category), "marker": marker(category), "mec": INK["light"], "mew": 0.5}
-        top.plot(means[category], ms=5, lw=1.8, label=entry(name), **look)
+    for category in lit.others:
+        rest = lit.rest if category == lit.others[0] else None
+        top.plot(means[category], lw=0.7, alpha=0.5, color=lit.hue(category), label=rest)
+    for category in lit.chosen:
+        look = {"color": lit.hue(category), "marker": lit.marker(category), "mec": INK["light"], "mew": 0.5}
+        top.plot(means[category], ms=5, lw=1.8, label=entry(categories[category]), **look)
     top.set_ylabel("mean strength")
     top.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     bottom.plot(accuracy, color=INK["light"], marker="o", ms=4)
@@ -56,7 +73,7 @@ def emergence(
     bottom.annotate("guessing", (len(epochs) - 1, 1 / len(categories)), ha="right", va="bottom", fontsize=8.5)
     bottom.set(ylabel="accuracy", ylim=(0, 1), xlabel="epoch", xticks=range(len(epochs)), xticklabels=ticks)
     rows = [
-        [name, *(Cell(f"{mean:.2f}", float(mean)) for mean in line)]
+        [name, *(Cell(f"{mean:.2f}", float(mean)) if np.isfinite(mean) else NOTHING for mean in line)]
         for name, line in zip(categories, means, strict=True)
     ]
     rows.append(["all: accuracy", *(Cell(f"{share:.0%}", float(share)) for share in accuracy)])

@@ -9,12 +9,13 @@ import numpy as np
 from nbhelpers.images import ImageSet
 from nbhelpers.maths.arrays import Array
 from nbhelpers.show.arrays import cell, read
-from nbhelpers.show.directions import arrows
+from nbhelpers.show.directions import arrows, by_category
+from nbhelpers.show.highlights import highlights
 from nbhelpers.show.page.figure import Figure, check_start
 from nbhelpers.show.page.picker import pickable
 from nbhelpers.show.page.table import Cell, Table, at_steps
-from nbhelpers.show.scene import MUTE, Scene, dots, xyz
-from nbhelpers.show.style import colour, symbol
+from nbhelpers.show.scene import MUTE, Scene, dots, grey_dots, xyz
+from nbhelpers.show.space import dimensions, view
 from nbhelpers.show.text import label, named, visible
 
 
@@ -36,12 +37,14 @@ def region_depth(
 
     Parameters
     ----------
-    h : mapping of str to array, (n, R, 3)
+    h : mapping of str to array, (n, R, d)
         Projected regional features at each step, by its name and in order, in one frame and brought to one scale
-        (:func:`nbhelpers.method.knowledge.normalize_strength`, :func:`nbhelpers.follow`).
+        (:func:`nbhelpers.method.knowledge.normalize_strength`, :func:`nbhelpers.follow`); more dimensions than three as
+        in :func:`sample_space`.
     images : ImageSet
         At best three to six.
-    directions : array, (C, 3)
+    directions : array, (C, d)
+        Where there are more than ten categories, only those of the images have coloured and named arrows.
     grid : (int, int)
     picked : (int, int), optional
         Image and region that are followed first; by default the strongest region of the first image at the last step.
@@ -69,28 +72,40 @@ def region_depth(
     regions = grid[0] * grid[1]
     if len(steps) < 2:
         raise ValueError(f"h must hold at least two steps for the slider to go through, got {', '.join(h) or 'none'}")
-    axes = {"images": len(images), "regions": regions, "axes": 3}
-    points = np.stack([read(features, f"h[{step!r}]", **axes) for step, features in h.items()])
+    axes = {"images": len(images), "regions": regions, "axes": dimensions(directions)}
+    features = np.stack([read(at, f"h[{step!r}]", **axes) for step, at in h.items()])
     mu = arrows(directions, categories)
     start = check_start(start, len(steps))
     names = [f"image {i + 1} ({categories[c]})" for i, c in enumerate(labels)]
-    strengths = np.linalg.norm(points, axis=-1)
+    strengths = np.linalg.norm(features, axis=-1)
     image, region = (0, int(strengths[-1, 0].argmax())) if picked is None else picked
     if not (0 <= image < len(images) and 0 <= region < regions):
         raise ValueError(f"picked must be one of {len(images)} images and {regions} regions, got {picked}")
 
     strongest = max(1e-3, float(strengths.max()))
     # Few regions are as strong as the strongest: stay near the many.
-    scene = Scene(mu, points[start].reshape(-1, 3), 0.6 * strongest, strongest, steps, start)
-    for c in np.unique(labels):
-        members = [(int(i), r) for i in np.flatnonzero(labels == c) for r in range(regions)]
+    placed = view(features[-1].reshape(-1, features.shape[-1]))
+    points, tips = placed(features), placed(mu)
+    lit = highlights(categories, *by_category(labels, strengths[-1].mean(axis=1), len(categories)))
+    scene = Scene(tips[[*lit.chosen]], points[start].reshape(-1, 3), 0.6 * strongest, strongest, steps, start)
+    scene.note(placed.note)
+
+    def add(of: np.ndarray, look: dict[str, object]) -> None:
+        members = [(int(i), r) for i in np.flatnonzero(of) for r in range(regions)]
         told = [[[i, r, round(float(strength[i, r]), 2)] for i, r in members] for strength in strengths]
-        scene.add(
-            [{**xyz(at[labels == c].reshape(-1, 3)), "customdata": its} for at, its in zip(points, told, strict=True)],
-            **dots(categories[c], colour(c), symbol(c), 4),
+        number = scene.add(
+            [{**xyz(at[of].reshape(-1, 3)), "customdata": its} for at, its in zip(points, told, strict=True)],
+            **look,
             text=[f"{label(names[i])}, {cell(r, grid)}" for i, r in members],
             hovertemplate="%{text}<br>strength %{customdata[2]}<extra></extra>",
         )
+        scene.members[number] = [int(labels[i]) for i, _ in members]
+
+    for c in np.unique(labels):
+        if c in lit.chosen:
+            add(labels == c, dots(categories[c], lit.hue(c), lit.symbol(c), 4))
+    if np.isin(labels, lit.others).any():
+        add(np.isin(labels, lit.others), grey_dots(lit, 3))
     # These two have no colour of their own: they are written in the ink of the page.
     dot = {"mode": "markers", "marker": {"size": 10}, "name": "picked"}
     here = scene.add([xyz(at[image, region][None]) for at in points], **dot, **MUTE)
@@ -98,8 +113,8 @@ def region_depth(
     where = {"text": [label(step) for step in steps], "showlegend": True}
     where["hovertemplate"] = f"{label(slider)} %{{text}}<extra>the picked region</extra>"
     path = scene.add(xyz(points[:, image, region]), **line, **where)
-    scene.add_arrows(mu, categories)
-    own = ((points @ mu.T).argmax(axis=-1) == labels[:, None]).mean(axis=-1)
+    scene.add_arrows(tips, categories, lit)
+    own = ((features @ mu.T).argmax(axis=-1) == labels[:, None]).mean(axis=-1)
     means = strengths.mean(axis=-1)
     rows = [
         [name, *(_strength_and_share(*numbers) for numbers in zip(means[:, i], own[:, i], strict=True))]
@@ -109,10 +124,11 @@ def region_depth(
         f"Mean strength of each image's {regions} regions, background included, "
         "and how many of them are nearest to the arrow of its category"
     )
+    caption += placed.note and f". {placed.note}"
     return scene.figure(
         alt=alt,
         slider=slider,
-        below=pickable(images.images, names, [colour(c) for c in labels]),
+        below=pickable(images.images, names, [lit.hue(c) for c in labels]),
         picker={"names": names, "grid": grid, "picked": (image, region), "path": path, "here": here},
         table=Table(["image", *at_steps(slider, steps)], rows, caption),
     )

@@ -16,8 +16,9 @@ from nbhelpers.images import ImageSet
 from nbhelpers.maths.arrays import Array
 from nbhelpers.method.knowledge import KnowledgePoints
 from nbhelpers.show.arrays import check_each, objects, read, read_maps
+from nbhelpers.show.highlights import Highlights, highlights
 from nbhelpers.show.page.picture import Picture
-from nbhelpers.show.style import INK, colour, marker, styled
+from nbhelpers.show.style import INK, styled
 from nbhelpers.show.text import entry, visible
 
 GREY = (0.299, 0.587, 0.114)  # luma: how bright red, green and blue are
@@ -34,7 +35,8 @@ def points_on_images(
     """Draw every knowledge point as its cell on its image, Fig. 6 right.
 
     The images are grey, so that colours and symbols name categories only. Reliable points have a solid outline,
-    unreliable ones are hatched with a dashed one. Where masks tell the object, it is outlined.
+    unreliable ones are hatched with a dashed one. Where masks tell the object, it is outlined. Of more than ten
+    categories, the ten that most points name have colours.
 
     Parameters
     ----------
@@ -56,6 +58,8 @@ def points_on_images(
     named = np.unique(points.category[points.masks])
     if named.size and named[-1] >= len(images.categories):
         raise ValueError(f"points name category {named[-1]}, but there are {len(images.categories)} categories")
+    times = np.bincount(points.category[points.masks], minlength=len(images.categories))
+    lit = highlights(images.categories, times, times)
     height, width = images.images.shape[2:]
     down, across = height / grid[0], width / grid[1]
     inset = 0.06 * min(down, across)  # neighbours keep outlines of their own
@@ -67,13 +71,13 @@ def points_on_images(
             c, reliable = points.category[i, region], points.reliable_masks[i, region]
             y, x = (region // grid[1]) * down, (region % grid[1]) * across
             size = across - 2 * inset, down - 2 * inset
-            axes.add_patch(Rectangle((x + inset, y + inset), *size, **_cell(colour(c), reliable)))
-            axes.plot(x + across / 2, y + down / 2, **_dot(c))
+            axes.add_patch(Rectangle((x + inset, y + inset), *size, **_cell(lit.hue(c), reliable)))
+            axes.plot(x + across / 2, y + down / 2, **_dot(lit.marker(c)))
         _outline(axes, mask)
         axes.set_title(caption, fontsize=9.5)
         axes.axis("off")
         panels.append(figure)
-    return Picture([*panels, _legend(named, images.categories)], alt=alt)
+    return Picture([*panels, _legend(named, images.categories, lit)], alt=alt)
 
 
 def _outline(axes: plt.Axes, mask: np.ndarray | None) -> None:
@@ -85,14 +89,19 @@ def _outline(axes: plt.Axes, mask: np.ndarray | None) -> None:
     axes.contour(x, y, around, [0.5], colors=INK["light"], linewidths=1.1).set_path_effects(HALO)
 
 
-def _legend(named: Sequence[int], categories: Sequence[str]) -> plt.Figure:
+def _legend(named: Sequence[int], categories: Sequence[str], lit: Highlights) -> plt.Figure:
     figure = plt.figure(figsize=(2.25, 2.55))
+    shown = [int(c) for c in named if c in lit.chosen]
+    rest = [visible(categories[c]) for c in named if c not in lit.chosen]
+    looks = [(lit.hue(c), lit.marker(c)) for c in [*shown, *lit.others[: bool(rest)]]]
     handles = [Patch(**_cell(INK["light"], reliable)) for reliable in (True, False)]
-    handles += [(Patch(**_cell(colour(c), True)), Line2D([], [], ls="", **_dot(c))) for c in named]
-    names = ["reliable: names the truth", "unreliable", *(visible(categories[c]) for c in named)]
-    legend = figure.legend(
-        handles, [entry(name) for name in names], loc="center left", fontsize=9, handleheight=1.2, handlelength=1.8
-    )
+    handles += [(Patch(**_cell(hue, True)), Line2D([], [], ls="", **_dot(mark))) for hue, mark in looks]
+    names = ["reliable: names the truth", "unreliable", *(visible(categories[c]) for c in shown)]
+    told = [entry(name) for name in names]
+    if rest:
+        told.append(f"{len(rest)} others")
+        names.append(f"{told[-1]}: {', '.join(rest)}")
+    legend = figure.legend(handles, told, loc="center left", fontsize=9, handleheight=1.2, handlelength=1.8)
     for text, name in zip(legend.get_texts(), names, strict=True):
         text.set_label(name)  # in full, for the text alternative
     return figure
@@ -103,8 +112,8 @@ def _cell(hue: str, reliable: bool) -> dict:
     return {"facecolor": to_rgba(hue, 0.6 if reliable else 0.3), "edgecolor": hue, **look}
 
 
-def _dot(category: int) -> dict:
-    return {"marker": marker(category), "ms": 4, "mfc": "white", "mec": INK["light"], "mew": 0.8}
+def _dot(mark: str) -> dict:
+    return {"marker": mark, "ms": 4, "mfc": "white", "mec": INK["light"], "mew": 0.8}
 
 
 def _grey(image: np.ndarray) -> np.ndarray:

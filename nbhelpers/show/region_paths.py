@@ -10,10 +10,12 @@ from nbhelpers.images import ImageSet
 from nbhelpers.maths.arrays import Array
 from nbhelpers.show.arrays import cell, read
 from nbhelpers.show.directions import arrows
+from nbhelpers.show.highlights import highlights
 from nbhelpers.show.page.figure import Figure
 from nbhelpers.show.page.picker import marked
 from nbhelpers.show.page.table import Cell, Table, minus
-from nbhelpers.show.scene import MUTE, Scene, dots, with_strengths, xyz
+from nbhelpers.show.scene import MUTE, Scene, dots, told, xyz
+from nbhelpers.show.space import dimensions, view
 from nbhelpers.show.style import COLOURS, WIRE
 from nbhelpers.show.text import label, visible
 
@@ -39,11 +41,13 @@ def region_paths(
 
     Parameters
     ----------
-    h : array, (T + 1, n, R, 3)
-        Projected regional features of every iterate, as in :class:`nbhelpers.probes.attacks.Trail`.
+    h : array, (T + 1, n, R, d)
+        Projected regional features of every iterate, as in :class:`nbhelpers.probes.attacks.Trail`; more dimensions
+        than three as in :func:`sample_space`.
     images : ImageSet
         The n clean images.
-    directions : array, (C, 3)
+    directions : array, (C, d)
+        Where there are more than ten categories, at most ten arrows have names: those of the examples.
     grid : (int, int)
     examples : sequence of (str, int, int, int)
         The regions to follow, at best no more than twelve: type (a name of ``trajectories.TYPES``), image,
@@ -63,24 +67,32 @@ def region_paths(
     [1, 'rebuilt', 'image 1 (coat → shirt)']
     """
     categories, regions = list(map(visible, images.categories)), grid[0] * grid[1]
-    points = read(h, "h", steps=None, images=len(images), regions=regions, axes=3)
-    if len(points) < 2:
-        raise ValueError(f"h must hold at least two steps for the slider to go through, got {len(points)}")
+    h = read(h, "h", steps=None, images=len(images), regions=regions, axes=dimensions(directions))
+    if len(h) < 2:
+        raise ValueError(f"h must hold at least two steps for the slider to go through, got {len(h)}")
     mu = arrows(directions, categories)
     after = _check(examples, (len(images), regions, len(categories)))
     names = {i: f"image {i + 1} ({categories[images.labels[i]]} → {categories[new]})" for i, new in after.items()}
 
     _, image, region, _ = zip(*examples, strict=True)
-    ways = points[:, image, region]  # (T + 1, E, 3)
-    strongest = max(1e-3, float(np.linalg.norm(ways, axis=-1).max()))
+    features = h[:, image, region]  # (T + 1, E, d)
+    placed = view(features.reshape(-1, features.shape[-1]))
+    ways, tips = placed(features), placed(mu)
+    strengths = np.linalg.norm(features, axis=-1)
+    pairs = np.array([(images.labels[i], new) for _, i, _, new in examples])
+    named = np.bincount(pairs.ravel(), minlength=len(categories))
+    lit = highlights(categories, named, named)
+    strongest = max(1e-3, float(strengths.max()))
     # Nearer than this, and the strongest way would leave the view.
-    scene = Scene(mu, ways[-1], 0.8 * strongest, strongest, [str(t) for t in range(len(ways))], len(ways) - 1)
+    scene = Scene(
+        tips[[*lit.chosen]], ways[-1], 0.8 * strongest, strongest, [str(t) for t in range(len(ways))], len(ways) - 1
+    )
     kinds = [kind for kind, *_ in examples]
     of_kind = {kind: [e for e, its in enumerate(kinds) if its == kind] for kind in LOOKS if kind in kinds}
     places = [f"{names[i]}, {cell(r, grid)}" for _, i, r, _ in examples]
     for kind, members in of_kind.items():
         scene.add(
-            [with_strengths(at[members]) for at in ways],
+            [{**xyz(at[members]), **told(length[members])} for at, length in zip(ways, strengths, strict=True)],
             **dots(kind, *LOOKS[kind], 8) | {"mode": "markers+text"},
             text=[str(e + 1) for e in members],
             textposition="top center",
@@ -95,12 +107,13 @@ def region_paths(
         scene.add(xyz(line), mode="lines", line={"color": hue, "width": 3}, legendgroup=kind, **MUTE)
         ring = {"color": hue, "symbol": "circle-open", "size": 4}
         scene.add(xyz(ways[0, members]), mode="markers", marker=ring, legendgroup=kind, **MUTE)
-    scene.add_arrows(mu, categories, hue=WIRE)  # colours tell types here; arrows have their names
+    scene.note(placed.note)
+    scene.add_arrows(tips, categories, lit, hue=WIRE)  # colours tell types here; arrows have their names
     return scene.figure(
         alt=alt,
         slider="step",
         below=_below(images.images, names, examples, grid),
-        table=_summary(examples, names, ways, mu[[(images.labels[i], new) for _, i, _, new in examples]], grid),
+        table=_summary(examples, names, features, mu[pairs], grid, placed.note),
     )
 
 
@@ -134,9 +147,14 @@ def _below(images: np.ndarray, names: dict[int, str], examples: Sequence[Example
 
 
 def _summary(
-    examples: Sequence[Example], names: dict[int, str], ways: np.ndarray, pairs: np.ndarray, grid: tuple[int, int]
+    examples: Sequence[Example],
+    names: dict[int, str],
+    ways: np.ndarray,
+    pairs: np.ndarray,
+    grid: tuple[int, int],
+    note: str,
 ) -> Table:
-    """The figure in numbers, one row an example, with the arrows (E, 2, 3) of its original and its new category."""
+    """The figure in numbers, one row an example, with the arrows (E, 2, d) of its original and its new category."""
     strengths = np.linalg.norm(ways, axis=-1)
     cosines = np.einsum("ted,ecd->tec", ways, pairs) / np.where(strengths > 0, strengths, 1)[..., None]
     rows = []
@@ -150,6 +168,7 @@ def _summary(
     headers = ["number", "type", "image (original → new)", "row, column", "strength: start, least, end"]
     headers += [f"cosine with {which}: start, end" for which in ("original", "new")]
     caption = "Every region: its strength on its way, and the cosine with the arrows of two categories"
+    caption += note and f". {note}"
     return Table(headers, rows, caption)
 
 

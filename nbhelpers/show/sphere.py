@@ -9,11 +9,13 @@ import numpy as np
 from nbhelpers.images import ImageSet
 from nbhelpers.maths.arrays import Array, check_positive
 from nbhelpers.show.arrays import check_each, read_steps
-from nbhelpers.show.directions import angles, arrows, category_table, nearest
+from nbhelpers.show.directions import angles, arrows, by_category, category_table, nearest
+from nbhelpers.show.highlights import highlights
 from nbhelpers.show.page.figure import Figure
 from nbhelpers.show.page.table import Cell, Table, at_steps
-from nbhelpers.show.scene import MUTE, WIDE, Scene, dots, xyz
-from nbhelpers.show.style import WIRE, colour, symbol
+from nbhelpers.show.scene import MUTE, WIDE, Scene, dots, grey_dots, xyz
+from nbhelpers.show.space import dimensions, view
+from nbhelpers.show.style import WIRE
 from nbhelpers.show.text import engraved, label, named, visible
 
 FEW = 20  # points that a table tells one by one
@@ -29,6 +31,7 @@ def sample_space(
     step_labels: Sequence[str] | None = None,
     slider: str = "epoch",
     strength_rings: Mapping[str, float] | None = None,
+    coloured: Sequence[str] | None = None,
     names: Sequence[str] | None = None,
     thumbnails: bool = False,
 ) -> Figure:
@@ -36,10 +39,11 @@ def sample_space(
 
     Parameters
     ----------
-    embeddings : array, (N, 3) or (S, N, 3)
-        Projected features of one network, or of S checkpoints in one frame.
+    embeddings : array, (N, d) or (S, N, d)
+        Projected features of one network, or of S checkpoints in one frame. More dimensions than three are drawn by
+        their first three principal axes, which the figure says; its table tells of all.
     images : ImageSet
-    directions : array, (C, 3) or (S, C, 3)
+    directions : array, (C, d) or (S, C, d)
     probabilities : array, (N, C) or (S, N, C), optional
         Q(y|x) or P(y|x): hovering then also tells the most probable category.
     step_labels : sequence of str, optional
@@ -48,10 +52,14 @@ def sample_space(
         What the steps are.
     strength_rings : mapping of str to float, optional
         Faint wire spheres: what to write at each, and its strength (the radius).
+    coloured : sequence of str, optional
+        The names of up to ten categories to colour. By default all of ten or fewer; of more, the ten that have the most
+        images, among equals the strongest. The others are grey: hovering names them, and a reader can search.
     names : sequence of str, optional
         One name an image, told when hovering.
     thumbnails : bool
-        Whether hovering shows the image.
+        Whether hovering shows the image. All together take some 2 MB at most: of more than 3,750 images each is
+        smaller than 40 pixels, and more than 23,000 are refused.
 
     Examples
     --------
@@ -63,7 +71,7 @@ def sample_space(
     categories, labels, count = list(map(visible, images.categories)), images.labels, len(images)
     steps = [""] if step_labels is None else [visible(name) for name in step_labels]
     slider = visible(slider)
-    g = read_steps(embeddings, "embeddings", len(steps), images=count, axes=3)
+    g = read_steps(embeddings, "embeddings", len(steps), images=count, axes=dimensions(directions))
     mu = arrows(directions, categories, len(steps))
     axes = {"images": count, "categories": len(categories)}
     p = None if probabilities is None else read_steps(probabilities, "probabilities", len(steps), **axes)
@@ -72,7 +80,11 @@ def sample_space(
 
     strengths = np.linalg.norm(g, axis=-1)
     reach = max(1e-3, float(strengths.max()), *rings.values())
-    scene = Scene(mu[-1], g[-1], 1.05 * reach, reach, steps, len(steps) - 1)
+    placed = view(g[-1])
+    points, tips = placed(g), placed(mu)
+    lit = highlights(categories, *by_category(labels, strengths[-1], len(categories)), coloured)
+    scene = Scene(tips[-1, lit.chosen], points[-1], 1.05 * reach, reach, steps, len(steps) - 1)
+    scene.note(placed.note)
     story = "image %{customdata[0]}<br>strength %{customdata[1]}"
     if p is not None:
         story += "<br>most probable: %{customdata[2]} (%{customdata[3]})"
@@ -85,16 +97,26 @@ def sample_space(
         best = int(p[step, image].argmax())
         return [*numbers, label(categories[best]), round(float(p[step, image, best]), 2)]
 
-    for c, category in enumerate(categories):
-        members = np.flatnonzero(labels == c)
-        scene.add(
-            [{**xyz(g[s, members]), "customdata": [told(s, i) for i in members]} for s in range(len(steps))],
-            **dots(category, colour(c), symbol(c), 4.5),
-            text=names and [label(names[i]) for i in members],
-            hovertemplate=f"<b>{label(category)}</b>{' %{text}' if names else ''}<br>{story}<extra></extra>",
+    def add(members: np.ndarray, look: dict[str, object], text: list[str] | None, begin: str) -> None:
+        number = scene.add(
+            [{**xyz(points[s, members]), "customdata": [told(s, i) for i in members]} for s in range(len(steps))],
+            **look,
+            text=text,
+            hovertemplate=f"{begin}<br>{story}<extra></extra>",
         )
-    scene.add_arrows(mu, categories)
-    _add_rings(scene, rings, g[-1], mu[-1])
+        scene.members[number] = labels[members].tolist()
+
+    for c in lit.chosen:
+        members = np.flatnonzero(labels == c)
+        begin = f"<b>{label(categories[c])}</b>{' %{text}' if names else ''}"
+        text = names and [label(names[i]) for i in members]
+        add(members, dots(categories[c], lit.hue(c), lit.symbol(c), 4.5), text, begin)
+    if lit.others:
+        members = np.flatnonzero(np.isin(labels, lit.others))
+        called = [f"<b>{label(categories[labels[i]])}</b>{f' {label(names[i])}' if names else ''}" for i in members]
+        add(members, grey_dots(lit, 3), called, "%{text}")
+    scene.add_arrows(tips, categories, lit)
+    _add_rings(scene, rings, points[-1], tips[-1, lit.chosen])
     if len(steps) == 1 and count <= FEW:
         near = [nearest(degrees, categories) for degrees in angles(g[0, :, None], mu[0])]
         rows = zip(names or [f"image {i}" for i in range(count)], strengths[0], labels, near, strict=True)
@@ -107,6 +129,7 @@ def sample_space(
         means = [{c: x[:, labels == c].mean(axis=1) for c in np.unique(labels)} for x in (strengths, turned)]
         caption = "Mean strength of each category and mean angle to its arrow; the two arrows nearest to that"
         caption += "" if len(steps) == 1 else f", at {headers[-1]}"
+        caption += placed.note and f". {placed.note}"
         table = category_table(images, mu[-1], headers, *means, caption)
     return scene.figure(alt=alt, slider=slider, thumbnails=images.images if thumbnails else None, table=table)
 

@@ -24,7 +24,7 @@
   const moving = ["x", "y", "z"];
 
   async function draw(figure) {
-    const { data, layout, frames, themes, sprite, picker } = JSON.parse(figure.querySelector('script[type="application/json"]').textContent);
+    const { data, layout, frames, themes, sprite, picker, search } = JSON.parse(figure.querySelector('script[type="application/json"]').textContent);
     const plot = figure.querySelector(".nbh-plot");
     const Plotly = await loadPlotly();
     layout.template = themes[theme()];
@@ -55,6 +55,7 @@
     if (frames.length) drive(figure, plot, Plotly, frames);
     if (sprite) showThumbnails(figure, plot, sprite);
     if (picker) await follow(figure, plot, Plotly, frames, picker);
+    if (search) find(figure, plot, Plotly, frames, search);
     figure.dataset.state = "ready";
   }
 
@@ -194,6 +195,53 @@
       image.style.backgroundPosition = `${-(index % columns) * side}px ${-Math.floor(index / columns) * side}px`;
     });
     plot.on("plotly_unhover", () => { panel.hidden = true; });
+  }
+
+  // A category whose name a reader writes is drawn once more, points and arrow, through all frames.
+  function find(figure, plot, Plotly, frames, { names, members, shafts, here, arrow }) {
+    const box = figure.querySelector(".nbh-find");
+    const field = box.querySelector("input");
+    const told = box.querySelector("output");
+    const slider = figure.querySelector(".nbh-controls input");
+    const list = box.appendChild(document.createElement("datalist"));
+    window.nbhLists = (window.nbhLists ?? 0) + 1;
+    list.id = `nbh-list-${window.nbhLists}`;
+    list.append(...names.map(([name]) => Object.assign(document.createElement("option"), { value: name })));
+    field.setAttribute("list", list.id);
+    const steps = frames.length ? frames : [{ data: plot.data, traces: plot.data.map((_, trace) => trace) }];
+    // The points of one category among those of some traces; a trace that does not move is in no frame.
+    function gather(of, category, { data, traces }) {
+      const at = { x: [], y: [], z: [] };
+      for (const [trace, categories] of Object.entries(of)) {
+        const moved = traces.indexOf(Number(trace));
+        const source = moved < 0 ? plot.data[trace] : data[moved];
+        categories.forEach((its, i) => { if (its === category) for (const key of moving) at[key].push(source[key][i]); });
+      }
+      return at;
+    }
+    const put = (trace, places, text) => {
+      frames.forEach(({ data, traces }, step) => Object.assign(data[traces.indexOf(trace)], places[step]));
+      const now = places[slider ? slider.value : 0];
+      return Plotly.restyle(plot, { ...Object.fromEntries(moving.map((key) => [key, [now[key]]])), ...(text && { text: [text] }) }, [trace]);
+    };
+    const fold = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+    const folded = names.map(([name]) => fold(name));
+    async function seek() {
+      const asked = fold(field.value.trim());
+      const exact = names.findIndex(([name]) => name === field.value.trim());
+      const fitting = asked ? folded.flatMap((name, i) => (name.includes(asked) ? [i] : [])) : [];
+      const whole = fitting.filter((i) => folded[i] === asked);
+      const category = exact >= 0 ? exact : whole.length === 1 ? whole[0] : fitting.length === 1 ? fitting[0] : -1;
+      const points = steps.map((step) => gather(members, category, step));
+      told.textContent = category >= 0
+        ? `${names[category][0]}: its arrow${points[0].x.length ? ` and ${points[0].x.length} points` : ""}`
+        : asked && `${fitting.length || "no"} categories have this in their name`;
+      await put(here, points);
+      await put(arrow, steps.map((step) => gather(shafts, category, step)), category < 0 ? [] : ["", "", "", names[category][1]]);
+      figure.dataset.found = category;
+    }
+    field.addEventListener("input", seek);
+    field.disabled = false;
   }
 
   // A region picked on its image, or as a point, is marked there and in 3-D, joined through all frames and told in words.

@@ -21,6 +21,11 @@ from nbhelpers.show.text import in_script, label, page
 
 TURN = '<p class="nbh-hint nbh-turn">Turn: drag, or arrow keys. Zoom: + and −. Back: Home.</p>'
 
+FIND = (
+    '<div class="nbh-find"><label>Find a category <input type="search" autocomplete="off" disabled></label>'
+    '<output aria-live="polite"></output></div>'
+)
+
 
 class Figure(Shown):
     """A plotly figure for notebooks and for the static book.
@@ -51,6 +56,10 @@ class Figure(Shown):
         How their regions are picked and followed: ``names`` of the images, ``grid`` of regions, the ``picked`` image
         and region, and the numbers of two traces, its ``path`` and its place ``here``. A point is a region when its
         ``customdata`` begins with the number of its image, its number within that image, and its strength.
+    search : dict, optional
+        How a reader finds a category among many: ``names`` of the categories, each also as it is written in a scene;
+        by the number of a trace, of which category each point is, of ``members`` and of ``shafts`` of arrows; and the
+        numbers of the traces that show what is found, ``here`` its points and ``arrow``.
     table : Table, optional
         The numbers behind the figure, folded away below it.
 
@@ -77,6 +86,7 @@ class Figure(Shown):
         thumbnails: np.ndarray | None = None,
         below: str = "",
         picker: dict[str, Any] | None = None,
+        search: dict[str, Any] | None = None,
         table: Table | None = None,
     ) -> None:
         self.plot = plot
@@ -87,6 +97,7 @@ class Figure(Shown):
         self.sprite = None if thumbnails is None else sprite_sheet(thumbnails)
         self.below = below
         self.picker = picker
+        self.search = search
         self.table = table
 
     def __repr__(self) -> str:
@@ -136,6 +147,8 @@ class Figure(Shown):
     def html(self) -> str:
         """The figure for a page: markup, data and the script that draws it."""
         figure = {"frames": [], **json.loads(self.plot.to_json()), "sprite": self.sprite, "picker": self.picker}
+        if self.search:
+            figure["search"] = self.search
         figure["themes"] = {theme: plotly_template(theme) for theme in ("light", "dark")}
         figure["layout"].pop("template", None)
         # The sentence is text of the page: seen until the figure is drawn, and read aloud before and after.
@@ -144,7 +157,7 @@ class Figure(Shown):
             f'<div class="nbh-stage" style="height:{self.height}px">'
             f'<p class="nbh-alt">{page(self.alt)}</p><div class="nbh-plot"></div>'
             f'<div class="nbh-hover" aria-hidden="true" hidden><span></span></div></div>'
-            f"{TURN if 'scene' in figure['layout'] else ''}{self._controls()}"
+            f"{TURN if 'scene' in figure['layout'] else ''}{self._controls()}{FIND if self.search else ''}"
             f"{self.below}{self.table.folded() if self.table else ''}"
             f'<script type="application/json">{in_script(figure)}</script><script>{asset("figure.js")}</script></div>'
         )

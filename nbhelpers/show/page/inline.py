@@ -25,13 +25,34 @@ def pillow(image: np.ndarray) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0)))
 
 
-def sprite_sheet(images: np.ndarray, side: int = 40) -> dict[str, Any]:
-    """All thumbnails in one picture: a WebP data URI, row by row, with its number of columns and rows."""
+SIDES = 16, 40  # pixels that a thumbnail has at least and at most
+SHEET = 6_000_000  # pixels of all thumbnails together: some 2 MB
+BATCH = 100  # images that are in memory at once where they are read from files
+
+
+def sprite_sheet(images: np.ndarray, side: int = SIDES[1]) -> dict[str, Any]:
+    """All thumbnails in one picture: a WebP data URI, row by row, with its number of columns and rows.
+
+    Each has at most ``side`` pixels, and less where they are many.
+
+    Raises
+    ------
+    ValueError
+        If they would be too small to tell anything.
+    """
+    side = min(side, int(np.sqrt(SHEET / len(images))))
+    if len(images) * SIDES[0] ** 2 > SHEET:
+        raise ValueError(
+            f"thumbnails of {len(images):,} images are too much for one page: show at most "
+            f"{SHEET // SIDES[0] ** 2:,} (ImageSet.subset), or leave thumbnails away"
+        )
     columns = int(np.ceil(np.sqrt(len(images))))
     rows = -(-len(images) // columns)
     sheet = Image.new("RGB", (columns * side, rows * side))
-    for index, image in enumerate(images):
-        small = pillow(image).resize((side, side), Image.Resampling.LANCZOS)
+    for index in range(len(images)):
+        if index % BATCH == 0:
+            batch = images[index : index + BATCH]
+        small = pillow(batch[index % BATCH]).resize((side, side), Image.Resampling.LANCZOS)
         sheet.paste(small, (index % columns * side, index // columns * side))
     return {"src": data_uri(sheet, quality=50, method=6), "columns": columns, "rows": rows}
 
