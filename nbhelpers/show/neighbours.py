@@ -15,7 +15,7 @@ from nbhelpers.show.arrays import read
 from nbhelpers.show.directions import arrows, nearest
 from nbhelpers.show.page.picture import Picture
 from nbhelpers.show.page.table import NOTHING, Cell, Table
-from nbhelpers.show.style import FAINT, INK, black_or_white, styled
+from nbhelpers.show.style import FAINT, black_or_white, styled
 from nbhelpers.show.text import ticks, visible
 
 WRITTEN = 12  # categories whose numbers have room in the matrices
@@ -91,9 +91,8 @@ def _matrix(
     blocks: Sequence[tuple[int, int]] | None,
 ) -> plt.Figure:
     few = len(values) <= WRITTEN
-    side = 4.1 if few else 6.8
-    figure, axes = plt.subplots(figsize=(side, side))
-    picture = axes.imshow(values, cmap=colours, vmin=0, vmax=top)
+    figure, axes = plt.subplots(figsize=(4.1, 4.1) if few else (6.8, 5.0) if blocks else (6.8, 6.4))
+    picture = axes.imshow(values, cmap=colours, vmin=0, vmax=top if few else float(values.max()) or top)
     axes.set_title(title)
     if blocks is not None:
         _name_blocks(axes, names, blocks)
@@ -120,7 +119,7 @@ def _name_blocks(axes: plt.Axes, names: Sequence[str], blocks: Sequence[tuple[in
     end = blocks[-1][1]
     for begin, _ in blocks[1:]:
         for line in (axes.axhline, axes.axvline):
-            line(begin - 0.5, color=INK["light"], lw=0.7)
+            line(begin - 0.5, color=FAINT, lw=0.5)
     middles = [(begin + last - 1) / 2 for begin, last in blocks]
     gap = end / 28
     at = []

@@ -90,7 +90,6 @@ def _outline(axes: plt.Axes, mask: np.ndarray | None) -> None:
 
 
 def _legend(named: Sequence[int], categories: Sequence[str], lit: Highlights) -> plt.Figure:
-    figure = plt.figure(figsize=(2.25, 2.55))
     shown = [int(c) for c in named if c in lit.chosen]
     rest = [visible(categories[c]) for c in named if c not in lit.chosen]
     looks = [(lit.hue(c), lit.marker(c)) for c in [*shown, *lit.others[: bool(rest)]]]
@@ -101,6 +100,7 @@ def _legend(named: Sequence[int], categories: Sequence[str], lit: Highlights) ->
     if rest:
         told.append(f"{len(rest)} others")
         names.append(f"{told[-1]}: {', '.join(rest)}")
+    figure = plt.figure(figsize=(2.25, max(2.55, 0.22 * len(told))))
     legend = figure.legend(handles, told, loc="center left", fontsize=9, handleheight=1.2, handlelength=1.8)
     for text, name in zip(legend.get_texts(), names, strict=True):
         text.set_label(name)  # in full, for the text alternative

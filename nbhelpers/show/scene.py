@@ -20,6 +20,7 @@ MARGIN = 1.14  # of the cube, for names beyond the tips
 
 NAME = {"textposition": "middle center", "textfont": {"size": 14}}
 OTHERS = "others\n"  # their group in the legend: no name of a category has two lines
+SHORT = 0.6  # of an arrow that has no name, so that those that have are seen
 MUTE = {"showlegend": False, "hoverinfo": "skip"}  # what neither hovering nor the legend tells
 
 Places = dict[str, Any]
@@ -77,7 +78,7 @@ class Scene:
             name = {"text": ["", "", "", engraved(categories[c])], **NAME}
             self.shafts[self.add(places, **line, **name, **MUTE)] = [c] * 4
         if lit.others:
-            self._add_thin_arrows(self.tip * mu[..., lit.others, :], [categories[c] for c in lit.others], lit)
+            self._add_thin_arrows(SHORT * self.tip * mu[..., lit.others, :], [categories[c] for c in lit.others], lit)
             self._add_search(categories)
 
     def _add_thin_arrows(self, tips: np.ndarray, names: Sequence[str], lit: Highlights) -> None:

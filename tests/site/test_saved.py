@@ -12,8 +12,9 @@ from PIL import Image
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from nbhelpers import show
+from nbhelpers import ImageSet, show
 
+MANY = [f"{c:02d} <i>kind</i>" for c in range(38)] + ["Élan", "éland"]
 NAMES = ["</script><script>window.pwned = 1</script>", "R&D $x$", "boot"]
 FIGURES = every_figure(NAMES)
 MOVING = [
@@ -27,12 +28,22 @@ MOVING = [
 ]
 
 
+def many() -> show.Figure:
+    """Two images of each of forty categories, at two steps, each where its number says."""
+    labels = np.repeat(np.arange(40), 2)
+    g = np.stack([np.stack([labels + 1.0, labels % 2, np.full(80, s)], axis=1) for s in (1.0, 2.0)])
+    mu = np.random.default_rng(0).normal(size=(40, 3))
+    images = ImageSet(np.zeros((80, 3, 8, 8), np.uint8), labels, tuple(MANY), "held_out")
+    return show.sample_space(g, images, mu, step_labels=["a", "b"], alt="Forty kinds.")
+
+
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("saved")
     for name in MOVING:
         FIGURES[name]().save(folder / f"{name}.html")
     show.Explore(lambda which: FIGURES[which](), which=["sample_space", "kappa_slider"]).save(folder / "explore.html")
+    many().save(folder / "many.html")
     return folder
 
 
@@ -99,3 +110,32 @@ def test_a_still_picture_is_drawn_by_a_browser(name: str, height: int, tmp_path:
     assert blue > 300  # an arrow, a point or a curve
     FIGURES[name]().save(tmp_path / "x.svg")
     assert "<desc>What it shows.</desc>" in (tmp_path / "x.svg").read_text(encoding="utf-8")
+
+
+def seek(disk: Browser, text: str) -> tuple[str, list, list]:
+    """Write into the field: what is told, and where points and name of what is found stand."""
+    field = disk.driver.find_element(By.CSS_SELECTOR, ".nbh-find input")
+    disk.run(f"delete {FIGURE}.dataset.found")
+    disk.run("arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('input'))", field, text)
+    disk.wait(f"'found' in {FIGURE}.dataset")
+    told = disk.driver.find_element(By.CSS_SELECTOR, ".nbh-find output").text
+    traces = disk.run(f"return {PLOT}.data.slice(-2).map(trace => [trace.x, trace.y, trace.z, trace.text])")
+    return told, traces[0][:3], traces[1][3]
+
+
+def test_a_category_among_many_is_found_by_its_name(disk: Browser) -> None:
+    open_saved(disk, "many")
+    told, points, name = seek(disk, "07 <i>kind</i>")
+    assert told == "07 <i>kind</i>: its arrow and 2 points"
+    assert points == [[8, 8], [1, 1], [2, 2]]
+    assert name[3] == "07 <\u2060i>kind<\u2060/i>"
+    assert seek(disk, "elan")[0] == "Élan: its arrow and 2 points"  # two begin so: one is it
+    assert seek(disk, "39")[:2] == ("no categories have this in their name", [[], [], []])
+    assert seek(disk, "kind")[0] == "38 categories have this in their name"
+    told, points, _ = seek(disk, "éland")
+    assert points == [[40, 40], [1, 1], [2, 2]]
+    disk.driver.find_element(By.CSS_SELECTOR, ".nbh-controls input").send_keys(Keys.HOME)
+    disk.wait(f"{FIGURE}.dataset.step === '0'")
+    assert disk.run(f"return {PLOT}.data.at(-2).z") == [1, 1]  # what is found moves, too
+    assert disk.run("return document.querySelectorAll('datalist option').length") == 40
+    assert disk.problems() == []
