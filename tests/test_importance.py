@@ -319,9 +319,9 @@ def test_what_is_no_grid_for_the_regions_is_refused(data, grid, message):
         pool_regions(data[0], grid)
 
 
-def test_more_regions_than_places_can_number_are_refused():
-    regions = np.ones((3, 1, 182, 181), np.float32)
-    with pytest.raises(ValueError, match=r"182x181.*grid=14"):
+def test_more_regions_than_can_be_compared_are_refused():
+    regions = np.ones((3, 1, 65, 64), np.float32)
+    with pytest.raises(ValueError, match=r"65x64.*more than 4096 .*grid=14"):
         RegionImportance().fit(regions, np.eye(3))
 
 

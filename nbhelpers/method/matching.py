@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from nbhelpers.maths.arrays import Array, blocks, check_whole, on_tensors, polar
 
 TARGETS = ("logits", "probabilities")
-_MOST = 2**15  # regions of an image: the places of matches are int16
+_MOST = 2**12  # regions of an image: what comparing them takes goes with the square of their number
 _BLOCKS = {"cpu": 2**23}  # similarities held at once: 32 MB of float32 stay near the processor; a GPU wants more
 
 

@@ -87,6 +87,7 @@ def regional_features(
         Fitted to the same network: its embedding of the images is what regions are aligned with.
     grid : int or (int, int), optional
         Regions a side, or rows and columns, to which every layer is averaged; by default layers keep their own grids.
+        What the fits take goes with the square of the regions' number: average layers that are finer than some 20 x 20.
         What is recorded on the grid already takes no further memory, be it on the disk.
     importance, projection : RegionImportance, RegionProjection, optional
         Settings of the fits; unfitted copies are used. By default h has as many coordinates as the sample features.
