@@ -22,7 +22,7 @@ SETTINGS := OMP_NUM_THREADS=1 OMP_NUM_THREADS=2 ATEN_CPU_CAPABILITY=default ATEN
 COMPUTE := $(filter-out $(addprefix tests/test_,$(addsuffix .py, \
 	about alone chapter_shape notation notebooks packaging student teaching \
 	coco crops cub download folder image_sets tiny_imagenet \
-	colours show show_attack_flat show_attacks show_flat show_regions show_save show_text cluster)), $(wildcard tests/test_*.py))
+	colours show show_attack_flat show_attacks show_flat show_many show_regions show_save show_text take_it_with_you cluster)), $(wildcard tests/test_*.py))
 
 # A row of the paper's tables at its own sizes, from DATA (archive or folder), by pieces of MINUTES; files go to OUT.
 # Importance is left out: its Shapley values may take longer than a piece, which would then never end.
