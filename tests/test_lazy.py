@@ -11,7 +11,7 @@ from growing import encoded, grow, told
 from PIL import Image
 
 from nbhelpers import datasets, record
-from nbhelpers.datasets import lazy
+from nbhelpers.datasets import folder, lazy
 from nbhelpers.images import ImageSet, LazyImages, batches, resized
 from nbhelpers.networks.architectures import build
 from nbhelpers.networks.training import Recipe, train
@@ -166,6 +166,15 @@ def test_all_are_taken_without_a_number(tmp_path: Path) -> None:
     assert list(images.left_out.values()) == [10]
     images, lines = told(root, "held_out", lazy=True, per_category=2)
     assert np.bincount(images.labels).tolist() == [2, 2] and not lines
+
+
+def test_what_does_not_fit_in_memory_is_read_on_demand(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder, "memory_left", lambda: 3 * 8 * 8 * N - 1)
+    with pytest.raises(ValueError, match=rf"{N} images of 8 pixels a side take 5.0 kB, and 5.0 kB of .*lazy=True"):
+        load(root)
+    assert len(load(root, lazy=True)) == N
+    monkeypatch.setattr(folder, "memory_left", lambda: None)
+    assert len(load(root)) == N, "where nobody tells nothing is refused"
 
 
 @pytest.mark.parametrize("name", ["scenes", "tiny-imagenet", "coco", "cub"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Sequence
 from functools import partial
@@ -16,6 +17,7 @@ from nbhelpers.datasets.crops import Crop
 from nbhelpers.datasets.lazy import lazy_images, looked_at
 from nbhelpers.datasets.selection import by_lot, choose, resolve
 from nbhelpers.datasets.telling import Notes, shown
+from nbhelpers.files import in_words, memory_left
 from nbhelpers.images import ImageSet
 
 ABOUT = About("your own images, a folder for each category", "yours", origin="yours", any_size=True)
@@ -72,6 +74,12 @@ def load(
         chosen = choose(crops, list(groups), split, per_category, told, fewest=1, most=most, usable=usable)
     told.tell(stacklevel=4)
     images, labels = lazy_images(chosen, root, side), np.array([crop.label for crop in chosen], np.int64)
+    size, left = math.prod(images.shape), memory_left()
+    if not lazy and left is not None and size > left:
+        raise ValueError(
+            f"{len(images)} images of {side} pixels a side take {in_words(size)}, and {in_words(left)} of memory are "
+            "left: read them where they are needed, with lazy=True, or fewer of them (per_category)"
+        )
     return ImageSet(images if lazy else np.asarray(images), labels, tuple(groups), split, left_out=told.counts())
 
 
