@@ -247,6 +247,26 @@ def test_warns_when_the_bound_comes_first(tail, regions):
         region_shapley(tail, regions, 1, method="permutation", permutations=6, precision=0.001)
 
 
+@pytest.mark.parametrize(
+    ("grid", "blocks", "players"),
+    [
+        ((4, 4), (2, 2), [0, 0, 1, 1, 0, 0, 1, 1, 2, 2, 3, 3, 2, 2, 3, 3]),
+        ((2, 6), (1, 3), [0, 0, 1, 1, 2, 2, 0, 0, 1, 1, 2, 2]),
+        ((3, 5), (2, 2), [0, 0, 0, 1, 1, 0, 0, 0, 1, 1, 2, 2, 2, 3, 3]),
+        ((3, 3), (3, 3), range(9)),
+        ((1, 2), (1, 1), [0, 0]),
+    ],
+)
+def test_blocks_of_the_grid_play_together(grid, blocks, players):
+    rows, columns = grid
+    costs = np.arange(1.0, 1 + rows * columns).reshape(1, rows, columns).astype(np.float32)
+    tail = nn.Sequential(nn.Flatten(), nn.Linear(rows * columns, 2))
+    named, _ = region_shapley(tail, costs, 1, players=np.array(players))
+    values, _ = region_shapley(tail, costs, 1, players=blocks)
+    np.testing.assert_array_equal(values, named)
+    assert len(values) == blocks[0] * blocks[1]
+
+
 def test_equal_seeds_give_equal_bits(tail, regions):
     def run(x, seed):
         return region_shapley(tail, x, 1, method="permutation", permutations=20, precision=0, random_state=seed)
@@ -362,6 +382,10 @@ def nan_tail():
         ({"baseline": np.zeros((5, 3, 3))}, "baseline.*0 or 1 axes"),
         ({"players": np.zeros(4, int)}, r"players.* 9 .*\(4,\)"),
         ({"players": np.zeros(9)}, "players.*float64"),
+        ({"players": (4, 3)}, r"players.*3 x 3.*\(4, 3\)"),
+        ({"players": (0, 3)}, r"players.*3 x 3.*\(0, 3\)"),
+        ({"players": (3,)}, r"players.*3 x 3.*\(3,\)"),
+        ({"players": (1.5, 2)}, r"players.*3 x 3.*1\.5"),
         ({"players": np.array([0, 0, 0, 1, 1, 1, 3, 3, 3])}, r"gap.*\[0, 1, 3\]"),
         ({"method": "kernel"}, "'exact', 'permutation', got 'kernel'"),
         ({"output": "probability"}, "'logit', 'log_probability', got 'probability'"),

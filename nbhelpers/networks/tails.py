@@ -69,7 +69,7 @@ def tail_of(network: Network, layer: str, images: ImageSet | None = None) -> nn.
     form = network.forms.get(layer)
     if rest is not None and (form is None or form.kind in (GRID, VECTOR)):
         return Chain(rest, network.outputs)
-    size = next(reversed(network._trials), None) if images is None else tuple(images.images.shape[2:])
+    size = network.size if images is None else tuple(images.images.shape[2:])
     if size is None:
         raise ValueError(
             f"the tail of {layer} is found by a pass, and the network has not seen an image yet: give images"

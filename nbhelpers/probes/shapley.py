@@ -52,7 +52,7 @@ def region_shapley(
     target: int | Array,
     baseline: float | str | Array = 0.0,
     *,
-    players: Array | None = None,
+    players: Array | tuple[int, int] | None = None,
     method: str = "exact",
     output: str = "logit",
     permutations: int = MOST_PERMUTATIONS,
@@ -75,9 +75,9 @@ def region_shapley(
     baseline : float, "mean" or array of shape (K,)
         What an absent region holds: one number everywhere, the mean over the image's own regions, or a given
         vector such as the mean over a data set.
-    players : int array of shape (H*W,), optional
-        Player 0 ... P - 1 of each region, row by row; by default each region plays for itself. Blocks of an 8 x 8
-        grid as 16 players: ``np.kron(np.arange(16).reshape(4, 4), np.ones((2, 2), int)).ravel()``.
+    players : (int, int) or int array of shape (H*W,), optional
+        Rows and columns of blocks of the grid, each of which is a player, such as ``(4, 4)``; or the player 0 ... P - 1
+        of each region, row by row. By default each region plays for itself.
     method : {"exact", "permutation"}
         All coalitions (up to 16 players), or antithetic permutations.
     output : {"logit", "log_probability"}
@@ -125,7 +125,7 @@ def region_shapley(
     where = resolve_device(device)
     x = as_tensor(regions, "regions", ndim=(3, 4), device=where, bounded=True)
     images = x if x.ndim == 4 else x[None]
-    groups = _read_players(players, images.shape[2:].numel()).to(where)
+    groups = _read_players(players, *images.shape[2:]).to(where)
     count = int(groups.max()) + 1
     _check_options(method, count, output, permutations, precision, batch_size)
     tail.to(where)
@@ -256,9 +256,14 @@ def _table(image: torch.Tensor, baseline: float | str | Array) -> torch.Tensor:
     return torch.cat([rows, last.expand(1, rows.shape[1])])
 
 
-def _read_players(players: Array | None, regions: int) -> torch.Tensor:
+def _read_players(players: Array | tuple[int, int] | None, rows: int, columns: int) -> torch.Tensor:
+    regions = rows * columns
     if players is None:
         return torch.arange(regions)
+    if isinstance(players, tuple):
+        down, across = _read_blocks(players, rows, columns)
+        lines, places = torch.arange(rows) * down // rows, torch.arange(columns) * across // columns
+        return (lines[:, None] * across + places).flatten()
     numbers = np.asarray(players.cpu() if isinstance(players, torch.Tensor) else players)
     if numbers.dtype.kind not in "iu" or numbers.shape != (regions,):
         raise ValueError(f"players must be {regions} whole numbers, got shape {numbers.shape} of {numbers.dtype}")
@@ -266,6 +271,16 @@ def _read_players(players: Array | None, regions: int) -> torch.Tensor:
     if there != list(range(len(there))):
         raise ValueError(f"players must be numbered 0, 1, 2 ... without a gap, found {there}")
     return torch.from_numpy(numbers.astype(np.int64))
+
+
+def _read_blocks(blocks: tuple, rows: int, columns: int) -> tuple[int, int]:
+    whole = len(blocks) == 2 and all(isinstance(side, (int, np.integer)) for side in blocks)
+    if not whole or not (1 <= blocks[0] <= rows and 1 <= blocks[1] <= columns):
+        raise ValueError(
+            f"players must be rows and columns of blocks, at most the {rows} x {columns} regions that there are, or an "
+            f"array of one number a region, got {blocks!r}"
+        )
+    return int(blocks[0]), int(blocks[1])
 
 
 def _check_options(
@@ -278,7 +293,7 @@ def _check_options(
     if method == "exact" and players > MAX_EXACT:
         raise ValueError(
             f"{players} players have 2^{players} coalitions, and exact enumeration ends at {MAX_EXACT} players; "
-            f"use method='permutation', or let blocks of regions play together with players="
+            f"use method='permutation', or let blocks of regions play together, as with players=(4, 4)"
         )
     if permutations < 4 or permutations % 2:
         raise ValueError(f"permutations come in pairs and must be an even number of at least 4, got {permutations}")
