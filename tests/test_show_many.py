@@ -109,6 +109,13 @@ def test_no_category_is_lost_among_many(figure: str, count: int) -> None:
         assert page.select_one(".nbh-find input")
 
 
+def test_only_a_long_table_can_be_searched() -> None:
+    rows = [[f"row {i}", i] for i in range(31)]
+    long, short = (show.Table(["a", "b"], its, "c").folded() for its in (rows, rows[:-1]))
+    assert "nbh-rows" in long and "<script>" in long
+    assert "nbh-rows" not in short and "<script>" not in short
+
+
 def test_few_categories_need_no_search() -> None:
     made = FIGURES["sample_space"](Material(10))
     assert made.search is None

@@ -44,6 +44,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
         FIGURES[name]().save(folder / f"{name}.html")
     show.Explore(lambda which: FIGURES[which](), which=["sample_space", "kappa_slider"]).save(folder / "explore.html")
     many().save(folder / "many.html")
+    mu = np.random.default_rng(0).normal(size=(40, 3))
+    show.neighbours(mu, np.eye(40), MANY, alt="Forty kinds.").save(folder / "neighbours.html")
     return folder
 
 
@@ -138,4 +140,20 @@ def test_a_category_among_many_is_found_by_its_name(disk: Browser) -> None:
     disk.wait(f"{FIGURE}.dataset.step === '0'")
     assert disk.run(f"return {PLOT}.data.at(-2).z") == [1, 1]  # what is found moves, too
     assert disk.run("return document.querySelectorAll('datalist option').length") == 40
+    assert disk.problems() == []
+
+
+def test_a_long_table_shows_the_rows_that_are_searched(disk: Browser) -> None:
+    open_saved(disk, "neighbours")
+    disk.run("document.querySelector('details').open = true")
+    disk.driver.find_element(By.CSS_SELECTOR, ".nbh-rows input").send_keys("Elan")
+    shown = (
+        "return [...document.querySelectorAll('tbody tr')].filter(row => row.offsetHeight).map(row => row.innerText)"
+    )
+    rows = disk.run(shown)
+    assert 2 <= len(rows) < 20  # those of the two, and of their neighbours
+    assert all("lan" in row for row in rows)
+    assert disk.driver.find_element(By.CSS_SELECTOR, ".nbh-rows output").text == f"{len(rows)} of 40 rows"
+    disk.driver.find_element(By.CSS_SELECTOR, ".nbh-rows input").send_keys("\ue003" * 4)  # backspace
+    assert len(disk.run(shown)) == 40
     assert disk.problems() == []

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nbhelpers.show.page.inline import asset
 from nbhelpers.show.page.shown import Shown, Writers
 from nbhelpers.show.text import page
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+LONG = 30  # rows that a reader still finds by eye
+ROWS = (
+    '<div class="nbh-find nbh-rows"><label>Find a row <input type="search" autocomplete="off" disabled></label>'
+    '<output aria-live="polite"></output></div>'
+)
 NOTHING = "–"  # where there is no number
 
 
@@ -122,11 +128,13 @@ class Table(Shown, _Parts):
         return [page(str(cell)).replace(" ± ", "&nbsp;±&nbsp;") for cell in row]
 
     def folded(self) -> str:
-        """The table behind a click, below its figure; a keyboard can scroll it sideways."""
+        """The table behind a click, below its figure: a keyboard scrolls it sideways, a long one can be searched."""
         title = "The numbers behind this figure"
+        long = len(self.rows) > LONG
         return (
-            f'<details class="nbh-numbers"><summary>{title}</summary>'
-            f'<div tabindex="0" role="group" aria-label="{title}">{self.html()}</div></details>'
+            f'<details class="nbh-numbers"><summary>{title}</summary>{ROWS if long else ""}'
+            f'<div tabindex="0" role="group" aria-label="{title}">{self.html()}</div>'
+            + (f"<script>{asset('rows.js')}</script></details>" if long else "</details>")
         )
 
 
