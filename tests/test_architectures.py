@@ -91,7 +91,7 @@ def test_with_torchvisions_weights_the_logits_are_equal_bit_for_bit(name, tmp_pa
     theirs, ours = drawn(theirs.to_empty(device="cpu")), ours.to_empty(device="cpu").eval()
     path = tmp_path / "theirs.pth"
     torch.save(theirs.state_dict(), path)
-    assert start_from(ours, path) == []
+    assert start_from(ours, path, "imagenet") == []
     path.unlink()  # half a gigabyte of VGG-16
     image = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))

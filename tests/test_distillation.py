@@ -283,7 +283,7 @@ def test_impossible_temperatures_are_refused(tmp_path, teacher, temperature):
 
 def part_of(network, layers):
     """A network that names fewer of its layers."""
-    return Network(network.body, {k: network._layer_paths[k] for k in layers}, network._head_path)
+    return Network(network.body, {k: network.places[k] for k in layers}, network.head_place)
 
 
 @pytest.mark.parametrize(

@@ -151,31 +151,33 @@ def find_form(shape: Sequence[int], seen: Evidence, wanted: Form | None = None) 
 def _four_axes(shape: tuple[int, ...], seen: Evidence) -> str:
     first, last = shape[1], shape[3]
     kind, leaf = seen.leaf or ("", ())
-    # After a linear layer or a normalisation of the last axis, a permutation would show in the shape.
-    if leaf == shape and (kind == GRID or first != last):
+    fits = {GRID: same_aspect(shape[2:], seen.image), CHANNELS_LAST: same_aspect(shape[1:3], seen.image)}
+    # What a convolution gave may have any strides; elsewhere rows and columns may be windows and their tokens.
+    if leaf == shape and (kind == GRID or (first != last and fits[kind])):
         return kind
-    height, width = seen.image
-    fits = {
-        GRID: _same_aspect(shape[2:], height, width),
-        CHANNELS_LAST: _same_aspect(shape[1:3], height, width),
-    }
     if fits[GRID] != fits[CHANNELS_LAST]:
         return GRID if fits[GRID] else CHANNELS_LAST
-    if leaf:
+    if leaf and (kind == GRID or fits[GRID]):
         channels = leaf[1] if kind == GRID else leaf[-1]
         if (channels == first) != (channels == last):
             return GRID if channels == first else CHANNELS_LAST
     raise ValueError(f"an output of shape {shape} may be of the form 'grid' or 'channels last': say which, in forms=")
 
 
-def _same_aspect(grid: Sequence[int], height: int, width: int) -> bool:
-    """Whether a grid may come from an image of this size by strides that are equal along both sides."""
-    rows, columns = grid
+def same_aspect(grid: Sequence[int], image: Sequence[int]) -> bool:
+    """Whether a grid may come from an image of this size by strides that are equal along both sides.
+
+    >>> same_aspect((7, 7), (224, 224)), same_aspect((49, 64), (224, 224))
+    (True, False)
+    """
+    (rows, columns), (height, width) = grid, image
     return abs(rows * width - columns * height) < max(width, height)
 
 
 def _tokens(shape: Sequence[int], seen: Evidence, wanted: Form) -> Form:
     count = shape[1]
+    if wanted.grid is None and seen.leaf and seen.leaf[1][-1] == count != shape[2] and seen.leaf[0] == CHANNELS_LAST:
+        raise ValueError(f"an output of shape {tuple(shape)} holds channels, not tokens, in its second axis")
     prefixes = range(MOST_PREFIX + 1) if wanted.prefix is None else (wanted.prefix,)
     fits: list[tuple[int, tuple[int, int]]] = []
     for grids in _possible_grids(seen, count) if wanted.grid is None else [[wanted.grid]]:

@@ -50,8 +50,17 @@ class Network(nn.Module):
     ----------
     layers : dict of str to Module
         In the order in which they run, once that is known from a pass.
+    places : dict of str to str
+        Where they are in the body.
     head : Linear or Conv2d
+    head_place : str
+        Where it is.
     outputs : tuple of int
+        Which of the head's outputs the categories are.
+    names : tuple of str or None
+        What all outputs of the head are called, where the model knows it.
+    forms : dict of str to Form
+        Of each layer, once they are known from a pass.
     grids : dict of str to (int, int)
         Rows and columns of each layer's regions, once they are known from a pass.
     auxiliary : int
@@ -86,7 +95,7 @@ class Network(nn.Module):
         super().__init__()
         self.body = body = unwrapped(body)
         self.training = body.training
-        self._layer_paths, self._head_path = dict(layers), head
+        self.places, self.head_place = dict(layers), head
         for place in (*layers.values(), head):
             _check_place(body, place)
         _check_head(self.head, head)
@@ -95,12 +104,85 @@ class Network(nn.Module):
         self.outputs = _chosen(outputs, self.head_outputs)
         chosen = None if outputs is None else torch.tensor(self.outputs)
         self.register_buffer("_chosen", chosen, persistent=False)
-        if unknown := [layer for layer in forms or {} if layer not in self._layer_paths]:
-            raise ValueError(f"forms of {', '.join(unknown)}, but the layers are {', '.join(self._layer_paths)}")
-        self.forms = {layer: Form(form) if isinstance(form, str) else form for layer, form in (forms or {}).items()}
+        if unknown := [layer for layer in forms or {} if layer not in self.places]:
+            raise ValueError(f"forms of {', '.join(unknown)}, but the layers are {', '.join(self.places)}")
+        self._told_forms = {
+            layer: Form(form) if isinstance(form, str) else form for layer, form in (forms or {}).items()
+        }
         self._trials: dict[tuple[int, int], Trial] = {}
         self.auxiliary = 0
+        self.names: tuple[str, ...] | None = None
+        self.scaling_from = "as given"
         self._contiguous = False
+
+    @classmethod
+    def of(
+        cls,
+        model: nn.Module,
+        *,
+        layers: Mapping[str, str] | Sequence[str] | None = None,
+        head: str | nn.Linear | None = None,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        outputs: Sequence[int | str] | None = None,
+        forms: Mapping[str, Form | str] | None = None,
+        size: int | tuple[int, int] | None = None,
+    ) -> Network:
+        """Any classifier: its head, its layers, their forms and its scaling are found, and checked by passes of noise.
+
+        Printed, the network is a table of what was found; whatever is wrong in it can be given by name.
+
+        Parameters
+        ----------
+        model : Module
+            From images (N, 3, H, W) or grey (N, 1, H, W) to logits: of torchvision, timm, transformers or one's own.
+        layers : dict of str to str, or sequence of str, optional
+            Where layers are in the model, with names of their own or by their places. By default the last module of
+            each stage, shallow to deep (as timm says it, else where the grid of regions changes); of a network without
+            stages, such as a vision transformer, four blocks at equal distances.
+        head : str or Linear, optional
+            Where the head is; by default the last linear layer or 1 x 1 convolution whose output is the model's. A
+            Linear layer is put after a model that gives features.
+        mean, std : three floats, or one
+            As of :class:`Network`. By default what the model says of itself: timm's ``pretrained_cfg``, the weights of
+            its family in torchvision, the config of transformers.
+        outputs : sequence of int or str, optional
+            Which outputs are the categories, in their order, by number, or by name where the model knows names
+            (``network.names``).
+        forms : dict of str to (Form or str), optional
+            The forms of layers that a pass does not tell, or tells wrong.
+        size : int or (int, int), optional
+            Of the images that it is tried with; by default what the model says, else 224 pixels.
+
+        Raises
+        ------
+        ValueError
+            If the model says nothing of its scaling and ``mean`` and ``std`` are not given; if it has no head, goes on
+            after it, or what it says of an image depends on chance; if a layer that was asked for cannot be read.
+
+        Examples
+        --------
+        >>> from torchvision.models import squeezenet1_1
+        >>> _ = torch.manual_seed(0)
+        >>> network = Network.of(squeezenet1_1(num_classes=4), size=64)
+        >>> network
+        Network of SqueezeNet
+        layer        form  grid     channels
+        features.1   grid  31 x 31  64
+        features.4   grid  15 x 15  128
+        features.7   grid  7 x 7    256
+        features.12  grid  3 x 3    512
+        head: classifier.1 (1 x 1 convolution, whose input is averaged over regions), 512 features to 4 outputs
+        scaling: mean 0.485, 0.456, 0.406, std 0.229, 0.224, 0.225 (torchvision's weights of its family), tried with ...
+        """
+        from nbhelpers.networks.discovery import discover
+
+        return discover(model, layers, head, mean, std, outputs, forms, size)
+
+    def __repr__(self) -> str:
+        from nbhelpers.networks.summary import summary
+
+        return summary(self)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.scores(self.scaled(images))
@@ -146,7 +228,7 @@ class Network(nn.Module):
 
     def _logits(self, out: Any, said: list) -> torch.Tensor:
         """What the head said, in the network's output; a ``ValueError`` if it is not there."""
-        path = self._head_path
+        path = self.head_place
         if not said:
             raise ValueError(
                 f"the head {path} does not run in a forward pass, or not as a module: name the module whose output is "
@@ -158,23 +240,21 @@ class Network(nn.Module):
                 "cannot be known"
             )
         first, version, kept = said[0]
-        here = tensors_in(out)
+        here = tensors_in(logits_in(out))
         for tensor in here:
             if tensor is first and version is not None and tensor._version == version and tensor.ndim == 2:
                 return tensor
-        wanted = [kept] if kept.ndim == 2 else pooled(kept, self.head)
-        for tensor in here:
-            if any(_equal(tensor, one) for one in wanted):
-                return tensor
-        raise ValueError(_other_than_the_head(path, here, wanted[0]))
+        if (logits := holds(out, kept, self.head)) is not None:
+            return logits
+        raise ValueError(_other_than_the_head(path, here, kept if kept.ndim == 2 else pooled(kept, self.head)[0]))
 
     @property
     def layers(self) -> dict[str, nn.Module]:
-        return {name: self.body.get_submodule(path) for name, path in self._layer_paths.items()}
+        return {name: self.body.get_submodule(path) for name, path in self.places.items()}
 
     @property
     def head(self) -> nn.Linear | nn.Conv2d:
-        return self.body.get_submodule(self._head_path)
+        return self.body.get_submodule(self.head_place)
 
     @property
     def head_outputs(self) -> int:
@@ -188,6 +268,10 @@ class Network(nn.Module):
         return torch.contiguous_format if self._contiguous else torch.channels_last
 
     @property
+    def forms(self) -> dict[str, Form]:
+        return next(reversed(self._trials.values())).forms if self._trials else self._told_forms
+
+    @property
     def size(self) -> tuple[int, int] | None:
         """Height and width of the images of the latest trial pass, such as :func:`~nbhelpers.record` makes."""
         return next(reversed(self._trials), None)
@@ -195,6 +279,20 @@ class Network(nn.Module):
     @property
     def grids(self) -> dict[str, tuple[int, int]]:
         return next(reversed(self._trials.values())).grids if self._trials else {}
+
+    def picking(self, outputs: Sequence[int | str]) -> Network:
+        """The same network, not a copy, with these of its head's outputs as the categories, by number or by name.
+
+        Raises
+        ------
+        ValueError
+            If there is no such output, one is named twice, or there are fewer than two.
+        """
+        chosen = numbers_of(outputs, self.names, self.head_outputs)
+        scaling = self.mean.flatten().tolist(), self.std.flatten().tolist()
+        picked = Network(self.body, self.places, self.head_place, *scaling, outputs=chosen, forms=self._told_forms)
+        picked.names, picked.scaling_from, picked._trials = self.names, self.scaling_from, dict(self._trials)
+        return picked.to(self.mean.device)
 
     def named(self, *layers: str) -> dict[str, nn.Module]:
         """The modules of these layers, or a ``ValueError`` that lists the layers there are."""
@@ -204,6 +302,30 @@ class Network(nn.Module):
         return {layer: modules[layer] for layer in layers}
 
 
+def numbers_of(outputs: Sequence[int | str], names: tuple[str, ...] | None, count: int) -> list[int]:
+    """Outputs by their numbers, whether they were given by number or by name, or a ``ValueError``.
+
+    >>> numbers_of(["dog", 0], ("cat", "dog", "cow"), 3)
+    [1, 0]
+    """
+    chosen = []
+    for output in outputs:
+        if not isinstance(output, str):
+            chosen.append(output)
+            continue
+        if names is None or len(names) != count:
+            raise ValueError(f"the model does not say what its outputs are called: give the number of {output!r}")
+        places = [i for i, name in enumerate(names) if name == output]
+        if not places:
+            alike = [name for name in names if output.lower() in name.lower()][:5]
+            hint = f"; it has {', '.join(map(repr, alike))}" if alike else f"; the first is {names[0]!r}"
+            raise ValueError(f"no output is called {output!r}{hint}")
+        if len(places) > 1:
+            raise ValueError(f"{output!r} is the name of the outputs {places}: give the number of the one you mean")
+        chosen += places
+    return chosen
+
+
 def unwrapped(body: nn.Module) -> nn.Module:
     """The module itself, where it was compiled or spread over devices: hooks do not reach into that."""
     while isinstance(body, nn.DataParallel | nn.parallel.DistributedDataParallel) or hasattr(body, "_orig_mod"):
@@ -211,10 +333,23 @@ def unwrapped(body: nn.Module) -> nn.Module:
     return body
 
 
-def pooled(x: torch.Tensor, head: nn.Linear | nn.Conv2d) -> list[torch.Tensor]:
+def pooled(x: torch.Tensor, head: nn.Module) -> list[torch.Tensor]:
     """What a head says, or hears, at each position as one row an image: the mean over positions, also after ReLU."""
     where = tuple(range(2, x.ndim)) if isinstance(head, nn.Conv2d) else tuple(range(1, x.ndim - 1))
     return [x.mean(where), x.relu().mean(where)]
+
+
+def logits_in(out: Any) -> Any:
+    """What a model's output calls its logits, which counts alone; all of it where it calls nothing so."""
+    if isinstance(out, Mapping):
+        return out.get("logits", out)
+    return getattr(out, "logits", out)
+
+
+def holds(out: Any, said: torch.Tensor, head: nn.Module) -> torch.Tensor | None:
+    """What a head said, as it stands in a model's output, alone or pooled over positions; None if it is not there."""
+    wanted = [said] if said.ndim == 2 else pooled(said, head)
+    return next((tensor for tensor in tensors_in(logits_in(out)) if any(_equal(tensor, one) for one in wanted)), None)
 
 
 def _check_place(body: nn.Module, place: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +19,8 @@ class Caught(Mapping[str, torch.Tensor]):
     To ask for a module that did not run, ran more than once, or gave more than one tensor is a ``ValueError``.
     """
 
-    def __init__(self, names: Mapping[str, nn.Module]) -> None:
-        self._expected = tuple(names)
+    def __init__(self, names: Mapping[str, nn.Module], copy: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        self._expected, self._copy = tuple(names), copy
         self._values: dict[str, Any] = {}
         self._runs: dict[str, int] = {}
 
@@ -32,7 +32,7 @@ class Caught(Mapping[str, torch.Tensor]):
     def add(self, name: str, value: Any) -> None:
         self._runs[name] = self._runs.get(name, 0) + 1
         # At once, for operations in place may follow, and once, for a second run is refused.
-        self._values.setdefault(name, [tensor.clone() for tensor in tensors_in(value)])
+        self._values.setdefault(name, [self._copy(tensor) for tensor in tensors_in(value)])
 
     def __getitem__(self, name: str) -> torch.Tensor:
         if name not in self._expected:
@@ -74,12 +74,18 @@ def tensors_in(value: Any) -> list[torch.Tensor]:
 
 
 @contextmanager
-def tapped(root: nn.Module, modules: Mapping[str, nn.Module], *, inputs: bool = False) -> Iterator[Caught]:
+def tapped(
+    root: nn.Module,
+    modules: Mapping[str, nn.Module],
+    *,
+    inputs: bool = False,
+    copy: Callable[[torch.Tensor], torch.Tensor] = torch.clone,
+) -> Iterator[Caught]:
     """Catch the outputs, or the first ``inputs``, of ``modules`` in each forward pass of ``root``.
 
-    Hooks are always released.
+    Hooks are always released. ``copy`` is what is kept of a tensor: its shape alone is on the device ``"meta"``.
     """
-    caught = Caught(modules)
+    caught = Caught(modules, copy)
 
     # A hook that returned something would replace what it sees: begin() and add() return None.
     def hear(name: str):
