@@ -157,7 +157,7 @@ def timm_models():
             "head",
         ),
         "mixer": (
-            lambda: timm.create_model("mixer_s32_224", num_classes=3, img_size=128, num_blocks=8),
+            lambda: timm.create_model("mixer_s32_224", num_classes=3, img_size=128),
             4,
             "head",
         ),

@@ -485,6 +485,7 @@ def test_statistics_of_the_batch_are_refused():
         record(Network(body, {"r": "2"}, "5"), images)
 
 
+@pytest.mark.slow
 def test_a_spread_or_compiled_body_is_taken_out_of_its_wrapper():
     body, images = chain(), some()
     wanted = record(Network(body, {"r": "2"}, "5"), images, ("r",)).regions["r"]
