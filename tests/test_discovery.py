@@ -130,6 +130,7 @@ def test_torchvision(name):
     assert f"head: {head}" in repr(network) and "torchvision" in repr(network)
 
 
+@pytest.mark.slow
 def test_a_network_of_torchvision_with_a_scaling_of_its_own_is_told_by_its_size():
     with torch.device("meta"):
         small, large = (torchvision.models.get_model(f"efficientnet_v2_{size}") for size in "sl")
@@ -192,6 +193,7 @@ def timm_models():
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["resnet10t", "vit", "reg4", "mixer", "swin", "convnext", "convolution as head", "several linear layers"]
 )
@@ -211,6 +213,7 @@ def test_timm(name):
         np.testing.assert_allclose(network(x), wanted, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["deit_tiny_distilled_patch16_224", "levit_128s"])
 def test_a_mean_of_two_heads_is_refused(name):
     timm = pytest.importorskip("timm")
@@ -249,6 +252,7 @@ def of_transformers(name):
     return make(config(num_labels=3, **sizes)).eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "form", "head", "count"),
     [
@@ -269,6 +273,7 @@ def test_transformers(name, form, head, count):
         np.testing.assert_allclose(network(x), model(2 * x - 1).logits, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_of_several_logits_in_an_output_those_called_so_count():
     """The heads of class and distillation token stand beside their mean."""
     with pytest.raises(ValueError, match="no head"):
@@ -291,6 +296,7 @@ def test_of_a_pair_of_outputs_the_first_counts():
 # What is asked for
 
 
+@pytest.mark.slow
 def test_a_model_that_says_nothing_of_its_scaling_is_asked():
     for given in ({}, {"mean": (0.5,) * 3}, {"std": (0.5,) * 3}):
         with pytest.raises(ValueError, match="mean and std"):
@@ -342,6 +348,7 @@ def test_what_goes_on_after_its_head_has_none(after):
         Network.of(Goes(), size=32, **HALF)
 
 
+@pytest.mark.slow
 def test_a_model_without_a_head_takes_one():
     timm = pytest.importorskip("timm")
     for model, wide in (
@@ -465,6 +472,7 @@ def test_as_many_channels_as_rows_are_told_apart_by_wider_images():
 # Outputs by name
 
 
+@pytest.mark.slow
 def test_outputs_by_name():
     transformers = pytest.importorskip("transformers")
     names = {0: "cat", 1: "crane", 2: "crane", 3: "dog house"}
@@ -489,6 +497,7 @@ def test_outputs_by_name():
         Network.of(Stages(), size=32, outputs=["cat", "dog"], **HALF)
 
 
+@pytest.mark.slow
 def test_names_that_nobody_gave_are_none():
     assert Network.of(of_transformers("vit"), **HALF).names is None
     assert Network.of(torchvision.models.squeezenet1_1(num_classes=5), size=64).names is None

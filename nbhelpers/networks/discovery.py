@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -176,15 +175,18 @@ def _stages(body: nn.Module, trial: Trial, head: str, told: Sequence[str], image
     if told and all(place in grids for place in told):
         rows = [place for place in order if place in set(told)]
     else:
-        rows = [place for place in order if not _within_a_block(body, place, grids) and not _passes_on(body, place)]
+        rows = [
+            place for place in order if not _within_a_block(body, place, trial.grids) and not _passes_on(body, place)
+        ]
     last = {grids[place]: place for place in rows}
-    # Grids that differ by the margins of convolutions belong to one stage.
-    ends = list(last.values())
-    ends = [
-        place
-        for place, after in itertools.zip_longest(ends, ends[1:])
-        if after is None or grids[place][0] >= 1.5 * grids[after][0]
-    ]
+    # Grids that differ by the margins of convolutions belong to one stage; a grid that grows says nothing new.
+    ends: list[str] = []
+    for place in sorted(last.values(), key=rows.index):
+        if ends and grids[place][0] > grids[ends[-1]][0]:
+            continue
+        if ends and grids[ends[-1]][0] < 1.5 * grids[place][0]:
+            ends.pop()
+        ends.append(place)
     if len(ends) < 3:
         ends = _spread(body, rows, grids, ends)
     return [_last_link(place, ends, rows, grids) for place in ends]
@@ -215,19 +217,21 @@ def _last_link(place: str, ends: list[str], rows: list[str], grids: Mapping[str,
 
 
 def _passes_on(body: nn.Module, place: str) -> bool:
-    return isinstance(body.get_submodule(place), nn.Identity | nn.Dropout)
+    return isinstance(body.get_submodule(place), nn.Identity | nn.Dropout | nn.AdaptiveAvgPool2d)
 
 
-def _within_a_block(body: nn.Module, place: str, fits: Mapping[str, tuple[int, int]]) -> bool:
+def _within_a_block(body: nn.Module, place: str, grids: Mapping[str, tuple[int, int]]) -> bool:
     """Whether a module lies inside one that goes on to another grid: not a chain, but a block with a way around it."""
     steps = place.split(".")
     for i in range(1, len(steps)):
         around = ".".join(steps[:i])
         module = body.get_submodule(around)
-        chain = type(module) in _CONTAINERS or any(isinstance(child, nn.ModuleList) for child in module.children())
-        if around not in fits or fits[around] == fits[place] or chain:
+        if around not in grids or grids[around] == grids[place] or type(module) in _CONTAINERS:
             continue
-        inside = [grid for other, grid in fits.items() if other.startswith(f"{around}.")]
-        if len({round(math.log2(grid[0])) for grid in (*inside, fits[around])}) <= 2:  # margins do not count
+        if grids[around][0] > grids[place][0]:  # such as windows of attention
+            return True
+        inside = [grid for other, grid in grids.items() if other.startswith(f"{around}.") and grid != (1, 1)]
+        octaves = {round(math.log2(grid[0])) for grid in (*inside, grids[around])}  # margins do not count
+        if len(octaves) <= 2 and not any(isinstance(child, nn.ModuleList) for child in module.children()):
             return True
     return False

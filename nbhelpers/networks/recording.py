@@ -117,8 +117,10 @@ def record(
             feature = feature if feature.ndim == 2 else pooled(feature, network.head)[0]
             values = {"logits": logits, "features": _kept(feature, "the features")}
             for layer in names:
-                with telling(layer):
-                    value = pool_regions(trial.form(layer).regions(caught[layer]).float(), grid)
+                value = trial.form(layer).regions(caught[layer]).float()
+                if grid is not None:
+                    with telling(layer):
+                        value = pool_regions(value, grid)
                 values[f"layer {layer}"] = _kept(value, layer)
             return values
 
