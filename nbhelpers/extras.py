@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
+_DATA = ("torchvision", "safetensors", "PIL", "pooch", "requests")
 EXTRAS = {
-    "figures": ("matplotlib", "plotly", "ipywidgets", "PIL", "pandas"),
-    "data": ("torchvision", "safetensors", "PIL", "pooch", "requests"),
+    "data": _DATA,
+    "figures": (*_DATA, "matplotlib", "plotly", "ipywidgets", "pandas"),
     "cluster": ("distributed",),
     "stills": ("kaleido",),
 }

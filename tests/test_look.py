@@ -10,6 +10,7 @@ from bs4 import BeautifulSoup
 from scipy.special import softmax
 from torch import nn
 
+from nbhelpers.experiments.study import Study
 from nbhelpers.images import ImageSet
 from nbhelpers.method.activations import Activations
 from nbhelpers.method.samples import SampleProjection
@@ -252,6 +253,29 @@ def test_a_fit_to_outputs_dealt_out_anew_explains_less():
     assert judged["lengths"].shape == (4, 2) and np.all(np.abs(judged["lengths"]) <= 1)
 
 
+@pytest.mark.slow
+def test_suspects_of_scenes_are_ranked_well_and_the_projection_does_not_beat_the_loss():
+    study = Study("scenes")
+    activations = study.activations(images=study.images().subset(per_category=20))
+    rounds = drill(find(activations, SampleProjection().fit(activations.features, activations.logits)))
+    assert next(iter(rounds.values())).mean() > 0.95
+    assert "do not beat the network's loss" in of_drill(rounds)
+
+
+@pytest.mark.slow
+def test_a_transformer_is_looked_at_where_its_patches_still_matter(tmp_path):
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(0)
+    small = {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 4, "num_heads": 2, "num_classes": 3}
+    body = timm.models.VisionTransformer(**small)
+    network = Network.of(body, size=32, mean=(0.5,) * 3, std=(0.5,) * 3)
+    page = look(network, colours(24), tmp_path)
+    deepest = list(network.layers)[-1]
+    assert f"{deepest} is left out" in page.read_text(encoding="utf-8")
+    assert deepest not in {row["layer"] for row in rows(tmp_path, "points.csv")}
+    assert {row["shapley"] for row in rows(tmp_path, "regions.csv")} - {"", "0"}
+
+
 # What is said of it
 
 
@@ -311,6 +335,14 @@ def test_the_report_says_when_suspects_are_ranked_badly():
 )
 def test_outputs_are_matched(folders, count, names, indices):
     assert match_outputs(folders, count, names).indices == indices
+
+
+def test_ids_are_shown_by_the_names_of_the_network():
+    names = [f"thing {i}" for i in range(999)] + ["thing 0"]
+    assert match_outputs(["n01443537", "n01484850"], 1000, names).categories == ("thing 1", "thing 2")
+    twice = match_outputs(["n01440764", "n15075141", "n01443537"], 1000, names)
+    assert twice.categories == ("thing 0 (n01440764)", "thing 0 (n15075141)", "thing 1")
+    assert twice.indices == (0, 999, 1)
 
 
 @pytest.mark.parametrize(

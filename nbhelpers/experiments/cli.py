@@ -1,4 +1,4 @@
-"""The command line, for long or remote runs: ``nbhelpers datasets`` and ``nbhelpers reproduce``."""
+"""The command line, for long or remote runs: ``nbhelpers datasets``, ``nbhelpers reproduce`` and ``nbhelpers look``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nbhelpers import datasets
+from nbhelpers.experiments import looking
 from nbhelpers.experiments.options import check, parser
 from nbhelpers.experiments.pieces import AGAIN, TimeUp
 from nbhelpers.experiments.reproduce import EXPERIMENTS, sweep
@@ -23,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "datasets":
             for name, about in datasets.available().items():
                 print(f"{name} ({about.origin}): {about.description}\n    licence: {about.licence}")
+        elif options.command == "look":
+            print(looking.run(options))
         else:
             check(options)
             studies = _studies(options)

@@ -11,6 +11,7 @@ import torch
 
 import nbhelpers
 from nbhelpers import datasets
+from nbhelpers.experiments import looking
 from nbhelpers.experiments.costs import study_cost
 from nbhelpers.experiments.pieces import AGAIN
 from nbhelpers.experiments.reproduce import EXPERIMENTS
@@ -66,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
         "command alone",
     )
     option("--overwrite", action="store_true", help="write --out whatever is there")
+    looking.add_arguments(commands, _path, _whole)
     return top
 
 

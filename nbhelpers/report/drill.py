@@ -46,7 +46,14 @@ RANKINGS: dict[str, Callable[[Findings, np.ndarray], np.ndarray]] = {
     "the surprise of the projection (−log Q)": _surprise,
     "confident learning (the margin of P, corrected by category)": _confident,
 }
-"""How suspect a label is, from what is found of the images and their labels; the first ranks those of a report."""
+"""How suspect a label is, from what is found of the images and their labels; the first ranks those of a report.
+
+It was chosen on one half of the training images of Imagenette (MobileNet-V2, ten of its outputs) and of scenes
+(VGG-16). On the other halves and on held-out images, 20 rounds each, the loss has AUROC .9999, .9999, .9955 and .9920;
+the pull in three dimensions .9991, .9989, .9901 and .9866; in as many as there are categories less one
+.9999, .9998, .9941 and .9900. So a projection does not beat the loss: where P is calibrated and labels are changed
+evenly, no ranking of one image at a time can.
+"""
 
 
 def drill(findings: Findings, random_state: int = 0) -> dict[str, np.ndarray]:

@@ -21,6 +21,7 @@ from nbhelpers.networks.recording import record
 require("data")
 require("figures")
 
+from nbhelpers.estimators import load_estimator, save_estimator
 from nbhelpers.networks.tensors import digest
 from nbhelpers.report.content import Content
 from nbhelpers.report.drill import drill
@@ -35,13 +36,15 @@ from nbhelpers.report.regions import (
     common_grid,
     control_lengths,
     points_by_layer,
-    seconds_of_tail,
     shapley_values,
+    try_tail,
     view_layer,
 )
 from nbhelpers.report.trust import judge, of_regions
 from nbhelpers.report.work import Work
 
+ARROWS = "arrows.safetensors"
+"""The fitted projection, for :func:`nbhelpers.load_estimator`."""
 WORK = "work"
 """The folder, in that of a report, where finished stages are kept."""
 TRIED = 8
@@ -102,15 +105,21 @@ def look(
     if len(images) < FEWEST:
         raise ValueError(f"a report needs at least {FEWEST} images, got {len(images)}")
     names = list(map(str, range(len(images)))) if files is None else list(files)
-    shapes = _shapes(network, images)
+    tried = images.subset(np.linspace(0, len(images) - 1, TRIED).astype(int))
+    shapes = {layer: its.shape[1:] for layer, its in record(network, tried, tuple(network.layers)).regions.items()}
     shown = choose_layers(shapes, layers)
+    heard, tail = try_tail(network, shown[-1], tried)
+    if not heard:
+        notes.append(f"{shown[-1]} is left out: the network's outputs do not depend on its regions.")
+        del shapes[shown[-1]]
+        shown = choose_layers(shapes, layers and [layer for layer in layers if layer in shapes])
+        _, tail = try_tail(network, shown[-1], tried)
     cells = grid or common_grid(shapes[shown[-1]][1:])
     work = Work(folder / WORK, _identity(network, images, shown, cells))
     together = len(images) <= MOST  # then one pass records all, else regions come from a second one of some images
-    tell(f"this takes {in_minutes(_forecast(network, images, shapes, shown, cells))}; stopped, it goes on where it was")
-    activations = work.timed(
-        "recording", lambda: record(network, images, shown if together else (), grid=cells if together else None)
-    )
+    seconds = _forecast(network, tried, len(images), tail, {layer: shapes[layer][0] for layer in shown}, cells)
+    tell(f"this takes {in_minutes(seconds)}; stopped, it goes on where it was")
+    activations = _recorded(work, "recording", network, images, shown if together else (), cells)
     samples = _samples(work, activations)
     findings = find(activations, samples)
     judged = work.stage("judging the projection", lambda: judge(_some(activations, FITTED), samples))
@@ -119,8 +128,7 @@ def look(
     compared = _compared(len(images), why)
     regions = activations
     if not together:
-        part = images.subset(compared)
-        regions = work.timed("recording regions", lambda: record(network, part, shown, grid=cells))
+        regions = _recorded(work, "recording regions", network, images.subset(compared), shown, cells)
     regions, compared = _without_silent(regions, compared, notes)
 
     views = {
@@ -151,7 +159,8 @@ def look(
         notes=notes,
         seconds=work.seconds,
     )
-    return write_page(content, write_numbers(content, folder), folder)
+    save_estimator(samples, folder / ARROWS)
+    return write_page(content, [*write_numbers(content, folder), ARROWS], folder)
 
 
 def _identity(network: Network, images: ImageSet, layers: Sequence[str], grid: tuple[int, int]) -> dict:
@@ -161,52 +170,48 @@ def _identity(network: Network, images: ImageSet, layers: Sequence[str], grid: t
         "weights": digest(network.state_dict()),
         "images": images.fingerprint,
         "categories": list(images.categories),
+        "outputs": list(network.outputs),
         "layers": list(layers),
         "grid": list(grid),
     }
 
 
-def _shapes(network: Network, images: ImageSet) -> dict[str, tuple[int, ...]]:
-    """Channels, rows and columns of every layer."""
-    one = record(network, images.subset([0]), tuple(network.layers))
-    return {layer: regions.shape[1:] for layer, regions in one.regions.items()}
+def _recorded(
+    work: Work, name: str, network: Network, images: ImageSet, layers: Sequence[str], grid: tuple[int, int]
+) -> Activations:
+    """What the network computes, kept batch by batch."""
+    kept = work.path(name, "")
+    return work.timed(name, lambda: record(network, images, layers, grid=grid if layers else None, folder=kept))
 
 
 def _forecast(
-    network: Network,
-    images: ImageSet,
-    shapes: Mapping[str, tuple[int, ...]],
-    layers: Sequence[str],
-    grid: tuple[int, int],
+    network: Network, tried: ImageSet, images: int, tail: float, channels: Mapping[str, int], grid: tuple[int, int]
 ) -> dict[str, float]:
     """Seconds by stage, from a few images."""
-    tried = images.subset(np.arange(min(TRIED, len(images))))
     start = time.perf_counter()
-    activations = record(network, tried, layers, grid=grid)
+    activations = record(network, tried, tuple(channels), grid=grid)
     each = (time.perf_counter() - start) / len(tried)
-    return estimate(
-        each,
-        seconds_of_tail(network, layers[-1], record(network, tried, layers[-1:]).regions[layers[-1]]),
-        len(images),
-        min(len(images), MOST),
-        activations.features.shape[1],
-        {layer: shapes[layer][0] for layer in layers},
-        grid[0] * grid[1],
-    )
+    features = activations.features.shape[1]
+    return estimate(each, tail, images, min(images, MOST), features, channels, grid[0] * grid[1])
 
 
 def _samples(work: Work, activations: Activations) -> SampleProjection:
-    """The projection, fitted or read."""
+    """The projection, read or fitted and kept."""
+    path = work.path("arrows", ".safetensors")
 
-    def fit() -> dict[str, np.ndarray]:
+    def fit() -> SampleProjection:
+        try:
+            return load_estimator(path)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            tell(f"{error}: it is fitted anew")
         some = _some(activations, FITTED)
-        fitted = SampleProjection().fit(some.features, some.logits)
-        return {name: getattr(fitted, name) for name in ("components_", "directions_", "weights_")}
+        samples = SampleProjection().fit(some.features, some.logits)
+        save_estimator(samples, path)
+        return samples
 
-    samples = SampleProjection()
-    for name, learned in work.stage("fitting the arrows", fit).items():
-        setattr(samples, name, learned)
-    return samples
+    return work.timed("fitting the arrows", fit)
 
 
 def _some(activations: Activations, most: int) -> Activations:
@@ -249,7 +254,7 @@ def _shapley(
     try:
         return work.stage(
             "Shapley values",
-            lambda: shapley_values(network, layer, record(network, images, (layer,)).regions[layer], targets, grid),
+            lambda: shapley_values(network, layer, images, targets, grid),
         )
     except ValueError as error:
         notes.append(f"There are no Shapley values: {error}.")

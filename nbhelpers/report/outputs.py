@@ -190,10 +190,11 @@ def _numbered(names: Sequence[str]) -> bool:
 
 
 def _called(folders: Sequence[str], indices: Sequence[int], names: Sequence[str] | None) -> tuple[str, ...]:
-    """The network's name before that of a folder that says nothing to a reader."""
+    """The network's names in place of ids, which say nothing to a reader; with the ids where two have one name."""
+    pairs = list(zip(folders, indices, strict=True))
+    told = [folder if names is None or not _WORDNET_ID.fullmatch(folder) else names[index] for folder, index in pairs]
     return tuple(
-        f"{names[index]} ({folder})" if names is not None and _WORDNET_ID.fullmatch(folder) else folder
-        for folder, index in zip(folders, indices, strict=True)
+        f"{name} ({folder})" if told.count(name) > 1 else name for name, folder in zip(told, folders, strict=True)
     )
 
 

@@ -228,6 +228,12 @@ def _regions(content: Content) -> str:
     maps = {"w": view.weights[places]}
     if content.shapley:
         maps["Shapley"] = content.shapley["values"]
+        rough = content.shapley["errors"].max(axis=1) / np.maximum(np.ptp(content.shapley["values"], axis=1), 1e-12)
+        told += _say(
+            f"Shapley values are sampled: standard errors are at most {percent(float(rough.max()), 1)} of "
+            "the range of an image's values.",
+            kind="soft",
+        )
     maps |= {"‖h‖": view.strength[places], "‖f‖": view.raw_strength[places]}
     said = content.findings.said[content.compared[places]]
     captions = [f"{names[label]} ({why})" for label, why in zip(images.labels, content.chosen.values(), strict=True)]

@@ -55,11 +55,8 @@ def photographs(root: Path, side: int, limit: int | None = None) -> tuple[ImageS
     told.left_out["folders without images are left out"] += sorted(set(folders) - set(names))
     if len(names) < 2:
         there = ", ".join(repr(shown(name)) for name in names) or "none"
-        raise ValueError(
-            told.after(
-                f"a report compares categories: {shown(root)} should hold at least two folders of images; {there}"
-            )
-        )
+        needed = f"a report compares categories: {shown(root)} should hold at least two folders of images, and has"
+        raise ValueError(told.after(f"{needed} {there}"))
     crops = [crop for group in groups for crop in group]
     labels = np.repeat(np.arange(len(names)), [len(group) for group in groups if group])
     images = ImageSet(lazy_images(crops, root, side), labels, tuple(names), "held_out", left_out=told.counts())

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from nbhelpers.images import ImageSet
 from nbhelpers.maths.kappa import KappaCurve
 from nbhelpers.method.activations import Activations
 from nbhelpers.method.knowledge import KnowledgePoints, knowledge_points, normalize_strength
@@ -16,13 +17,16 @@ from nbhelpers.method.regional import regional_features
 from nbhelpers.method.regions import RegionProjection
 from nbhelpers.method.samples import SampleProjection
 from nbhelpers.networks.network import Network, evaluating
-from nbhelpers.networks.tails import tail_of
+from nbhelpers.networks.recording import record
+from nbhelpers.networks.tails import Tail, tail_of
 from nbhelpers.probes.shapley import region_shapley
 
 MOST, LAYERS, SIDE, FEWEST = 500, 3, 8, 3
 """Images whose regions are compared; layers; and regions a side: how many at most, and how many a layer must have."""
-PERMUTATIONS, PRECISION = 400, 0.05
+PERMUTATIONS, PRECISION = 100, 0.05
 """Of Shapley values: the most of each image, and the standard error, as a share of their range, that is enough."""
+BATCH = 64
+"""Copies of an image that tell how long its tail takes."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,8 @@ def choose_layers(shapes: Mapping[str, tuple[int, ...]], asked: Sequence[str] | 
     """
     sides = {layer: min(shape[1:], default=1) for layer, shape in shapes.items()}
     grids = ", ".join(f"{layer} ({'x'.join(map(str, shape[1:])) or 'no grid'})" for layer, shape in shapes.items())
+    if asked is not None and not asked:
+        raise ValueError(f"no layer asked for has regions that the outputs depend on; there are {grids}")
     if asked is not None:
         if wrong := [layer for layer in asked if sides.get(layer, 1) == 1]:
             raise ValueError(f"no regions in {', '.join(wrong)}; this network has {grids}")
@@ -94,7 +100,7 @@ def view_layer(activations: Activations, samples: SampleProjection, layer: str) 
     """The arrays of a :class:`LayerView`, from one recorded layer."""
     a, regions = activations, activations.regions[layer]
     alone = Activations(a.logits, a.features, a.labels, a.categories, {layer: regions})
-    view = regional_features(alone, samples, grid=regions.shape[2:])[layer]
+    view = regional_features(alone, samples)[layer]
     return {"weights": view.weights, "h": view.h, "raw_strength": view.raw_strength}
 
 
@@ -130,18 +136,18 @@ def points_by_layer(
 
 
 def shapley_values(
-    network: Network, layer: str, features: np.ndarray, targets: np.ndarray, grid: tuple[int, int]
+    network: Network, layer: str, images: ImageSet, targets: np.ndarray, grid: tuple[int, int]
 ) -> dict[str, np.ndarray]:
     """Shapley values of the cells of a common grid and their standard errors, (n, R), of a layer's own regions.
 
     A cell of a layer with a finer grid is a block of regions that come and go together.
     """
-    rows, columns = (np.arange(size) * side // size for size, side in zip(features.shape[2:], grid, strict=True))
+    features = record(network, images, (layer,)).regions[layer]
     values, errors = region_shapley(
-        tail_of(network, layer),
+        tail_of(network, layer, images),
         features,
         targets,
-        players=(rows[:, None] * grid[1] + columns).ravel(),
+        players=grid,
         method="permutation",
         permutations=PERMUTATIONS,
         precision=PRECISION,
@@ -149,15 +155,23 @@ def shapley_values(
     return {"values": values, "errors": errors}
 
 
-def seconds_of_tail(network: Network, layer: str, features: np.ndarray) -> float:
-    """How long the tail of a layer runs for one image, tried on a few; 0 where there is no tail."""
+def try_tail(network: Network, layer: str, images: ImageSet) -> tuple[bool, float]:
+    """Whether the network's outputs depend on the regions of a layer at all, and seconds that its tail takes an image.
+
+    The outputs of a transformer that reads its class token do not depend on the last patches. Where there is no tail,
+    they are taken to depend on them, in no time.
+    """
     try:
-        tail = tail_of(network, layer)
+        tail = tail_of(network, layer, images)
     except ValueError:
-        return 0.0
+        return True, 0.0
+    features = record(network, images, (layer,)).regions[layer]
     device = next(network.parameters()).device
-    batch = torch.from_numpy(np.ascontiguousarray(features)).to(device)
-    with torch.inference_mode(), evaluating(network):
+    regions = torch.from_numpy(np.array(features)).to(device)
+    with torch.no_grad(), evaluating(network):
+        heard = not torch.allclose(tail(regions), tail(torch.zeros_like(regions)), rtol=1e-5, atol=1e-6)
+        alone = tail.of_image(0) if isinstance(tail, Tail) else tail
+        many = regions[:1].expand(BATCH, -1, -1, -1).contiguous()
         start = time.perf_counter()
-        tail(batch)
-        return (time.perf_counter() - start) / len(batch)
+        alone(many)
+        return heard, (time.perf_counter() - start) / BATCH

@@ -17,9 +17,13 @@ require("data")
 
 from torchvision.models import get_model, get_model_weights, list_models
 
+from nbhelpers.networks.pretrained import pretrained
+
 RANDOM = "random"
 """In place of a file of weights: those of a network that has learned nothing."""
-FORMS = "torchvision:NAME, timm:NAME or FILE.py:FUNCTION"
+BUNDLED = "bundled"
+"""The network in the box."""
+FORMS = f"torchvision:NAME, timm:NAME, FILE.py:FUNCTION or {BUNDLED}"
 
 
 def load_model(name: str, weights: str | None = None) -> nn.Module:
@@ -28,8 +32,8 @@ def load_model(name: str, weights: str | None = None) -> nn.Module:
     Parameters
     ----------
     name : str
-        ``torchvision:resnet50``, ``timm:vit_tiny_patch16_224``, or ``mine.py:build``, a file of Python **which is run**
-        and a function in it without arguments, which gives the network.
+        ``torchvision:resnet50``, ``timm:vit_tiny_patch16_224``; ``bundled``, which is :func:`nbhelpers.pretrained`; or
+        ``mine.py:build``, a file of Python **which is run** and a function in it without arguments.
     weights : str, optional
         ``"random"``, or a file that is read later: then the library's own, which may be a large download, are not
         asked for. They are read as tensors alone; nothing that could run code is.
@@ -46,6 +50,10 @@ def load_model(name: str, weights: str | None = None) -> nn.Module:
     >>> sum(p.numel() for p in load_model("torchvision:squeezenet1_1", weights="random").parameters())
     1235496
     """
+    if name == BUNDLED:
+        if weights is not None:
+            raise ValueError(f"{BUNDLED} brings its own weights: leave out --weights, or name torchvision:mobilenet_v2")
+        return pretrained()
     kind, _, rest = name.partition(":")
     if kind == "torchvision" and rest:
         return _torchvision(rest, weights)
@@ -66,7 +74,6 @@ def _torchvision(name: str, weights: str | None) -> nn.Module:
     entry = get_model_weights(name).DEFAULT
     network = get_model(name, weights=None, **_quick(name))
     network.load_state_dict(_fetched(name, lambda: entry.get_state_dict(check_hash=True, weights_only=True)))
-    network.weights = entry  # of which Network.of reads names, scaling and size
     return network
 
 

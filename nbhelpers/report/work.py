@@ -49,8 +49,8 @@ class Work:
 
     def stage(self, name: str, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         """The arrays of a stage: read where they are there and whole, else computed and kept."""
-        key = self._key(name)
-        path = self.folder / f"{key}.safetensors"
+        path = self.path(name, ".safetensors")
+        key = path.stem
         try:
             arrays = {entry: tensor.numpy() for entry, tensor in load_tensors(path, of=key).items()}
         except (FileNotFoundError, Damaged) as error:
@@ -65,7 +65,7 @@ class Work:
 
     def timed(self, name: str, compute: Callable[[], Value]) -> Value:
         """What keeps itself, such as a recording in a folder; its seconds of all commands count together."""
-        path = self.folder / f"{self._key(name)}.seconds"
+        path = self.path(name, ".seconds")
         before = float(path.read_text()) if path.is_file() else 0.0
         start = time.perf_counter()
         value = compute()
@@ -73,5 +73,7 @@ class Work:
         replace_file(path, lambda part: part.write_text(repr(self.seconds[name])))
         return value
 
-    def _key(self, name: str) -> str:
-        return hashlib.sha256(json.dumps([name, self.of], sort_keys=True).encode()).hexdigest()[:20]
+    def path(self, name: str, suffix: str) -> Path:
+        """Where what a stage gives, or took, is kept."""
+        key = hashlib.sha256(json.dumps([name, self.of], sort_keys=True).encode()).hexdigest()[:20]
+        return self.folder / f"{key}{suffix}"
