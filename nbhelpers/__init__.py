@@ -29,7 +29,7 @@ Names are imported when they are first asked for, so ``import nbhelpers`` is qui
 
 from importlib import import_module as _import_module
 
-__version__ = "0.8.0"
+__version__ = "0.9.0"
 
 _ROOMS = {
     "images": ("ImageSet",),

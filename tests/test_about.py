@@ -11,6 +11,7 @@ import yaml
 from torchvision.models import resnet18
 
 import nbhelpers
+from nbhelpers import ImageSet
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "nbhelpers"
@@ -140,11 +141,16 @@ def test_the_paper_is_cited_as_in_the_list_of_references() -> None:
 # The README
 
 
-def test_the_example_with_ones_own_network_runs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_example_with_ones_own_network_runs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (code,) = re.findall(r"```python\n(.+?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.S)
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (12, 3, 224, 224), dtype=np.uint8)
-    names = {"model": resnet18(num_classes=3), "pixels": pixels, "labels": np.arange(12) % 3}
-    exec(code, names | {"categories": ("cat", "dog", "car")})
-    assert re.search(r"of 49 regions speak for a category", capsys.readouterr().out)
+    images = ImageSet(pixels, np.arange(12) % 3, ("cat", "dog", "car"), "held_out")
+    monkeypatch.chdir(tmp_path)
+    exec(code, {"model": resnet18(num_classes=9).eval(), "images": images, "outputs": [2, 7, 1]})
+    told = capsys.readouterr().out
+    assert "layer4" in told and re.search(r"regions of an image speak for a category", told)
+    assert (tmp_path / "space.html").stat().st_size > 10**6
