@@ -109,7 +109,7 @@ def _table1(row: Row, paper: float) -> Claim:
     best, target = min(others, key=mean.get), TABLE1_TARGET[run["dataset"]]
     reached, first = mean["ours"] <= target, mean["ours"] < mean[best]
     interval = mean_interval(values["ours"]) if seeds > 1 else pearson_interval(mean["ours"], run["images"]["fitted"])
-    here = f"{_interval(3, mean['ours'], *interval[-2:])}; next best {NAMES[best]} {mean[best]:.3f}"
+    here = f"{with_interval(3, mean['ours'], *interval[-2:])}; next best {NAMES[best]} {mean[best]:.3f}"
     here += f"; control ‖f‖ {mean[CONTROL]:.3f}"
     if seeds > 1:
         won = sum(all(values["ours"][i] < values[other][i] for other in others) for i in range(seeds))
@@ -117,7 +117,7 @@ def _table1(row: Row, paper: float) -> Claim:
     here += "" if reached else f". It misses {target:.2f}{_why(run)}"
     here += "" if first else f". {NAMES[best]} comes closer"
     printed = f"{paper:.2f}; the strongest of all embeddings"
-    return row.claim("Table 1", printed, here, _verdict(reached, first))
+    return row.claim("Table 1", printed, here, judged(reached, first))
 
 
 def _table2(row: Row, paper: dict[str, float]) -> Claim:
@@ -126,11 +126,11 @@ def _table2(row: Row, paper: dict[str, float]) -> Claim:
     values, std = [fit["mean"] for fit in fits], fits[0]["std"]
     mean, control = float(np.mean(values)), np.mean([fit["control_mean"] for fit in fits])
     interval = mean_interval(values) if seeds > 1 else spread_interval(mean, std, row.run["images"]["fitted"])
-    here = f"{layer}: {_interval(3, mean, *interval[-2:])}, ± {std:.2f} over images"
+    here = f"{layer}: {with_interval(3, mean, *interval[-2:])}, ± {std:.2f} over images"
     here += (" of seed 0" if seeds > 1 else "") + f"; control ‖f‖ {control:.3f}"
     here += "" if mean >= TABLE2_TARGET else f". It misses {TABLE2_TARGET}{_where(row.run)}"
     printed = f"{paper['mean']:.3f} ± {paper['std']:.2f} (layer not stated)"
-    return row.claim("Table 2", printed, here, _verdict(mean >= TABLE2_TARGET))
+    return row.claim("Table 2", printed, here, judged(mean >= TABLE2_TARGET))
 
 
 def _emergence(paper: str) -> Claim:
@@ -140,20 +140,20 @@ def _emergence(paper: str) -> Claim:
         f"from the first to the last checkpoint the mean cosine to the direction of the own category goes from "
         f"{start['cosine']:.2f} to {end['cosine']:.2f}, accuracy from {start['accuracy']:.0%} to {end['accuracy']:.0%}"
     )
-    return row.claim("Fig. 2", paper, here, _verdict(end["cosine"] > start["cosine"] + 0.2))
+    return row.claim("Fig. 2", paper, here, judged(end["cosine"] > start["cosine"] + 0.2))
 
 
 def _depth(row: Row, paper: str) -> Claim:
     ratios = {layer: float(np.mean(values)) for layer, values in row.last_points("ratio").items()}
     *earlier, last = ratios.values()
     here = "reliable ratio " + ", ".join(f"{layer} {ratio:.2f}" for layer, ratio in ratios.items())
-    return row.claim("Fig. 3, 4", paper, here, _verdict(last >= max(earlier) + CLEARLY))
+    return row.claim("Fig. 3, 4", paper, here, judged(last >= max(earlier) + CLEARLY))
 
 
 def _importance(row: Row, paper: str) -> Claim:
     rows = [run["importance"][DEEPEST] for run in row.runs]
     w, control = (mean_interval([row[f"{key}shapley_pearson_mean"] for row in rows]) for key in ("", "strength_"))
-    here = f"correlation of w with Shapley values {_interval(2, *w)}; control ‖f‖ {control[0]:.2f}"
+    here = f"correlation of w with Shapley values {with_interval(2, *w)}; control ‖f‖ {control[0]:.2f}"
     return row.claim("Fig. 5", paper, here, HOLDS if w[1] > 0.5 else IN_PART if w[1] > 0 else FAILS)
 
 
@@ -162,11 +162,12 @@ def _points(row: Row, paper: str) -> Claim:
         {layer: mean_interval(values) for layer, values in row.last_points(key).items()} for key in ("total", "ratio")
     )
     counted = (
-        f"{layer} {_interval(0, *totals[layer])}, reliable {_interval(0, *ratios[layer], kind='%')}" for layer in totals
+        f"{layer} {with_interval(0, *totals[layer])}, reliable {with_interval(0, *ratios[layer], kind='%')}"
+        for layer in totals
     )
     here = f"of 64 regions {', '.join(counted)}"
     here += "; the share that is reliable rises with depth, the number of points does not"
-    rise = [_rises([mean for mean, *_ in by_layer.values()]) for by_layer in (ratios, totals)]
+    rise = [rises([mean for mean, *_ in by_layer.values()]) for by_layer in (ratios, totals)]
     return row.claim("Fig. 6", paper, here, IN_PART if rise == [True, False] else HOLDS if rise[0] else FAILS)
 
 
@@ -187,7 +188,7 @@ def _replaced(row: Row, paper: str) -> Claim:
     low, high = (sum(part) / before["regions"] for part in (before["counts"][:8], before["counts"][8:]))
     here = f"{high:.0%} of them said more than 0.4 for the original category before, {low:.0%} less"
     data = f"{row.first}, {before['regions']} regions"
-    return row.claim("Fig. 7, right", paper, here, _verdict(min(low, high) > 0.1), data=data)
+    return row.claim("Fig. 7, right", paper, here, judged(min(low, high) > 0.1), data=data)
 
 
 def _changes(row: Row, which: str, symbol: str, paper: str) -> Claim:
@@ -198,7 +199,7 @@ def _changes(row: Row, which: str, symbol: str, paper: str) -> Claim:
     control = last[f"control_{key}"]
     by_layer = ", ".join(f"{layer} {value:.3f}" for layer, value in deltas.items())
     here = f"{symbol}: {by_layer} [{low:.3f}, {high:.3f}]; control {control:.3f}"
-    verdict = _verdict(_rises(list(deltas.values())), last[key] > 10 * control)
+    verdict = judged(rises(list(deltas.values())), last[key] > 10 * control)
     return row.claim(f"Fig. 8, {which}", paper, here, verdict, data=f"{row.first}, {right} named rightly")
 
 
@@ -210,22 +211,22 @@ def _students(row: Row, paper: str) -> Claim:
     )
     here = (
         "the version by which the student of fc has fewer reliable points: in conv_53 that of conv_53 has a number "
-        f"higher by {_interval(2, *number)}, and a reliable ratio higher by {_interval(2, *ratio)}"
+        f"higher by {with_interval(2, *number)}, and a reliable ratio higher by {with_interval(2, *ratio)}"
     )
     data = f"{row.called}; {row.images}, {len(seeds)} students of each kind, one teacher"
-    return row.claim("Fig. 9", paper, here, _verdict(number[1] > 0, ratio[1] > 0), data=data)
+    return row.claim("Fig. 9", paper, here, judged(number[1] > 0, ratio[1] > 0), data=data)
 
 
-def _verdict(*met: bool) -> str:
+def judged(*met: bool) -> str:
     """All conditions, some, or none."""
     return HOLDS if all(met) else IN_PART if any(met) else FAILS
 
 
-def _interval(digits: int, mean: float, low: float, high: float, kind: str = "f") -> str:
+def with_interval(digits: int, mean: float, low: float, high: float, kind: str = "f") -> str:
     return f"{mean:.{digits}{kind}} [{low:.{digits}{kind}}, {high:.{digits}{kind}}]"
 
 
-def _rises(values: list[float]) -> bool:
+def rises(values: list[float]) -> bool:
     return values == sorted(values)
 
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 # ruff: noqa: E402
 from collections.abc import Sequence
 
-import torch
-from torch import nn
-
 from nbhelpers.extras import require
 
 require("data")
@@ -51,39 +48,11 @@ def pretrained(outputs: Sequence[int | str] | None = None) -> Network:
     Examples
     --------
     >>> network = pretrained(outputs=["tench", "English springer", 701])
+    >>> import torch
     >>> network(torch.zeros(1, 3, 224, 224)).shape
     torch.Size([1, 3])
     """
     network = build("mobilenet_v2", len(NAMES), input_size=SIDE)
     start_from(network, bundled(FILE), "symmetric")
-    if outputs is not None:
-        network.body.classifier[-1] = part_of(network.head, numbers(outputs))
-    return network.eval()
-
-
-def numbers(outputs: Sequence[int | str]) -> list[int]:
-    """Outputs by their numbers, whether they were given by number or by name.
-
-    >>> numbers(["tench", 217])
-    [0, 217]
-    """
-    chosen = []
-    for output in outputs:
-        places = [i for i, name in enumerate(NAMES) if output in (i, name)]
-        if not places:
-            raise ValueError(f"ImageNet has no output {output!r}: give numbers of 0 ... {len(NAMES) - 1}, or names")
-        if len(places) > 1:
-            raise ValueError(f"{output!r} is the name of the outputs {places}: give the number of the one you mean")
-        chosen += places
-    if len(set(chosen)) < len(chosen) or len(chosen) < 2:
-        raise ValueError(f"outputs must be two or more that differ, got {list(outputs)}")
-    return chosen
-
-
-def part_of(head: nn.Linear, outputs: Sequence[int]) -> nn.Linear:
-    """A head with some of the outputs of another."""
-    part = nn.Linear(head.in_features, len(outputs))
-    with torch.no_grad():
-        part.weight.copy_(head.weight[outputs])
-        part.bias.copy_(head.bias[outputs])
-    return part
+    network.names = NAMES
+    return (network if outputs is None else network.picking(outputs)).eval()

@@ -20,14 +20,14 @@ ABLATED = {
 """What an ablation records of a setting, and how its table calls it."""
 
 
-def table1(runs: Runs, paper: Mapping[str, Any]) -> Table:
+def table1(runs: Runs, paper: Mapping[str, Any] | None = None) -> Table:
     """Table 1: Pearson's correlation of strength and entropy on held-out images, ours and every other embedding's.
 
     Parameters
     ----------
     runs : mapping of str to dict
         What to call a run, and its recorded result, see :func:`nbhelpers.recorded`.
-    paper : mapping
+    paper : mapping, optional
         The recorded ``paper``: its ``table1`` of Tiny ImageNet and VGG-16 stands in the last column.
 
     Raises
@@ -44,7 +44,7 @@ def table1(runs: Runs, paper: Mapping[str, Any]) -> Table:
     ours | −0.951 | −0.700 | −0.94
     """
     parts = _parts(runs, "table1")
-    printed = paper["table1"]["tiny-imagenet-vgg16"]
+    printed = {} if paper is None else paper["table1"]["tiny-imagenet-vgg16"]
     headers = ["method", *(f"{run}, T = {t}" for run in parts for t in (4, 1)), "paper, T = 4"]
     rows = []
     for method in [method for method in NAMES if all(method in part for part in parts.values())]:
@@ -52,17 +52,19 @@ def table1(runs: Runs, paper: Mapping[str, Any]) -> Table:
         numbers.append(_printed(printed.get(method)))
         rows.append([NAMES[method], *numbers])
     means = "-1 is a strength that tells the uncertainty exactly"
-    return Table(headers, rows, f"Correlation of strength and entropy over held-out images: {means}")
+    shown = slice(None if paper is not None else -1)
+    caption = f"Correlation of strength and entropy over held-out images: {means}"
+    return Table(headers[shown], [row[shown] for row in rows], caption)
 
 
-def table2(runs: Runs, paper: Mapping[str, Any]) -> Table:
+def table2(runs: Runs, paper: Mapping[str, Any] | None = None) -> Table:
     """Table 2: Pearson's correlation of strength ``‖h‖`` and importance w over the regions of an image.
 
     Parameters
     ----------
     runs : mapping of str to dict
         As of :func:`table1`.
-    paper : mapping
+    paper : mapping, optional
         The recorded ``paper``: its ``table2`` of the same data set and network stands in the last row.
 
     Examples
@@ -76,10 +78,11 @@ def table2(runs: Runs, paper: Mapping[str, Any]) -> Table:
     paper (layer not stated) | – | –
     """
     parts = _parts(runs, "table2")
-    printed = [paper["table2"].get(f"{run['dataset']}-{run['network']}", {}) for run in runs.values()]
     layers = dict.fromkeys(layer for part in parts.values() for layer in part)
     lines = {visible(layer): [part.get(layer, {}) for part in parts.values()] for layer in layers}
-    lines[f"paper (layer {paper['table2_layer']})"] = printed
+    if paper is not None:
+        printed = [paper["table2"].get(f"{run['dataset']}-{run['network']}", {}) for run in runs.values()]
+        lines[f"paper (layer {paper['table2_layer']})"] = printed
     rows = [
         [name, *(text for row in line for text in (_number(row, "mean", 3, "std"), _number(row, "control_mean", 3)))]
         for name, line in lines.items()
