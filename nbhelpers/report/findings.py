@@ -12,6 +12,8 @@ from nbhelpers.method.samples import SampleProjection
 
 CHOSEN, FEW = 12, 4
 """Images whose regions are looked at; of them at most so many because they are suspect, or because they say little."""
+FITTED = 5000
+"""Images that the projection is fitted to, by lot, where there are more; all are projected."""
 KINDS = ("suspect", "says least", "by lot")
 
 

@@ -26,7 +26,7 @@ from nbhelpers.networks.tensors import digest
 from nbhelpers.report.content import Content
 from nbhelpers.report.drill import drill
 from nbhelpers.report.estimate import estimate, in_minutes
-from nbhelpers.report.findings import find
+from nbhelpers.report.findings import FITTED, find
 from nbhelpers.report.numbers import write_numbers
 from nbhelpers.report.page import write_page
 from nbhelpers.report.regions import (
@@ -51,8 +51,6 @@ TRIED = 8
 """Images that tell how long a report will take."""
 FEWEST = 20
 """Images that a report needs: half of them are judged by a fit to the other half."""
-FITTED = 5000
-"""Images that the projection is fitted to, by lot, where there are more; all are projected."""
 
 
 def look(
