@@ -55,8 +55,9 @@ class Block(nn.Module):
 # Stages, heads and forms
 
 
-def test_stages_are_found_where_grids_change_and_never_inside_a_block():
+def test_stages_are_found_where_grids_change_and_never_inside_a_block(capsys):
     network = Network.of(Stages(), size=64, **HALF)
+    assert capsys.readouterr().out == f"{network!r}\n"
     assert network.places == {place: place for place in ("stem", "stages.0", "stages.1", "stages.2")}
     assert network.head_place == "head"
     assert network.grids == {"stem": (32, 32), "stages.0": (16, 16), "stages.1": (8, 8), "stages.2": (4, 4)}

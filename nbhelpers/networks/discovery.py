@@ -28,13 +28,13 @@ _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 def discover(
     model: nn.Module,
-    layers: Mapping[str, str] | Sequence[str] | None,
-    head: str | nn.Linear | None,
-    mean: Sequence[float] | None,
-    std: Sequence[float] | None,
-    outputs: Sequence[int | str] | None,
-    forms: Mapping[str, Form | str] | None,
-    size: int | tuple[int, int] | None,
+    layers: Mapping[str, str] | Sequence[str] | None = None,
+    head: str | nn.Linear | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    outputs: Sequence[int | str] | None = None,
+    forms: Mapping[str, Form | str] | None = None,
+    size: int | tuple[int, int] | None = None,
 ) -> Network:
     """As :meth:`Network.of` says."""
     told, body = what_it_says(unwrapped(model)), unwrapped(model)

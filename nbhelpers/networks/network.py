@@ -130,7 +130,8 @@ class Network(nn.Module):
     ) -> Network:
         """Any classifier: its head, its layers, their forms and its scaling are found, and checked by passes of noise.
 
-        Printed, the network is a table of what was found; whatever is wrong in it can be given by name.
+        What was found is printed as a table, which is also how the network shows itself; whatever is wrong in it can be
+        given by name.
 
         Parameters
         ----------
@@ -165,7 +166,6 @@ class Network(nn.Module):
         >>> from torchvision.models import squeezenet1_1
         >>> _ = torch.manual_seed(0)
         >>> network = Network.of(squeezenet1_1(num_classes=4), size=64)
-        >>> network
         Network of SqueezeNet
         layer        form  grid     channels
         features.1   grid  31 x 31  64
@@ -177,7 +177,9 @@ class Network(nn.Module):
         """
         from nbhelpers.networks.discovery import discover
 
-        return discover(model, layers, head, mean, std, outputs, forms, size)
+        network = discover(model, layers, head, mean, std, outputs, forms, size)
+        print(network)
+        return network
 
     def __repr__(self) -> str:
         from nbhelpers.networks.summary import summary

@@ -22,6 +22,7 @@ require("figures")
 
 from nbhelpers.datasets.imagenet import NAMES
 from nbhelpers.datasets.telling import shown
+from nbhelpers.networks.discovery import discover
 from nbhelpers.networks.weights import start_from
 from nbhelpers.report.look import WORK, look
 from nbhelpers.report.outputs import check_order, match_outputs
@@ -58,7 +59,7 @@ def report(
     settings: dict[str, Any] = {} if scaling is None else dict(zip(("mean", "std"), scaling, strict=True))
     settings |= {} if side is None else {"size": side}
     body = load_model(model, weights)
-    network = body if isinstance(body, Network) else Network.of(body, **settings)
+    network = body if isinstance(body, Network) else discover(body, **settings)
     if weights not in (None, RANDOM):
         _read_weights(network, weights)
     photos, files, left_out = photographs(images, side or max(network.size or (SIDE,)), limit)
