@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 from scipy import stats
 
@@ -103,17 +104,17 @@ def test_the_deepest_layer_must_be_clearly_the_most_reliable(draws, ratio, verdi
     assert first(draws)["Fig. 3, 4"].verdict == verdict
 
 
-def test_the_interval_is_that_of_the_draws(draws):
-    low, high = stats.ttest_1samp([-0.95, -0.951, -0.952], 0).confidence_interval(0.95)
-    assert f"-0.951 [{low:.3f}, {high:.3f}]" in first(draws)["Table 1"].here
+def test_numbers_are_means_over_draws_and_intervals_are_over_images(draws):
+    r, half = np.arctanh(-0.951), stats.norm.ppf(0.975) / np.sqrt(997)
+    assert f"-0.951 [{np.tanh(r - half):.3f}, {np.tanh(r + half):.3f}]" in first(draws)["Table 1"].here
+    half = stats.norm.ppf(0.975) * 0.1 / np.sqrt(1000)
+    assert f"0.800 [{0.8 - half:.3f}, {0.8 + half:.3f}]" in first(draws)["Table 2"].here
 
 
-def test_one_draw_has_the_interval_of_its_images(draws):
+def test_a_single_draw_is_said_to_be_one(draws):
     for runs in draws.values():
         del runs[1:]
-    claim = first(draws)["Table 1"]
-    assert "one draw" in claim.data
-    assert "-0.950 [-0.956, -0.944]" in claim.here
+    assert all("one draw" in claim.data for claim in first(draws).values())
 
 
 def test_means_are_over_draws_and_make_a_table_without_the_papers_column(draws):
