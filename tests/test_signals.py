@@ -77,8 +77,10 @@ def test_a_signal_ends_all_processes_in_one_line_and_leaves_no_part(number, jobs
 
 
 @pytest.mark.slow
-def test_the_end_of_a_terminal_is_heeded_unless_it_was_to_be_ignored(tmp_path):
+def test_the_end_of_a_terminal_is_heeded_unless_it_was_to_be_ignored(tmp_path, request):
     stub(tmp_path)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests themselves may run under nohup
+    request.addfinalizer(lambda: signal.signal(signal.SIGHUP, before))
     for prefix, number, status in (([], signal.SIGHUP, 129), (["nohup"], signal.SIGTERM, 143)):
         (tmp_path / "begun").unlink(missing_ok=True)
         process = start([*prefix, sys.executable, "-m", "nbhelpers", "datasets"], PYTHONPATH=path_with(tmp_path))

@@ -55,10 +55,10 @@ class Files:
         return [name for name in below if name and "/" not in name]
 
     def holds(self, member: str) -> bool:
-        """Whether there is such a file, which never lies outside."""
+        """Whether anything has this name, and never lies outside; :meth:`read` refuses what is no regular file."""
         place = self.path / inside(member, self.path)
         if self.archive is None:
-            return within(place, self.path).is_file()
+            return os.path.lexists(within(place, self.path))
         return self.top + member in self.archive.NameToInfo
 
     def read(self, member: str, most: int = 2**24) -> bytes:

@@ -8,9 +8,12 @@ import inspect
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 PACKAGE = Path(__file__).resolve().parents[1]
+_ALONE = Lock()
+"""Python 3.11 counts how deep a tree is for all threads together, and gives up when the count is not what it left."""
 
 
 def code_hash(function: Callable[..., Any]) -> str:
@@ -42,7 +45,8 @@ def _hash(file: Path) -> str:
 @cache
 def _read(file: Path) -> tuple[str, list[Path]]:
     """The syntax of a file without strings that stand alone, and the files of the package that it imports."""
-    tree = ast.parse(file.read_bytes())
+    with _ALONE:
+        tree = ast.parse(file.read_bytes())
     modules: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
