@@ -48,7 +48,7 @@ def test_photographs_choices_costs_failures_and_messages_are_printed(chapter: Br
         "upside down",
         "no module at 'latest': the body has early, middle, late",
         "this network has early, middle, late",
-        "cannot be averaged to 16x16",
+        "averaged to 16x16",
     ):
         assert words in text
 
