@@ -140,7 +140,9 @@ class Figure(Shown):
             names = [frame.name for frame in self.plot.frames]
             steps = [{"label": label(n), "method": "animate", "args": [[n], at_once]} for n in names]
             chosen = {"prefix": f"{label(self.slider)}: "}
-            pad = {"t": 60, "r": 40, "b": 10, "l": 40}  # the names of the first and the last step reach beyond the rail
+            # the names of the first and the last step reach beyond the rail by half their width
+            left, right = (max(40, 4 * len(names[at])) for at in (0, -1))
+            pad = {"t": 60, "r": right, "b": 10, "l": left}
             figure["layout"]["sliders"] = [{"active": self.start, "currentvalue": chosen, "pad": pad, "steps": steps}]
         return figure
 
