@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from nbhelpers.experiments.store import Store
 from nbhelpers.files import replace_file
+from nbhelpers.networks.store import Store
 
 
 def once(value):

@@ -16,7 +16,6 @@ from torchvision.models import squeezenet1_0
 from nbhelpers import datasets
 from nbhelpers.datasets.imagenet import NAMES
 from nbhelpers.experiments.fingerprint import code_hash
-from nbhelpers.experiments.store import Store, file_hash
 from nbhelpers.files import bundled, cache_dir
 from nbhelpers.images import ImageSet
 from nbhelpers.method.activations import Activations
@@ -28,6 +27,7 @@ from nbhelpers.networks.architectures import FAMILIES
 from nbhelpers.networks.network import Network
 from nbhelpers.networks.pretrained import FILE, SIDE, pretrained
 from nbhelpers.networks.recording import record
+from nbhelpers.networks.store import Store, file_hash
 from nbhelpers.networks.weights import read_weights
 
 PER_CATEGORY = 100

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nbhelpers.experiments.fingerprint import code_hash
-from nbhelpers.experiments.store import Store
+from nbhelpers.networks.store import Store
 from nbhelpers.networks.threads import fixed_threads
 
 

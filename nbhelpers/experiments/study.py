@@ -13,13 +13,13 @@ from nbhelpers import datasets
 from nbhelpers.experiments import trained
 from nbhelpers.experiments.fingerprint import code_hash
 from nbhelpers.experiments.settings import DATASETS, PAPER, PRESETS, SETTINGS, Setting
-from nbhelpers.experiments.store import Store, file_hash
 from nbhelpers.files import cache_dir
 from nbhelpers.images import ImageSet, resized
 from nbhelpers.method.activations import Activations
 from nbhelpers.networks.architectures import FAMILIES, build
 from nbhelpers.networks.network import Network
 from nbhelpers.networks.recording import record
+from nbhelpers.networks.store import Store, file_hash
 from nbhelpers.networks.weights import load_checkpoint
 
 PER_CATEGORY = 50

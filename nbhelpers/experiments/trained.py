@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nbhelpers.experiments.fingerprint import code_hash
-from nbhelpers.experiments.store import description_hash, file_hash
 from nbhelpers.files import bundled, registry, tell
 from nbhelpers.networks.architectures import build
 from nbhelpers.networks.distillation import distill
 from nbhelpers.networks.network import Network
 from nbhelpers.networks.run_folder import differing, finished, read_run
+from nbhelpers.networks.store import description_hash, file_hash
 from nbhelpers.networks.training import Recipe, described, train
 from nbhelpers.networks.weights import TORCHVISION, load_checkpoint, recentre, start_from, torchvision_weights
 

@@ -271,7 +271,7 @@ class Network(nn.Module):
 
     @property
     def forms(self) -> dict[str, Form]:
-        return next(reversed(self._trials.values())).forms if self._trials else self._told_forms
+        return self._trials[self.size].forms if self.size else self._told_forms
 
     @property
     def size(self) -> tuple[int, int] | None:
@@ -280,7 +280,7 @@ class Network(nn.Module):
 
     @property
     def grids(self) -> dict[str, tuple[int, int]]:
-        return next(reversed(self._trials.values())).grids if self._trials else {}
+        return self._trials[self.size].grids if self.size else {}
 
     def picking(self, outputs: Sequence[int | str]) -> Network:
         """The same network, not a copy, with these of its head's outputs as the categories, by number or by name.

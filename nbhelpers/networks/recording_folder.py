@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from nbhelpers.files import in_words, replace_file, tell
+from nbhelpers.files import Damaged, in_words, replace_file, tell
 from nbhelpers.images import ImageSet
 from nbhelpers.networks.network import Network
-from nbhelpers.networks.run_folder import difference
+from nbhelpers.networks.run_folder import described_in, difference
 from nbhelpers.networks.tensors import digest
 
 ABOUT, DONE = "recording.json", "done.txt"
@@ -145,10 +145,8 @@ class RecordingFolder:
         path = self.folder / ABOUT
         content = path.read_bytes()
         try:
-            there = json.loads(content) if content else None
-            if not isinstance(there, dict | None):
-                raise ValueError(f"it holds a {type(there).__name__}")
-        except (ValueError, RecursionError) as error:
+            there = described_in(content) if content else None
+        except Damaged as error:
             tell(f"{path} is damaged ({error}): all is recorded anew")
             there = None
         if there is None:

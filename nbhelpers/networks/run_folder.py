@@ -56,7 +56,11 @@ def claim(folder: Path, run: dict[str, Any]) -> None:
 
 def read_run(folder: Path) -> dict[str, Any]:
     """What was written of the run in a folder, or an ``OSError``: :class:`Damaged`, or of what cannot be read."""
-    content = (folder / RUN).read_bytes()
+    return described_in((folder / RUN).read_bytes())
+
+
+def described_in(content: bytes) -> dict[str, Any]:
+    """What the content of a file says of a run or a recording, or :class:`Damaged`."""
     try:
         run = json.loads(content)
     except (ValueError, RecursionError) as error:

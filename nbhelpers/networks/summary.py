@@ -27,8 +27,6 @@ def summary(network: Network) -> str:
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     if not network.places:
         lines = ["no layer with regions: name some with layers="]
-    if not network.places:
-        lines = ["no layer with regions: name some with layers="]
     return "\n".join([f"Network of {type(network.body).__name__}", *lines, *_facts(network)])
 
 

@@ -12,6 +12,7 @@ from nbhelpers.method.knowledge import KnowledgePoints
 from nbhelpers.method.samples import SampleProjection
 from nbhelpers.report.findings import Findings
 from nbhelpers.report.regions import LayerView
+from nbhelpers.show.directions import angles
 
 
 @dataclass(frozen=True)
@@ -80,4 +81,4 @@ class Content:
     def between(self) -> np.ndarray:
         """Degrees between the directions of the categories, (C, C)."""
         mu = self.samples.directions_
-        return np.degrees(np.arccos(np.clip(mu @ mu.T, -1, 1)))
+        return angles(mu[:, None], mu)

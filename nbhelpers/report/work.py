@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 # ruff: noqa: E402
-import hashlib
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import torch
 
 from nbhelpers.extras import require
-from nbhelpers.files import Damaged, replace_file, tell
+from nbhelpers.files import replace_file
 
 require("data")
 
-from nbhelpers.networks.tensors import load_tensors, save_tensors
+from nbhelpers.networks.store import Store
 
 _SECONDS = "seconds"
 Value = TypeVar("Value")
@@ -49,17 +46,13 @@ class Work:
 
     def stage(self, name: str, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         """The arrays of a stage: read where they are there and whole, else computed and kept."""
-        path = self.path(name, ".safetensors")
-        key = path.stem
-        try:
-            arrays = {entry: tensor.numpy() for entry, tensor in load_tensors(path, of=key).items()}
-        except (FileNotFoundError, Damaged) as error:
-            if isinstance(error, Damaged):
-                tell(f"{path} is damaged ({error}): it is computed anew")
+
+        def timed() -> dict[str, np.ndarray]:
             start = time.perf_counter()
-            arrays = {entry: np.ascontiguousarray(array) for entry, array in compute().items()}
-            arrays[_SECONDS] = np.array([time.perf_counter() - start])
-            save_tensors({entry: torch.from_numpy(array) for entry, array in arrays.items()}, path, of=key)
+            arrays = compute()
+            return {**arrays, _SECONDS: np.array([time.perf_counter() - start])}
+
+        arrays = Store(self.folder).arrays(self._description(name), timed)
         self.seconds[name] = float(arrays.pop(_SECONDS)[0])
         return arrays
 
@@ -75,5 +68,7 @@ class Work:
 
     def path(self, name: str, suffix: str) -> Path:
         """Where what a stage gives, or took, is kept."""
-        key = hashlib.sha256(json.dumps([name, self.of], sort_keys=True).encode()).hexdigest()[:20]
-        return self.folder / f"{key}{suffix}"
+        return Store(self.folder).path(self._description(name), suffix)
+
+    def _description(self, name: str) -> dict[str, Any]:
+        return {"stage": name, **self.of}

@@ -29,11 +29,11 @@ from nbhelpers.experiments import cli, trained
 from nbhelpers.experiments import study as study_module
 from nbhelpers.experiments.rows import samples
 from nbhelpers.experiments.settings import SETTINGS, Setting
-from nbhelpers.experiments.store import Store
 from nbhelpers.experiments.study import Study
 from nbhelpers.files import replace_file
 from nbhelpers.networks import training
 from nbhelpers.networks.run_folder import read_run, read_state
+from nbhelpers.networks.store import Store
 from nbhelpers.networks.tensors import digest, save_tensors
 from nbhelpers.networks.training import Recipe, train
 from nbhelpers.networks.weights import load_checkpoint, save_checkpoint

@@ -16,10 +16,10 @@ from nbhelpers.experiments.rows.attacks import STEPS, change_row
 from nbhelpers.experiments.rows.importance import FEWER, importance_row
 from nbhelpers.experiments.rows.regions import TABLE2, count_row, fit_row, mean_of
 from nbhelpers.experiments.rows.samples import METHODS, correlation
-from nbhelpers.experiments.store import Store
 from nbhelpers.maths.arrays import Array
 from nbhelpers.method.knowledge import knowledge_points
 from nbhelpers.networks.recording import record
+from nbhelpers.networks.store import Store
 from nbhelpers.networks.tails import tail_of
 from nbhelpers.probes.attacks import pgd, random_path
 from nbhelpers.probes.metrics import per_image_partial, per_image_pearson
