@@ -84,6 +84,7 @@ def test_full_size_has_torchvisions_tensors(name):
     assert {k: v.shape for k, v in ours.items()} == {k: v.shape for k, v in theirs.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_with_torchvisions_weights_the_logits_are_equal_bit_for_bit(name, tmp_path):
     with torch.device("meta"):  # no time is spent on initial weights, which are replaced

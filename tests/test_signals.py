@@ -144,16 +144,19 @@ def refuse(folder):
     raise ValueError(f"nothing in {folder}")
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_is_an_error_with_its_cause():
     with pytest.raises(OSError, match=r"killed by SIGKILL, perhaps for want of memory"):
         in_parallel(note_and_die, [("",), ("",)], describe="x", jobs=2)
 
 
+@pytest.mark.slow
 def test_signals_are_for_the_process_that_started_the_others():
     numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]  # timeout and terminals send them to all
     assert in_parallel(heed, [(number,) for number in numbers], describe="x", jobs=2) == numbers
 
 
+@pytest.mark.slow
 def test_an_error_in_one_process_is_raised_here_and_ends_the_others(tmp_path):
     with pytest.raises(ValueError, match="nothing in there"):
         in_parallel(either, [(tmp_path,), (tmp_path,), ("there",)], describe="x", jobs=3)

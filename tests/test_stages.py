@@ -83,6 +83,7 @@ def test_a_stage_that_fails_is_not_kept_and_those_that_it_needs_are(tmp_path, ca
     assert calls == ["below"]
 
 
+@pytest.mark.slow
 def test_a_kill_between_two_stages_keeps_the_first(tmp_path, calls):
     script = f"""
         import os, signal, sys
@@ -187,6 +188,7 @@ def test_a_stage_whose_code_has_changed_is_computed_anew(tmp_path, monkeypatch):
     assert values == [(False, 1), (True, 1), (False, 2)]
 
 
+@pytest.mark.slow
 def test_all_that_an_experiment_loads_is_part_of_its_code():
     """Else a change would be answered with old numbers."""
     listing = "import sys, nbhelpers.experiments.rows.regions; print(*(m.__file__ for n, m in sys.modules.items() if "
@@ -222,6 +224,7 @@ def test_one_job_runs_here(monkeypatch):
     assert in_parallel(pow, [], describe="x") == []
 
 
+@pytest.mark.slow
 def test_two_jobs_run_elsewhere_without_bars_and_stand_in_the_order_of_the_calls(monkeypatch):
     monkeypatch.delenv("TQDM_DISABLE", raising=False)
     given = [(3,), (1,), (2,), (0,), (5,)]
@@ -240,6 +243,7 @@ def out_of_range(x):
     return [1, 2, 3][x]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", [None, "0"])
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_an_error_reaches_the_caller_and_the_environment_is_restored(jobs, before, monkeypatch):
