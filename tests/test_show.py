@@ -273,6 +273,16 @@ def test_plotly_json_has_plotlys_own_slider() -> None:
     assert bundle["text/plain"] == repr(figure) == figure.alt
 
 
+def test_plotlys_slider_leaves_room_for_half_of_its_first_and_last_name() -> None:
+    names = ["military uniform", "b", "long " * 40]
+    frames = [go.Frame(name=name, data=[{"y": [0]}], traces=[0]) for name in names]
+    figure = show.Figure(go.Figure(go.Scatter(y=[0]), frames=frames), alt="A point.")
+    (slider,) = figure.plotly_json()["layout"]["sliders"]
+    assert slider["pad"]["l"] == 8 * len(names[0]) / 2  # a letter takes some 8 pixels
+    assert slider["pad"]["r"] == 128  # where that would leave no room for the rail
+    assert [step["label"] for step in slider["steps"]] == names
+
+
 @given(st.integers(1, 40), st.data())
 def test_sprite_sheet_holds_every_image_in_its_place(count: int, data: st.DataObject) -> None:
     index = data.draw(st.integers(0, count - 1))

@@ -136,7 +136,7 @@ def drawn(value: object, key: str = "") -> Iterator[object]:
         engraves = value.get("type") == "scatter3d" and "text" in value.get("mode", "")
         for key, inner in value.items():
             yield key
-            if key != "args":  # how a slider finds its frame
+            if key not in ("args", "pad"):  # how a slider finds its frame, and the room for its first and last name
                 yield from inner if engraves and key == "text" else drawn(inner, key)
     elif isinstance(value, list):
         for inner in value:

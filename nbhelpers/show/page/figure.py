@@ -19,6 +19,7 @@ from nbhelpers.show.page.table import Table
 from nbhelpers.show.style import plotly_template
 from nbhelpers.show.text import in_script, label, page
 
+WIDEST = 128  # pixels beside a slider's rail, at most: names that are longer would leave it no room
 TURN = '<p class="nbh-hint nbh-turn">Turn: drag, or arrow keys. Zoom: + and −. Back: Home.</p>'
 
 FIND = (
@@ -141,7 +142,7 @@ class Figure(Shown):
             steps = [{"label": label(n), "method": "animate", "args": [[n], at_once]} for n in names]
             chosen = {"prefix": f"{label(self.slider)}: "}
             # the names of the first and the last step reach beyond the rail by half their width
-            left, right = (max(40, 4 * len(names[at])) for at in (0, -1))
+            left, right = (min(max(40, 4 * len(names[at])), WIDEST) for at in (0, -1))
             pad = {"t": 60, "r": right, "b": 10, "l": left}
             figure["layout"]["sliders"] = [{"active": self.start, "currentvalue": chosen, "pad": pad, "steps": steps}]
         return figure
