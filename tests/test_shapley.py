@@ -16,6 +16,7 @@ from nbhelpers import ImageSet, Network, build
 from nbhelpers.networks.tails import tail_of
 from nbhelpers.networks.taps import tapped
 from nbhelpers.probes import shapley
+from nbhelpers.probes.games import Game
 from nbhelpers.probes.shapley import region_shapley
 
 METHODS = ("exact", "permutation")
@@ -347,11 +348,11 @@ def test_mode_is_put_back_even_after_an_error(tail, regions):
 def test_nothing_is_made_on_the_wrong_device(tail):
     """The computation runs on the meta device, where a tensor made elsewhere would be refused."""
     tail.to("meta")
-    game = shapley.Game(
-        tail, torch.zeros(10, 5, device="meta"), torch.arange(9, device="meta"), (3, 3), 1, "log_probability", 4
-    )
+    regions, players = torch.zeros(1, 5, 3, 3, device="meta"), torch.arange(9, device="meta")
+    game = Game(tail, regions, torch.zeros(1, dtype=torch.long, device="meta"), players, output="log_probability")
     orders = torch.empty(6, 9, dtype=torch.long, device="meta")
-    v = game.payoff(shapley.prefixes(orders).flatten(0, 1))
+    masks = shapley.prefixes(orders).flatten(0, 1)
+    v = game.payoff(masks, torch.zeros(len(masks), dtype=torch.long, device="meta"))
     assert v.device.type == "meta"
     assert shapley.contributions(orders, v.view(6, 8), torch.empty(2, dtype=torch.float64, device="meta")).is_meta
 

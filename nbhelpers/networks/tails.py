@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -120,11 +121,11 @@ class Tail(nn.Module):
         with self.replay.giving(output if self.form.kind == GRID else output.contiguous()):
             return self.network(self.image)
 
-    def of_image(self, index: int) -> Tail:
-        """The tail of one image, for any number of variants of its regions."""
+    def of_images(self, index: torch.Tensor | Sequence[int]) -> Tail:
+        """The tail of these images, each as often as it is named; of one, for any number of variants of its regions."""
         if self.held is None:
             return self
-        return Tail(self.network, self.image, self.form, self.replay, self.held[index : index + 1])
+        return Tail(self.network, self.image, self.form, self.replay, self.held[index])
 
 
 def _after(module: nn.Module, layer: nn.Module) -> list[nn.Module] | None:

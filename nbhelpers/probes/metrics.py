@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
-from nbhelpers.maths.arrays import Array, check_positive, on_tensors, unit_scale
+from nbhelpers.maths.arrays import Array, as_tensor, check_positive, on_tensors, unit_scale
 
 
 @on_tensors(logits="N C")
@@ -111,6 +112,20 @@ def per_image_pearson(a: Array, b: Array) -> np.ndarray:
     return np.where(flat[0] | flat[1], np.nan, r)
 
 
+def per_image_spearman(a: Array, b: Array) -> np.ndarray:
+    """Spearman's rank correlation over the regions of each image: Pearson's of their ranks, equals sharing the mean.
+
+    Parameters, results and errors are those of :func:`per_image_pearson`.
+
+    Examples
+    --------
+    >>> per_image_spearman([[1, 2, 30], [5, 5, 5]], [[2, 4, 5], [1, 2, 3]]).tolist()
+    [1.0, nan]
+    """
+    a, b = (as_tensor(x, name, ndim=2, dtype=torch.float64).numpy() for name, x in (("a", a), ("b", b)))
+    return per_image_pearson(rankdata(a, axis=1), rankdata(b, axis=1))
+
+
 @on_tensors(score="N R", truth="N R")
 def per_image_auroc(score: Array, truth: Array) -> np.ndarray:
     """Chance that in one image a true region has the higher score than an untrue one (area under the ROC curve).
@@ -137,6 +152,76 @@ def per_image_auroc(score: Array, truth: Array) -> np.ndarray:
     """
     pairs = zip(score.cpu().numpy(), truth.bool().cpu().numpy(), strict=True)
     return np.array([roc_auc_score(true, s) if 0 < true.sum() < len(true) else np.nan for s, true in pairs])
+
+
+@on_tensors(score="N R", truth="N R")
+def per_image_pointing(score: Array, truth: Array) -> np.ndarray:
+    """The pointing game (Zhang et al. 2016, arXiv:1608.00507): whether the region of the highest score is a true one.
+
+    Parameters
+    ----------
+    score : (N, R)
+    truth : bool (N, R)
+
+    Returns
+    -------
+    float64 (N,)
+        1 or 0; where several regions share the highest score, the share of true ones among them. NaN where all regions
+        of an image are true, or none is.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or scores are not finite.
+
+    Examples
+    --------
+    >>> per_image_pointing([[3, 2, 1], [1, 3, 3], [1, 2, 3]], [[1, 0, 0], [1, 1, 0], [0, 0, 0]]).tolist()
+    [1.0, 0.5, nan]
+    """
+    true = truth.bool()
+    top = score == score.amax(dim=1, keepdim=True)
+    hits = (top & true).sum(dim=1) / top.sum(dim=1)
+    mixed = true.any(dim=1) & ~true.all(dim=1)
+    return torch.where(mixed, hits.double(), torch.nan).cpu().numpy()
+
+
+@on_tensors(score="N R", share="N R")
+def relevance_mass(score: Array, share: Array) -> np.ndarray:
+    r"""Share of an image's relevance that lies on a thing (Arras et al. 2022, arXiv:2003.07258), in 0 ... 1.
+
+    .. math:: \frac{\sum_r \max(0, s_r)\, a_r}{\sum_r \max(0, s_r)}
+
+    Negative relevance counts as none: it tells what speaks against a category, and sends nobody's eyes anywhere. The
+    mass depends on where the zero of a map is, unlike all that asks for an order.
+
+    Parameters
+    ----------
+    score : (N, R)
+        The map.
+    share : (N, R)
+        Which part of each region the thing fills, in 0 ... 1, such as
+        :attr:`~nbhelpers.probes.truth.RegionTruth.object`.
+
+    Returns
+    -------
+    float64 (N,)
+        NaN where no region of an image has positive relevance.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, values are not finite, or shares lie outside 0 ... 1.
+
+    Examples
+    --------
+    >>> relevance_mass([[3.0, 1.0, -5.0], [-1.0, 0.0, 0.0]], [[1.0, 0.0, 0.5], [1.0, 0.0, 0.0]]).tolist()
+    [0.75, nan]
+    """
+    if float(share.min()) < 0 or float(share.max()) > 1:
+        raise ValueError(f"share must lie in 0 ... 1, found {float(share.min()):g} ... {float(share.max()):g}")
+    positive = score.clamp(min=0) / unit_scale(score, 1)
+    return ((positive * share).sum(dim=1) / positive.sum(dim=1)).cpu().numpy()
 
 
 def per_image_partial(a: Array, b: Array, given: Array) -> np.ndarray:

@@ -13,28 +13,15 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 from tqdm import tqdm
 
-from nbhelpers.maths.arrays import (
-    Array,
-    as_tensor,
-    check_choice,
-    check_labels,
-    check_not_negative,
-    check_same_length,
-    check_whole,
-    hand_back,
-    resolve_device,
-)
-from nbhelpers.networks.network import evaluating
-from nbhelpers.networks.tails import Tail
+from nbhelpers.maths.arrays import Array, check_choice, check_not_negative
+from nbhelpers.probes.games import Game, Players, handed_back, playing
 
 MAX_EXACT = 16
 """Players up to which all coalitions are enumerated: 65,536 runs of the tail an image."""
@@ -52,7 +39,7 @@ def region_shapley(
     target: int | Array,
     baseline: float | str | Array = 0.0,
     *,
-    players: Array | tuple[int, int] | None = None,
+    players: Players = None,
     method: str = "exact",
     output: str = "logit",
     permutations: int = MOST_PERMUTATIONS,
@@ -122,68 +109,32 @@ def region_shapley(
     >>> values.round(5).tolist(), standard_errors.tolist()
     ([1.0, 2.0, 3.0, 4.0], [0.0, 0.0, 0.0, 0.0])
     """
-    where = resolve_device(device)
-    x = as_tensor(regions, "regions", ndim=(3, 4), device=where, bounded=True)
-    images = x if x.ndim == 4 else x[None]
-    groups = _read_players(players, *images.shape[2:]).to(where)
-    count = int(groups.max()) + 1
-    _check_options(method, count, output, permutations, precision, batch_size)
-    tail.to(where)
+    options = {"players": players, "baseline": baseline, "output": output, "batch_size": batch_size}
     results, rough = [], []
-    with torch.no_grad(), evaluating(tail):
-        each = np.repeat(target, len(images)) if np.ndim(target) == 0 else target
-        tails = _of_each_image(tail, len(images))
-        targets = check_labels(each, _categories(tails[0], images[:1]), "target")
-        check_same_length(regions=images, target=targets)
+    with playing(tail, regions, target, **options, device=device) as game:
+        _check_options(method, game.count, permutations, precision)
         # One player has one order: nothing to sample.
-        coalitions = _all_coalitions(count, where) if method == "exact" or count == 1 else None
-        for i, image in enumerate(tqdm(images, "Shapley values", unit="image", delay=2)):
-            game = Game(tails[i], _table(image, baseline), groups, image.shape[1:], int(targets[i]), output, batch_size)
+        coalitions = _all_coalitions(game.count, game.regions.device) if method == "exact" or game.count == 1 else None
+        for i in tqdm(range(len(game.regions)), "Shapley values", unit="image", delay=2):
+            one = game.of_image(i)
             if coalitions is not None:
                 masks, weights = coalitions
-                value = game(masks) @ weights
+                value = one(masks)[0] @ weights
                 results.append((value, torch.zeros_like(value)))
             else:
-                results.append(_sample(game, count, permutations, precision, np.random.default_rng((random_state, i))))
+                results.append(_sample(one, permutations, precision, np.random.default_rng((random_state, i))))
                 rough.append(_roughness(*results[-1]))
     missed = [r for r in rough if r > precision > 0]
     if missed:
         warnings.warn(
-            f"{len(missed)} of {len(images)} images used all {permutations} permutations and kept standard errors of "
+            f"{len(missed)} of {len(results)} images used all {permutations} permutations and kept standard errors of "
             f"up to {max(missed):.2%} of their values' range, above the {precision:.2%} asked for; "
             f"raise permutations or precision",
             ConvergenceWarning,
             stacklevel=2,
         )
-    values, errors = (torch.stack(v) if x.ndim == 4 else v[0] for v in zip(*results, strict=True))
-    return hand_back(values, regions), hand_back(errors, regions)
-
-
-@dataclass(frozen=True)
-class Game:
-    """What coalitions of one image's regions are paid: v(S)."""
-
-    tail: nn.Module
-    table: torch.Tensor  # (H*W + 1, K): the features of each region, and the baseline as the last row
-    players: torch.Tensor  # (H*W,): the player to which each region belongs
-    grid: tuple[int, int]
-    target: int
-    output: str
-    batch_size: int
-
-    def __call__(self, masks: torch.Tensor) -> torch.Tensor:
-        """Payoffs (M,) in float64 on the CPU of coalitions, boolean rows (M, P) on the tail's device."""
-        v = [self.payoff(part) for part in masks.split(self.batch_size)]
-        return as_tensor(torch.cat(v), "the tail's output", dtype=torch.float64)
-
-    def payoff(self, masks: torch.Tensor) -> torch.Tensor:
-        """The same of one batch, on the tail's device."""
-        absent = len(self.players)
-        # Copying whole rows is the cheapest way to replace regions, and leaves the memory order that pooling prefers.
-        rows = torch.where(masks[:, self.players], torch.arange(absent, device=masks.device), absent)
-        features = F.embedding(rows, self.table).unflatten(1, self.grid).permute(0, 3, 1, 2)
-        scores = self.tail(features).double()
-        return (scores if self.output == "logit" else scores.log_softmax(dim=1))[:, self.target]
+    values, errors = (handed_back(torch.stack(v), regions) for v in zip(*results, strict=True))
+    return values, errors
 
 
 def _all_coalitions(players: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
@@ -196,18 +147,18 @@ def _all_coalitions(players: int, device: torch.device) -> tuple[torch.Tensor, t
 
 
 def _sample(
-    game: Game, players: int, permutations: int, precision: float, generator: np.random.Generator
+    game: Game, permutations: int, precision: float, generator: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean contributions over antithetic pairs and their standard errors, until precise enough."""
-    device = game.table.device
-    ends = game(torch.tensor([[False] * players, [True] * players], device=device))
+    device, players = game.regions.device, game.count
+    ends = game(torch.tensor([[False] * players, [True] * players], device=device))[0]
     pairs, rounds = permutations // 2, []
     whole = max(1, 2**24 // players**2)  # orders whose coalitions are written out at a time, in 16 MB
     while True:
         new = min(PAIRS_A_ROUND, pairs - sum(len(r) for r in rounds))
         forward = generator.permuted(np.tile(np.arange(players), (new, 1)), axis=1)
         orders = torch.from_numpy(np.concatenate([forward, forward[:, ::-1]]))
-        parts = [game(prefixes(part).flatten(0, 1)) for part in orders.to(device).split(whole)]
+        parts = [game(prefixes(part).flatten(0, 1))[0] for part in orders.to(device).split(whole)]
         v = torch.cat(parts).view(len(orders), -1)
         rounds.append(contributions(orders, v, ends).view(2, new, players).mean(dim=0))
         drawn = torch.cat(rounds)
@@ -235,61 +186,9 @@ def _roughness(values: torch.Tensor, errors: torch.Tensor) -> float:
     return largest / span if span else math.inf if largest else 0.0
 
 
-def _of_each_image(tail: nn.Module, images: int) -> list[nn.Module]:
-    """One tail an image: the same, unless it holds something of each."""
-    if not isinstance(tail, Tail) or tail.held is None:
-        return [tail] * images
-    check_same_length(regions=range(images), tokens_that_the_tail_holds=tail.held)
-    return [tail.of_image(i) for i in range(images)]
-
-
-def _table(image: torch.Tensor, baseline: float | str | Array) -> torch.Tensor:
-    """One row a region (R, K), and the baseline as the last row."""
-    rows = image.flatten(1).T
-    if isinstance(baseline, str):
-        if baseline != "mean":
-            raise ValueError(f"baseline must be a number, 'mean' or a vector of length K, got {baseline!r}")
-        return torch.cat([rows, rows.mean(dim=0, keepdim=True)])
-    last = as_tensor(baseline, "baseline", ndim=(0, 1), device=rows.device, bounded=True)
-    if last.ndim == 1 and len(last) != rows.shape[1]:
-        raise ValueError(f"baseline must have one number for each of the {rows.shape[1]} channels, got {len(last)}")
-    return torch.cat([rows, last.expand(1, rows.shape[1])])
-
-
-def _read_players(players: Array | tuple[int, int] | None, rows: int, columns: int) -> torch.Tensor:
-    regions = rows * columns
-    if players is None:
-        return torch.arange(regions)
-    if isinstance(players, tuple):
-        down, across = _read_blocks(players, rows, columns)
-        lines, places = torch.arange(rows) * down // rows, torch.arange(columns) * across // columns
-        return (lines[:, None] * across + places).flatten()
-    numbers = np.asarray(players.cpu() if isinstance(players, torch.Tensor) else players)
-    if numbers.dtype.kind not in "iu" or numbers.shape != (regions,):
-        raise ValueError(f"players must be {regions} whole numbers, got shape {numbers.shape} of {numbers.dtype}")
-    there = np.unique(numbers).tolist()
-    if there != list(range(len(there))):
-        raise ValueError(f"players must be numbered 0, 1, 2 ... without a gap, found {there}")
-    return torch.from_numpy(numbers.astype(np.int64))
-
-
-def _read_blocks(blocks: tuple, rows: int, columns: int) -> tuple[int, int]:
-    whole = len(blocks) == 2 and all(isinstance(side, (int, np.integer)) for side in blocks)
-    if not whole or not (1 <= blocks[0] <= rows and 1 <= blocks[1] <= columns):
-        raise ValueError(
-            f"players must be rows and columns of blocks, at most the {rows} x {columns} regions that there are, or an "
-            f"array of one number a region, got {blocks!r}"
-        )
-    return int(blocks[0]), int(blocks[1])
-
-
-def _check_options(
-    method: str, players: int, output: str, permutations: int, precision: float, batch_size: int
-) -> None:
+def _check_options(method: str, players: int, permutations: int, precision: float) -> None:
     check_choice(method, "method", ("exact", "permutation"))
-    check_choice(output, "output", ("logit", "log_probability"))
     check_not_negative(precision, "precision")
-    check_whole(batch_size, "batch_size", 1)
     if method == "exact" and players > MAX_EXACT:
         raise ValueError(
             f"{players} players have 2^{players} coalitions, and exact enumeration ends at {MAX_EXACT} players; "
@@ -297,14 +196,3 @@ def _check_options(
         )
     if permutations < 4 or permutations % 2:
         raise ValueError(f"permutations come in pairs and must be an even number of at least 4, got {permutations}")
-
-
-def _categories(tail: nn.Module, image: torch.Tensor) -> int:
-    """One run tells whether the tail takes such regions, and which targets exist."""
-    try:
-        scores = tail(image.clone())
-    except RuntimeError as error:
-        raise ValueError(f"the tail does not take regions of shape {tuple(image.shape[1:])}: {error}") from None
-    if scores.ndim != 2 or len(scores) != 1:
-        raise ValueError(f"the tail must give logits (B, C), got shape {tuple(scores.shape)} for one image")
-    return scores.shape[1]

@@ -170,7 +170,7 @@ def try_tail(network: Network, layer: str, images: ImageSet) -> tuple[bool, floa
     regions = torch.from_numpy(np.array(features)).to(device)
     with torch.no_grad(), evaluating(network):
         heard = not torch.allclose(tail(regions), tail(torch.zeros_like(regions)), rtol=1e-5, atol=1e-6)
-        alone = tail.of_image(0) if isinstance(tail, Tail) else tail
+        alone = tail.of_images([0]) if isinstance(tail, Tail) else tail
         many = regions[:1].expand(BATCH, -1, -1, -1).contiguous()
         start = time.perf_counter()
         alone(many)
