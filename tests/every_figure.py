@@ -16,6 +16,11 @@ ROW = dict.fromkeys(["delta_orientation", "delta_strength", "control_delta_orien
 LAYER = ROW | {f"{key}_std": 0.1 for key in ROW}
 TYPES = {"1": 0.1, "2": 0.2, "3": 0.1, "4": 0.1, "none": 0.5}
 SIZE = {"types": TYPES, "control_types": TYPES, "success_rate": 0.4, "control_success_rate": 0.0}
+MEASURED = {
+    "seconds": 0.1,
+    "pointing": {"mean": 0.8, "low": 0.7, "high": 0.9},
+    "deletion": {"mean": 0.2, "low": 0.1, "high": 0.3},
+}
 COUNTS = {"total": 20.0, "total_std": 1.0, "reliable": 10.0, "reliable_std": 1.0, "ratio": 0.5}
 
 
@@ -45,6 +50,7 @@ def every_figure(names: Sequence[str]) -> dict[str, Callable[[], show.Figure | s
         "ablation_table": lambda: show.ablation_table(runs),
         "agreement": lambda: show.agreement({name: [0.5, 0.7] for name in names}, alt=ALT),
         "attack_steps": lambda: show.attack_steps(path, said[:, 0], said[:, 1:], 0, 1, names, GRID, eps=0.1, alt=ALT),
+        "attributions": lambda: show.attributions({name: dict.fromkeys(names, MEASURED) for name in names}, alt=ALT),
         "claims_table": lambda: show.claims_table(
             [Claim("Table 1", name, "-0.90", "-0.93", "holds", "nbhelpers reproduce") for name in names], ALT
         ),

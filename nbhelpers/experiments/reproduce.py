@@ -15,7 +15,7 @@ from typing import Any
 from nbhelpers.experiments.checks import check_images, check_places, check_same
 from nbhelpers.experiments.parallel import in_parallel
 from nbhelpers.experiments.pieces import time_limit
-from nbhelpers.experiments.rows import attacks, importance, regions, samples, students
+from nbhelpers.experiments.rows import attacks, attributions, importance, regions, samples, students
 from nbhelpers.experiments.stages import Stage, is_kept, levels, mapped, run
 from nbhelpers.experiments.study import Study
 from nbhelpers.experiments.trained import Untrained
@@ -26,6 +26,7 @@ EXPERIMENTS = {
     "samples": samples,
     "regions": regions,
     "importance": importance,
+    "attributions": attributions,
     "attacks": attacks,
     "students": students,
 }

@@ -20,6 +20,7 @@ require("figures")
 
 from nbhelpers.show.attack_curves import layer_changes, success_along, type_shares
 from nbhelpers.show.attack_steps import attack_steps
+from nbhelpers.show.attributions import attributions
 from nbhelpers.show.claims import claims_table
 from nbhelpers.show.contours import probability_map
 from nbhelpers.show.curves import kappa_curve, kappa_slider, strength_entropy
