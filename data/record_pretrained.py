@@ -12,16 +12,13 @@ which the second brings the file of weights. What was computed is kept in the wo
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
-import os
-import platform
-from importlib.metadata import version
 from pathlib import Path
 
 from nbhelpers.experiments.pretrained import SOURCES, PretrainedStudy
-from nbhelpers.experiments.reproduce import PACKAGES
 from nbhelpers.experiments.rows.pretrained import EXPERIMENTS, rows
+from nbhelpers.experiments.schema import check_file
+from nbhelpers.experiments.stamp import stamp
 from nbhelpers.files import replace_file
 from nbhelpers.networks.threads import fixed_threads
 
@@ -55,15 +52,13 @@ def recorded(study: PretrainedStudy, experiments: list[str]) -> dict:
     weights = f" --weights {Path(study.weights).name}" if study.weights else ""
     with fixed_threads(1):
         found = rows(study, experiments)
-    return {
-        "command": f"python data/record_pretrained.py {study.network} --data DIR{weights} --grid {study.grid} "
-        f"--draw {study.draw}{chosen} --out data/results",
-        **study.describe(),
-        "date": datetime.date.today().isoformat(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
-        **found,
-    }
+    command = (
+        f"python data/record_pretrained.py {study.network} --data DIR{weights} --grid {study.grid} "
+        f"--draw {study.draw}{chosen} --out data/results"
+    )
+    content = {**stamp(command, rows), **study.describe(), **found}
+    check_file(content)
+    return content
 
 
 if __name__ == "__main__":

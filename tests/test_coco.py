@@ -12,6 +12,7 @@ from PIL import Image
 
 from nbhelpers import datasets
 from nbhelpers.datasets import coco
+from nbhelpers.datasets.selection import draw
 
 pytestmark = pytest.mark.filterwarnings("ignore::nbhelpers.datasets.DataWarning")
 
@@ -296,3 +297,20 @@ def test_what_is_downloaded_is_checked(tmp_path, members, monkeypatch):
     (tmp_path / "val2014.zip").write_bytes(b"another")
     with pytest.raises(OSError, match=r"could not download http://127.0.0.1:9/val2014.zip"):
         datasets.load("coco", "held_out", categories=ASKED, download=True)
+
+
+# Drawing -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_draw_is_from_categories_with_usable_boxes_enough_in_both_splits(tmp_path, members):
+    names = {n: f"thing {n}" for n in range(1, 15)}
+    for split in ("train2014", "val2014"):
+        content = members[f"annotations/instances_{split}.json"]
+        content["categories"] = [{"id": n, "name": name} for n, name in names.items()]
+        content["annotations"] = [box(100 * n + image, image, n) for n in names for image in (1, 2)]
+    members["annotations/instances_val2014.json"]["annotations"][0]["bbox"] = [10, 10, 60, 30]
+    del members["annotations/instances_train2014.json"]["annotations"][-1]
+    path = write_zip(tmp_path / "coco2014.zip", texts(members), "coco2014/")
+    drawn = datasets.draw("coco", 0, path)
+    assert drawn == draw([names[n] for n in range(2, 14)], 0)
+    assert datasets.load("coco", "train", path, categories=drawn.categories).categories == drawn.categories

@@ -15,6 +15,7 @@ from nbhelpers.experiments.pretrained import OUTPUTS, SOURCES, PretrainedStudy, 
 from nbhelpers.experiments.results import recorded
 from nbhelpers.experiments.rows.pretrained import AS_IT_IS, cues_row, kept, nearness, pixel_cues, rows, shapley_values
 from nbhelpers.experiments.rows.samples import METHODS
+from nbhelpers.experiments.stamp import stamp
 from nbhelpers.networks.network import Network
 from nbhelpers.probes.metrics import strength_entropy_pearson
 
@@ -93,11 +94,12 @@ def test_what_is_recorded_fits_the_schema(study, grid, tmp_path, monkeypatch):
     few = {name: METHODS[name] for name in ("ours", "pca", "raw_strength")}
     monkeypatch.setattr("nbhelpers.experiments.rows.pretrained.METHODS", few)
     study = replace(study, grid=grid)
-    found = {"command": "again", **study.describe(), **rows(study)}
+    found = {**stamp("again", rows), **study.describe(), **rows(study)}
     monkeypatch.setattr("nbhelpers.experiments.results.data_dir", lambda: tmp_path)
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / f"{study.name}.json").write_text(json.dumps(found, allow_nan=False))
     run = recorded(study.name)
+    assert run.lacks == []
     assert set(run["table2"]) == set(run["knowledge_points"]) == set(study.depth)
     assert all(set(points) == {AS_IT_IS} for points in run["knowledge_points"].values())
     assert ("table1" in run) == ("attack" in run) == (grid == 7)

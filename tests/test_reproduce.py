@@ -73,7 +73,7 @@ def test_a_retrained_network_is_not_answered_with_the_bundled_ones_numbers(tiny)
     """It is other by its weights, not by how they were asked for."""
     bundled = Study("scenes", workspace=tiny.workspace)
     assert Stage(samples.grids, (bundled,)).describe() != Stage(samples.grids, (tiny,)).describe()
-    assert bundled.identity | {"weights": ""} == tiny.identity | {"weights": ""}
+    assert bundled.identity | {"weights_sha256": ""} == tiny.identity | {"weights_sha256": ""}
     assert training(bundled).describe() != training(tiny).describe()
 
 

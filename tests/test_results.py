@@ -2,14 +2,28 @@
 
 import copy
 import json
+import re
 
 import pytest
 
 from nbhelpers.experiments.results import recorded, runs_of
+from nbhelpers.experiments.schema import IDENTITY, VERSION
 from nbhelpers.files import data_dir
 
 NAMES = sorted(path.stem for path in (data_dir() / "results").glob("*.json"))
 GOOD = recorded("tiny-imagenet-vgg16")
+PRESENT = {
+    **GOOD,
+    "schema": VERSION,
+    "experiments": ["samples"],
+    "code": {"version": "0.9.0", "sha256": "0"},
+    "temperatures": {"fits": 4.0, "pearson_t4": 4.0, "pearson_t1": 1.0},
+    "categories": ["cat", "dog"],
+    "draw": {"seed": 0, "of": 190, "categories": ["n1", "n2"]},
+    "start": None,
+    "weights_sha256": "0",
+}
+"""As the present code writes it."""
 
 
 @pytest.fixture
@@ -57,6 +71,9 @@ def test_what_is_no_json_is_named(write, tmp_path):
     [
         (["images"], None, "lacks 'images'"),
         (["table1"], [], r"table1.*dict.*\[\]"),
+        (["seed"], 0.5, r"seed must be int, got 0\.5"),
+        (["seed"], True, r"seed must be int, got True"),
+        (["anything"], {"new": [0, float("inf")]}, r"anything\.new\[1\] must be finite, or null, got inf"),
         (["table1", "pca"], {"pearson_t1": 0.5}, r"table1\.pca.*pearson_t4"),
         (["table1", "pca", "pearson_t4"], 1.1, r"table1\.pca\.pearson_t4.*-1 \.\.\. 1.*1\.1"),
         (["table1", "pca", "pearson_t4"], "high", "'high'"),
@@ -87,3 +104,53 @@ def test_null_is_what_could_not_be_measured(write):
     run["attack"]["conv_12"]["delta_orientation"] = None
     write(run)
     assert recorded("run")["attack"]["conv_12"]["delta_orientation"] is None
+
+
+# The schema
+
+
+def test_a_file_of_the_present_schema_lacks_nothing(write):
+    write(PRESENT)
+    assert recorded("run").lacks == [] and recorded("run") == PRESENT
+
+
+@pytest.mark.parametrize("key", [key for key in IDENTITY if key != "schema"])
+def test_a_file_of_the_present_schema_says_all_of_what_it_is_of(key, write):
+    write({name: value for name, value in PRESENT.items() if name != key})
+    with pytest.raises(ValueError, match=rf"run\.json: it lacks '{key}'"):
+        recorded("run")
+
+
+def test_what_an_older_file_lacks_is_named_and_not_invented(write):
+    write({"command": "x", "dataset": "scenes", "network": "vgg16", "seed": 0, "images": GOOD["images"]})
+    run = recorded("run")
+    assert run.lacks == [key for key in IDENTITY if key not in run]
+    assert {"schema", "code", "categories", "temperatures", "draw", "start"} <= set(run.lacks)
+    with pytest.raises(KeyError, match="'start'"):
+        run["start"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("schema", VERSION + 1, f"schema must be {VERSION}, got {VERSION + 1}: another version of nbhelpers wrote it"),
+        ("schema", None, f"schema must be {VERSION}, got None"),
+        ("code", "0.9.0", "code must be dict, got '0.9.0'"),
+        ("code", {"version": "0.9.0"}, "code lacks 'sha256'"),
+        ("categories", ["cat", 1], r"categories[1] must be str, got 1"),
+        ("draw", {"seed": 0, "of": 190}, "draw lacks 'categories'"),
+        ("start", {"file": "a", "sha256": 1, "scaling": "imagenet"}, "start.sha256 must be str, got 1"),
+        ("temperatures", {"fits": -1.0, "pearson_t4": 4.0, "pearson_t1": 1.0}, "temperatures.fits must be a number"),
+    ],
+)
+def test_what_it_is_of_must_be_of_its_kind(key, value, message, write):
+    write({**PRESENT, key: value})
+    with pytest.raises(ValueError, match=re.escape(message)):
+        recorded("run")
+
+
+@pytest.mark.parametrize("content", ["[]", "1", "null", "[" * 100_000])
+def test_what_is_no_run_is_named(content, write, tmp_path):
+    (tmp_path / "results" / "run.json").write_text(content)
+    with pytest.raises(ValueError, match=r"run\.json.*git checkout"):
+        recorded("run")

@@ -288,7 +288,7 @@ def test_a_category_without_images_is_named(load, members):
     with pytest.raises(OSError, match=r"no train/n00000003/images/\*.JPEG"):
         load()
     members["val/val_annotations.txt"] = b"val_0.JPEG\tn00000002\t0\t0\t60\t60\nonly one field\n"
-    with pytest.raises(OSError, match=r"no validation images of n00000001, n00000003"):
+    with pytest.raises(ValueError, match=r"no validation images of n00000001, n00000003: name other categories"):
         load("held_out")
 
 

@@ -10,13 +10,13 @@ from nbhelpers.extras import require
 
 require("data")
 
-from nbhelpers.datasets import coco, cub, folder, photographs, scenes, tiny_imagenet
+from nbhelpers.datasets import coco, cub, folder, photographs, scenes, selection, tiny_imagenet
 from nbhelpers.datasets.about import About
 from nbhelpers.datasets.telling import DataWarning
 from nbhelpers.images import ImageSet, check_split
 from nbhelpers.maths.arrays import check_whole
 
-__all__ = ["About", "DataWarning", "ImageSet", "available", "load"]
+__all__ = ["About", "DataWarning", "ImageSet", "available", "draw", "load"]
 
 _MODULES = {
     "scenes": scenes,
@@ -84,8 +84,7 @@ def load(name: str, split: str, root: str | Path | None = None, **options: Any) 
     >>> load("scenes", "held_out", size=30)
     ImageSet(30 images of 64x64, 10 categories, 'held_out')
     """
-    if name not in _MODULES:
-        raise ValueError(f"there is no data set {name!r}; there are {', '.join(map(repr, _MODULES))}")
+    _check_name(name)
     check_split(split)
     if "side" in options:
         check_whole(options["side"], "side", 8)
@@ -96,3 +95,52 @@ def load(name: str, split: str, root: str | Path | None = None, **options: Any) 
             raise ValueError(f"{name!r} is bundled and takes no root, got {str(root)!r}")
         options["root"] = root
     return _MODULES[name].load(split, **options)
+
+
+def draw(name: str, seed: int, root: str | Path | None = None) -> selection.Draw:
+    """Draw ten categories of a data set by lot, for results on categories that nobody chose.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`available` that is not bundled.
+    seed : int
+        Another one draws others; the same one, of the same categories, draws the same everywhere.
+    root : path, optional
+        As of :func:`load`.
+
+    Returns
+    -------
+    Draw
+        The ``seed``, ``of`` how many they were drawn, and the ten ``categories`` as :func:`load` takes them. They are
+        drawn from those that the data set lists; of COCO, whose boxes may all be tiny, from those with usable ones.
+
+    Raises
+    ------
+    ValueError
+        If there are no more than ten categories, or the data set is unknown or bundled.
+    OSError
+        As :func:`load`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> alphabet = Path(tempfile.mkdtemp())
+    >>> for letter in "abcdefghijklmnop":
+    ...     (alphabet / letter).mkdir()
+    ...     for i in range(2):
+    ...         Image.new("L", (8, 8)).save(alphabet / letter / f"{i}.png")
+    >>> seed, of, categories = draw("folder", seed=0, root=alphabet)
+    >>> of, "".join(categories)
+    (16, 'nikegojmhl')
+    """
+    _check_name(name)
+    if _MODULES[name].ABOUT.origin == "bundled":
+        raise ValueError(f"{name!r} is bundled, and its categories are not to choose from: draw those of other data")
+    return selection.draw(_MODULES[name].categories(root), seed)
+
+
+def _check_name(name: str) -> None:
+    if name not in _MODULES:
+        raise ValueError(f"there is no data set {name!r}; there are {', '.join(map(repr, _MODULES))}")

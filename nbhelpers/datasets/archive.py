@@ -14,7 +14,7 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,6 +131,26 @@ def open_files(path: Path, marker: str) -> Iterator[Files]:
         if not tops:
             raise _absent(path, marker)
         yield Files(path, archive, min(tops, key=len))
+
+
+@contextmanager
+def open_original(
+    path: Path, folder: str, tables: Sequence[str]
+) -> Iterator[tuple[Files, Callable[[Sequence[str]], None]]]:
+    """The files of a folder or a zip, or those of a .tgz that lie in the cache, and what brings more of these there.
+
+    ``tables`` are there from the beginning; the first of them marks the place.
+    """
+    packed = path if path.is_file() and is_tgz(path) else None
+    place = unpacked_at(packed, folder) if packed else path
+
+    def bring(pieces: Sequence[str]) -> None:
+        if packed:
+            unpack(packed, place.parent, [f"{folder}/{piece}" for piece in pieces])
+
+    bring(tables)
+    with open_files(place, tables[0]) as files:
+        yield files, bring
 
 
 def unpacked_at(path: Path, folder: str) -> Path:

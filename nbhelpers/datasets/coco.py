@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from nbhelpers.datasets.about import About
 from nbhelpers.datasets.archive import Files, open_files
 from nbhelpers.datasets.crops import Crop, clip, read_crops
 from nbhelpers.datasets.download import Original, locate
-from nbhelpers.datasets.selection import choose, resolve
+from nbhelpers.datasets.selection import FEWEST, Known, choose, resolve
 from nbhelpers.datasets.telling import Notes
 from nbhelpers.images import ImageSet
 
@@ -73,18 +75,38 @@ def load(
     those of the split: 253 MB, and 13.5 GB for training or 6.6 GB held out. All else is as in
     :func:`nbhelpers.datasets.load`.
     """
+    with _opened(split, root, download) as (annotations, names, files):
+        keys, told = resolve(categories, names), Notes()
+        shown = [names[key][0] for key in keys]
+        crops = _crops(annotations, keys, IMAGES[split].marker, files.holds, told)
+        chosen = choose(crops, shown, split, per_category, told)
+        return read_crops(chosen, files.read, shown, split, side, told)
+
+
+def categories(root: str | Path | None = None) -> list[str]:
+    """Those with as many usable boxes as are needed, in either split."""
+    enough: list[list[str]] = []
+    for split, original in IMAGES.items():
+        with _opened(split, root) as (annotations, names, files):
+            crops = _crops(annotations, list(names), original.marker, files.holds, Notes())
+            boxes = Counter(crop.label for crop in crops)
+            enough.append([name for label, (name,) in enumerate(names.values()) if boxes[label] >= FEWEST])
+    training, held_out = enough
+    return [name for name in training if name in held_out]
+
+
+@contextmanager
+def _opened(
+    split: str, root: str | Path | None, download: bool = False
+) -> Iterator[tuple[dict[str, list[dict[str, Any]]], Known, Files]]:
+    """The annotations of a split, the names of all categories in them, and the images."""
     folder = IMAGES[split].marker
     member = f"{ANNOTATIONS.marker}/instances_{folder}.json"
     annotated, pictured = locate("COCO 2014", [ANNOTATIONS, IMAGES[split]], "coco2014", root, download)
     with open_files(annotated, member) as files:
         annotations = _read(member, files)
-        names = {entry["id"]: (entry["name"],) for entry in annotations["categories"]}
-        keys = resolve(categories, names)
-    shown, told = [names[key][0] for key in keys], Notes()
     with open_files(pictured, folder) as files:
-        crops = _crops(annotations, keys, folder, files.holds, told)
-        chosen = choose(crops, shown, split, per_category, told)
-        return read_crops(chosen, files.read, shown, split, side, told)
+        yield annotations, {entry["id"]: (entry["name"],) for entry in annotations["categories"]}, files
 
 
 def _read(member: str, files: Files) -> dict[str, list[dict[str, Any]]]:

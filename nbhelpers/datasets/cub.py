@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nbhelpers.datasets.about import About
-from nbhelpers.datasets.archive import Files, open_files, unpack, unpacked_at
+from nbhelpers.datasets.archive import Files, open_original
 from nbhelpers.datasets.crops import Crop, clip, image_size, read_crops
 from nbhelpers.datasets.download import Original, locate
 from nbhelpers.datasets.selection import choose, resolve
@@ -55,18 +55,24 @@ def load(
     :func:`nbhelpers.datasets.load`.
     """
     (path,) = locate("CUB-200-2011", [ORIGINAL], FOLDER, root, download)
-    packed = path.is_file()
-    top = unpacked_at(path, FOLDER) if packed else path
-    if packed:
-        unpack(path, top.parent, [f"{FOLDER}/{table}" for table in _TABLES])
-    with open_files(top, ORIGINAL.marker) as files:
-        names = {key: _names(text) for key, (text,) in _table("classes.txt", files, 1).items()}
+    with open_original(path, FOLDER, _TABLES) as (files, bring):
+        names = _known(files)
         keys = resolve(categories, names)
-        if packed:
-            unpack(path, top.parent, [f"{FOLDER}/images/{names[key][1]}" for key in keys])
+        bring([f"images/{names[key][1]}" for key in keys])
         shown, told = [names[key][0] for key in keys], Notes()
         crops = choose(_crops(keys, split, files, told), shown, split, per_category, told)
         return read_crops(crops, files.read, shown, split, side, told)
+
+
+def categories(root: str | Path | None = None) -> list[str]:
+    """The species in ``classes.txt``, such as ``"002.Laysan_Albatross"``."""
+    (path,) = locate("CUB-200-2011", [ORIGINAL], FOLDER, root, download=False)
+    with open_original(path, FOLDER, _TABLES) as (files, _):
+        return [folder for _, folder, *_ in _known(files).values()]
+
+
+def _known(files: Files) -> dict[int | str, tuple[str, ...]]:
+    return {key: _names(text) for key, (text,) in _table("classes.txt", files, 1).items()}
 
 
 def _names(folder: str) -> tuple[str, ...]:

@@ -59,12 +59,7 @@ def load(
     >>> load("train", pets, categories=["dog"], side=16, per_category=2)
     ImageSet(2 images of 16x16, 1 categories, 'train')
     """
-    if root is None:
-        raise ValueError("images of your own need their path: a folder that holds one of images for each category")
-    root = Path(root).expanduser()
-    if not root.is_dir():
-        raise OSError(f"there is no folder {shown(root)}; it should hold a folder of images for each category")
-    told = Notes()
+    root, told = _checked(root), Notes()
     groups = _groups(split, root, categories, told)
     told.tell(stacklevel=4)
     crops = [crop._replace(label=label) for label, group in enumerate(groups.values()) for crop in group]
@@ -81,6 +76,21 @@ def load(
             "left: read them where they are needed, with lazy=True, or fewer of them (per_category)"
         )
     return ImageSet(images if lazy else np.asarray(images), labels, tuple(groups), split, left_out=told.counts())
+
+
+def categories(root: str | Path | None = None) -> list[str]:
+    """The names of all categories."""
+    return list(_groups("held_out", _checked(root), None, Notes()))
+
+
+def _checked(root: str | Path | None) -> Path:
+    """The folder, which is there."""
+    if root is None:
+        raise ValueError("images of your own need their path: a folder that holds one of images for each category")
+    root = Path(root).expanduser()
+    if not root.is_dir():
+        raise OSError(f"there is no folder {shown(root)}; it should hold a folder of images for each category")
+    return root
 
 
 def _groups(split: str, root: Path, categories: Sequence[str] | None, told: Notes) -> dict[str, list[Crop]]:

@@ -6,12 +6,15 @@ import difflib
 import hashlib
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from nbhelpers.datasets.crops import Crop
 from nbhelpers.datasets.telling import Notes
 from nbhelpers.maths.arrays import check_whole
 
 MOST = {"train": 500, "held_out": 50}  # crops taken of each category where there are as many, by default
+FEWEST, DRAWN = 2, 10
+"""Usable images that a category needs in each split, and categories of a draw."""
 Known = Mapping[int | str, Sequence[str]]
 """Every category's key -> its names: first the one to be shown, last the one that no other category has."""
 
@@ -55,6 +58,32 @@ def _listed(keys: Iterable[int | str], known: Known) -> str:
     return ", ".join(known[key][0] + (f" ({known[key][-1]})" if len(known[key]) > 1 else "") for key in keys)
 
 
+class Draw(NamedTuple):
+    """Categories that nobody chose."""
+
+    seed: int
+    of: int
+    """How many they were drawn from."""
+    categories: tuple[str, ...]
+
+
+def draw(known: Sequence[str], seed: int) -> Draw:
+    """Ten of some categories, each at most once: those whose names, behind the seed, have the smallest sha256.
+
+    So every ten are as likely as any other, and a seed draws the same ones everywhere, in the same order.
+
+    >>> draw([f"n{i:02}" for i in range(40)], seed=3).categories[:5]
+    ('n23', 'n18', 'n09', 'n22', 'n03')
+    """
+    if len(known) <= DRAWN:
+        names = ", ".join(known)
+        raise ValueError(
+            f"{DRAWN} categories are drawn from more, and there are {len(known)} ({names}): name some of them"
+        )
+    lots = sorted(known, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest())
+    return Draw(seed, len(known), tuple(lots[:DRAWN]))
+
+
 def choose(
     crops: Sequence[Crop],
     categories: Sequence[str],
@@ -62,7 +91,7 @@ def choose(
     per_category: int | None,
     told: Notes,
     *,
-    fewest: int = 2,
+    fewest: int = FEWEST,
     most: int | None = None,
     usable: Callable[[list[Crop]], list[Crop]] = lambda some: some,
 ) -> list[Crop]:
@@ -91,7 +120,8 @@ def choose(
     counts = [len(group) for group in taken]
     if min(counts) < fewest:
         each = ", ".join(f"{name} {count}" for name, count in zip(categories, counts, strict=True))
-        raise ValueError(told.after(f"every category needs {fewest} usable images or more; {split!r} has: {each}"))
+        needed = f"every category needs {fewest} usable images or more (leave out those that have fewer)"
+        raise ValueError(told.after(f"{needed}; {split!r} has: {each}"))
     if per_category is not None and per_category > min(counts):
         scarce = categories[counts.index(min(counts))]
         raise ValueError(

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from nbhelpers.datasets.about import About
-from nbhelpers.datasets.archive import Files, is_tgz, open_files, unpack, unpacked_at
+from nbhelpers.datasets.archive import Files, open_original
 from nbhelpers.datasets.crops import Crop, read_crops
 from nbhelpers.datasets.download import Original, locate
 from nbhelpers.datasets.selection import resolve
@@ -28,6 +28,7 @@ ORIGINAL = Original(
 )
 SIDE = 64
 FOLDER = "tiny-imagenet-200"
+_TABLES = (ORIGINAL.marker, "words.txt")
 _ANNOTATIONS = "val/val_annotations.txt"
 # The ten categories of the paper, in the order of its list.
 PAPER_CATEGORIES = (
@@ -60,23 +61,29 @@ def load(
     :func:`nbhelpers.datasets.load`.
     """
     (path,) = locate("Tiny ImageNet", [ORIGINAL], FOLDER, root, download)
-    packed = path if path.is_file() and is_tgz(path) else None
-    if packed:
-        path = unpacked_at(packed, FOLDER)
-        unpack(packed, path.parent, [f"{FOLDER}/{table}" for table in ("wnids.txt", "words.txt")])
-    with open_files(path, ORIGINAL.marker) as files:
+    with open_original(path, FOLDER, _TABLES) as (files, bring):
         words = {fields[0]: fields[-1] for fields in _lines("words.txt", files)}
-        here = [fields[0].strip() for fields in _lines("wnids.txt", files)]
-        known = {wnid: [name.strip() for name in (*words.get(wnid, "").split(","), wnid) if name] for wnid in here}
+        known = {
+            wnid: [name.strip() for name in (*words.get(wnid, "").split(","), wnid) if name] for wnid in _listed(files)
+        }
         wnids, told = resolve(categories, known), Notes()
-        if packed:
-            pieces = [f"train/{wnid}/images" for wnid in wnids] if split == "train" else ["val"]
-            unpack(packed, path.parent, [f"{FOLDER}/{piece}" for piece in pieces])
+        bring([f"train/{wnid}/images" for wnid in wnids] if split == "train" else ["val"])
         paths = _training(wnids, files) if split == "train" else _validation(wnids, files, told)
         places = [(path, label) for label, group in enumerate(paths) for path in sorted(group, key=_number)]
         crops = [Crop(path, label, path, None, (SIDE, SIDE)) for path, label in places]
         names = [known[wnid][0] for wnid in wnids]
         return read_crops(crops, partial(files.read, most=_IMAGE_BYTES), names, split, SIDE, told)
+
+
+def categories(root: str | Path | None = None) -> list[str]:
+    """The WordNet ids in ``wnids.txt``."""
+    (path,) = locate("Tiny ImageNet", [ORIGINAL], FOLDER, root, download=False)
+    with open_original(path, FOLDER, _TABLES) as (files, _):
+        return _listed(files)
+
+
+def _listed(files: Files) -> list[str]:
+    return [fields[0].strip() for fields in _lines("wnids.txt", files)]
 
 
 def _lines(member: str, files: Files) -> list[list[str]]:
@@ -109,7 +116,8 @@ def _validation(wnids: Sequence[str], files: Files, told: Notes) -> list[list[st
                 else:
                     told.left_out["listed images that are not there are left out"].append(places[0])
     if missing := [wnid for wnid in wnids if not paths[wnid]]:
-        raise OSError(told.after(f"{files.path} holds no validation images of {', '.join(missing)}"))
+        lacking = f"{files.path} holds no validation images of {', '.join(missing)}: name other categories"
+        raise ValueError(told.after(lacking))
     return list(paths.values())
 
 

@@ -54,6 +54,7 @@ def _studies(options: argparse.Namespace) -> dict[Path, Study]:
         raise ValueError(f"--out is the folder {options.out}: one result needs a file, such as {out / 'result.json'}")
     same = {key: getattr(options, key) for key in ("retrain", "workspace", "preset", "weights")}
     same |= {"scaling": options.scaling} if options.scaling else {}
+    same["categories"] = tuple(options.categories)
     studies = {}
     for network, seed in pairs:
         study = Study(options.dataset, network, root=options.data, seed=seed, **same)
@@ -66,6 +67,7 @@ def _shown(options: argparse.Namespace, study: Study, out: Path) -> str:
     """The command that repeats one study, without the folders of one machine."""
     words = ["reproduce", "--dataset", study.dataset, "--network", study.network, "--seed", str(study.seed)]
     words += ["--data", "DIR"] if study.root else []
+    words += ["--categories", *study.categories] if study.categories else []
     words += ["--preset", study.preset] if study.preset != "laptop" else []
     if len(options.experiments) < len(EXPERIMENTS):
         words += ["--experiments", *(name for name in EXPERIMENTS if name in options.experiments)]

@@ -48,6 +48,14 @@ def parser() -> argparse.ArgumentParser:
     option("--data", type=_path, metavar="PATH", help="the data set's own folder or archive, where it is not bundled")
     option("--seed", **several, type=_seed, default=[0], help="of training and fits, one or several (default: 0)")
     option("--preset", default="laptop", choices=PRESETS, help="sizes and trainings (default: laptop)")
+    option(
+        "--categories",
+        **several,
+        type=_text,
+        default=[],
+        metavar="NAME",
+        help="others than the paper's, for data that have more: names or ids; or: draw:3, ten by lot, 3 their seed",
+    )
     option("--experiments", **several, default=everything, choices=everything, help="which to run (default: all)")
     option("--weights", type=_path, metavar="FILE", help="what the training starts from; or: torchvision")
     option("--scaling", choices=list(SCALINGS), help="how pixels were scaled for --weights (default: imagenet)")

@@ -163,7 +163,7 @@ class PretrainedStudy:
         return self.depth[-1]
 
     def describe(self) -> dict[str, Any]:
-        """What is recorded of the network and its images, as JSON; ``seed`` is the draw, for nothing was trained."""
+        """What is recorded of the network and its images, as JSON; ``seed`` draws partners, for nothing was trained."""
         return {
             "dataset": "imagenette",
             "network": self.network,
@@ -173,6 +173,8 @@ class PretrainedStudy:
             "grids": _own_grids(replace(self, draw=0)),
             "outputs": list(OUTPUTS.values()),
             "categories": list(self.images().categories),
+            "draw": None,
+            "start": None,
             "weights_sha256": self.weights_sha256,
             "data_sha256": {"held_out": self.images().fingerprint},
         }

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
 import json
-import os
-import platform
 from collections.abc import Iterable, Sequence
-from importlib.metadata import version
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -16,12 +12,13 @@ from nbhelpers.experiments.checks import check_images, check_places, check_same
 from nbhelpers.experiments.parallel import in_parallel
 from nbhelpers.experiments.pieces import time_limit
 from nbhelpers.experiments.rows import attacks, attributions, importance, regions, samples, students
+from nbhelpers.experiments.schema import check_file
 from nbhelpers.experiments.stages import Stage, is_kept, levels, mapped, run
+from nbhelpers.experiments.stamp import stamp
 from nbhelpers.experiments.study import Study
 from nbhelpers.experiments.trained import Untrained
 from nbhelpers.files import replace_file
 
-PACKAGES = ("nbhelpers", "torch", "torchvision", "numpy", "scipy", "scikit-learn")
 EXPERIMENTS = {
     "samples": samples,
     "regions": regions,
@@ -127,25 +124,22 @@ def plan(study: Study, experiments: Sequence[str]) -> dict[str, Any]:
 
 
 def result(study: Study, experiments: Sequence[str], command: str) -> dict[str, Any]:
-    """What a recorded file holds of a run whose stages are all done."""
+    """What a recorded file holds of a run whose stages are all done, as the schema asks."""
     stages, folder = plan(study, experiments), kept_in(study)
     seconds = sum(run(stage, folder)["seconds"] for level in levels(stages) for stage in level)
     values = mapped(stages, lambda stage: run(stage, folder)["value"])
     steps = values.pop("checkpoints")
     recorded = [getattr(EXPERIMENTS[name], "results", dict)(found) for name, found in values.items()]
     images = {split: study.images(split) for split in ("train", "held_out")}
-    return {
-        "command": command,
-        **study.describe(),
+    content = {
+        **stamp(command, sweep),
+        **study.identity,
         "experiments": list(experiments),
-        "date": datetime.date.today().isoformat(),
         "wall_seconds": round(seconds, 1),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
-        "data_sha256": {split: some.fingerprint for split, some in images.items()},
         "images": {**{split: len(some) for split, some in images.items()}, "fitted": len(study.fitted())},
         "left_out": {split: dict(some.left_out) for split, some in images.items()},
-        "categories": list(images["train"].categories),
         "checkpoints": steps,
         **{key: value for keys in recorded for key, value in keys.items()},
     }
+    check_file(content)
+    return content

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from nbhelpers import datasets
+from nbhelpers.datasets.selection import Draw
 from nbhelpers.experiments import trained
+from nbhelpers.experiments.chosen import check_choice, drawn, suffix
 from nbhelpers.experiments.fingerprint import code_hash
 from nbhelpers.experiments.settings import DATASETS, PAPER, PRESETS, SETTINGS, Setting
 from nbhelpers.files import cache_dir
@@ -54,11 +56,15 @@ class Study:
         downloaded. By default it starts at random.
     scaling : str
         As of :func:`~nbhelpers.start_from`.
+    categories : tuple of str
+        Others than those of the paper, for a data set that has more: names as of :func:`nbhelpers.datasets.load`, or
+        ``"draw:3"`` alone for the ten that :func:`nbhelpers.datasets.draw` draws with the seed 3.
 
     Raises
     ------
     ValueError
-        For a data set, a network or a preset that does not exist; the message lists those that do.
+        For a data set, a network or a preset that does not exist, where the message lists those that do, and for
+        categories where there are no others.
 
     Examples
     --------
@@ -76,16 +82,19 @@ class Study:
     preset: str = "laptop"
     weights: str | None = None
     scaling: str = "imagenet"
+    categories: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         known = {"dataset": DATASETS, "network": FAMILIES, "preset": PRESETS}
         for name, values in known.items():
             if getattr(self, name) not in values:
                 raise ValueError(f"there is no {name} {getattr(self, name)!r}; there are {', '.join(values)}")
+        check_choice(self.dataset, self.categories)
 
     @property
     def name(self) -> str:
-        return f"{self.dataset}-{self.network}" + ("" if self.preset == "laptop" else f"-{self.preset}")
+        preset = "" if self.preset == "laptop" else f"-{self.preset}"
+        return f"{self.dataset}-{self.network}{preset}{suffix(self.categories)}"
 
     @property
     def setting(self) -> Setting:
@@ -96,6 +105,11 @@ class Study:
     def home(self) -> Path:
         """Where trainings, activations and the values of stages are kept."""
         return Path(self.workspace or cache_dir())
+
+    @property
+    def draw(self) -> Draw | None:
+        """The ten categories that were drawn by lot, if they were."""
+        return drawn(self.dataset, self.root, self.categories)
 
     def images(self, split: str = "held_out") -> ImageSet:
         """The images of one split, at the size that the network wants."""
@@ -205,7 +219,7 @@ class Study:
 
     def describe(self) -> dict[str, Any]:
         """What is recorded of the network and its training, as JSON."""
-        setting, start = self.setting, trained.start(self)
+        setting, start, draw = self.setting, trained.start(self), self.draw
         return {
             "dataset": self.dataset,
             "network": self.network,
@@ -217,6 +231,7 @@ class Study:
             "recipe": asdict(trained.recipe(self)),
             "start": start[1] if start else None,
             "student_recipe": asdict(setting.students),
+            "draw": {**draw._asdict(), "categories": list(draw.categories)} if draw else None,
         }
 
     @property
@@ -227,7 +242,7 @@ class Study:
             **self.describe(),
             "data_sha256": {split: some.fingerprint for split, some in images.items()},
             "categories": list(images["train"].categories),
-            "weights": file_hash(self.checkpoints[-1]),
+            "weights_sha256": file_hash(self.checkpoints[-1]),
         }
 
 
@@ -235,7 +250,9 @@ class Study:
 @cache
 def _images(study: Study, split: str) -> ImageSet:
     side = study.setting.input_size
-    options = {"side": side} if datasets.available()[study.dataset].any_size else {}
+    options: dict[str, Any] = {"side": side} if datasets.available()[study.dataset].any_size else {}
+    if study.categories:
+        options["categories"] = study.draw.categories if study.draw else study.categories
     return resized(datasets.load(study.dataset, split, root=study.root, **options), side)
 
 

@@ -54,6 +54,12 @@ REFUSED = [
     ("--data there", "--dataset scenes is bundled: leave out --data there"),
     ("--scaling symmetric", "--scaling is of --weights"),
     ("--jobs 2 --cluster tcp://127.0.0.1:9", "--cluster: not allowed with argument --jobs"),
+    ("--categories cat dog cat", "--categories: cat is asked for twice"),
+    ("--categories draw:0", "scenes is bundled, .* leave out draw:0"),
+    (f"{FOLDER} eight --categories draw:x", "a draw stands alone, as draw:0: got draw:x"),
+    (f"{FOLDER} eight --categories cat draw:0", "a draw stands alone, as draw:0: got cat, draw:0"),
+    (f"{FOLDER} eight --categories draw:0", r"10 categories are drawn from more, and there are 2 \(cat, dog\)"),
+    (f"{FOLDER} eight --categories cat cow", "no category 'cow'; there are cat, dog"),
     ("--preset paper", r"there is none: with 5,000 training images .* \d+ days .*--yes"),
     # where the file goes
     ("--out there", "--out is the folder there"),
