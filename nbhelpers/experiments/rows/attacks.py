@@ -46,11 +46,22 @@ def clean(study: Study) -> Portrait:
 def attack_row(study: Study, size: int) -> dict[str, Any]:
     """All that is measured of one untargeted attack of ``size`` / 255, and of its random control.
 
-    Changes are measured on the images that were named rightly, and are null where there is none (``right`` is 0); the
-    rest on those of them that were fooled, and is left out where there is none.
+    Changes are measured on the images that were named rightly; the rest on those of them that were fooled, and is left
+    out where there is none.
+
+    Raises
+    ------
+    ValueError
+        If the network names no image rightly, so that there is nothing to attack.
     """
-    images, samples, views = study.fitted(), clean(study).samples, clean(study).regions
-    network, deepest = study.load(), {study.deepest: views[study.deepest]}
+    images, network = study.fitted(), study.load()
+    if not study.activations(images=images).accuracy:
+        raise ValueError(
+            f"{study.name} names none of its {len(images)} images rightly, so that an attack has nothing to change: "
+            "train it for longer, or leave attacks out of --experiments"
+        )
+    samples, views = clean(study).samples, clean(study).regions
+    deepest = {study.deepest: views[study.deepest]}
     eps = size / 255
     path = pgd(network, (images.images / 255).astype(np.float32), images.labels, eps, eps / 10, STEPS)
     control = random_path(path)
