@@ -69,13 +69,17 @@ def check_same(out: Path, study: Study) -> None:
     ValueError
         If they differ.
     """
-    there = _recorded(out) if out.is_file() else {}
-    images = {split: study.images(split).fingerprint for split in SPLITS}
-    here = {"data_sha256": images, "start": study.describe()["start"]}
-    if any(there.get(key, value) != value for key, value in here.items()):
+    if out.is_file() and not is_of(_recorded(out), study):
         raise ValueError(
             f"{out} is there and was recorded of other images or weights: name another file, or add --overwrite"
         )
+
+
+def is_of(content: Mapping[str, Any], study: Study) -> bool:
+    """Whether all that a recorded file says of its images and of the weights it started from holds for a study."""
+    images = {split: study.images(split).fingerprint for split in SPLITS}
+    here = {"data_sha256": images, "start": study.describe()["start"]}
+    return all(content.get(key, value) == value for key, value in here.items())
 
 
 def _recorded(file: Path) -> dict[str, Any]:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
-import os
-import shlex
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from nbhelpers import datasets
 from nbhelpers.experiments import looking
+from nbhelpers.experiments.again import run_again
+from nbhelpers.experiments.commands import command_of, studies_of
 from nbhelpers.experiments.options import check, parser
 from nbhelpers.experiments.pieces import AGAIN, TimeUp
-from nbhelpers.experiments.reproduce import EXPERIMENTS, sweep
-from nbhelpers.experiments.study import Study
+from nbhelpers.experiments.reproduce import sweep
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,10 +23,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(f"{name} ({about.origin}): {about.description}\n    licence: {about.licence}")
         elif options.command == "look":
             print(looking.run(options))
+        elif options.check:
+            comparison = run_again(options)
+            print(comparison)
+            return 1 if comparison.differing else 0
         else:
             check(options)
-            studies = _studies(options)
-            commands = [f"nbhelpers {_shown(options, study, out)}" for out, study in studies.items()]
+            studies = studies_of(options)
+            commands = [command_of(options, study, out) for out, study in studies.items()]
             chosen = {key: getattr(options, key) for key in ("experiments", "jobs", "cluster", "minutes", "overwrite")}
             sweep(studies, commands=commands, **chosen)
             for out in studies:
@@ -42,39 +43,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"nbhelpers: {error}", file=sys.stderr)
         return 2
     return 0
-
-
-def _studies(options: argparse.Namespace) -> dict[Path, Study]:
-    """Every network with every seed, by the file of its results."""
-    out = Path(options.out)
-    pairs = [(network, seed) for network in options.network for seed in options.seed]
-    if len(pairs) > 1 and not out.is_dir() and (out.exists() or out.suffix == ".json"):
-        raise ValueError(f"{len(pairs)} results need a folder: --out names the file {out}")
-    if len(pairs) == 1 and options.out.endswith(os.sep):
-        raise ValueError(f"--out is the folder {options.out}: one result needs a file, such as {out / 'result.json'}")
-    same = {key: getattr(options, key) for key in ("retrain", "workspace", "preset", "weights")}
-    same |= {"scaling": options.scaling} if options.scaling else {}
-    same["categories"] = tuple(options.categories)
-    studies = {}
-    for network, seed in pairs:
-        study = Study(options.dataset, network, root=options.data, seed=seed, **same)
-        name = study.name + (f"-seed{seed}" if seed else "")
-        studies[out if len(pairs) == 1 else out / f"{name}.json"] = study
-    return studies
-
-
-def _shown(options: argparse.Namespace, study: Study, out: Path) -> str:
-    """The command that repeats one study, without the folders of one machine."""
-    words = ["reproduce", "--dataset", study.dataset, "--network", study.network, "--seed", str(study.seed)]
-    words += ["--data", "DIR"] if study.root else []
-    words += ["--categories", *study.categories] if study.categories else []
-    words += ["--preset", study.preset] if study.preset != "laptop" else []
-    if len(options.experiments) < len(EXPERIMENTS):
-        words += ["--experiments", *(name for name in EXPERIMENTS if name in options.experiments)]
-    if study.weights:
-        words += ["--weights", "/".join(Path(study.weights).parts[-2:]), "--scaling", study.scaling]
-    words += ["--retrain"] if study.retrain else []
-    return shlex.join([*words, "--out", out.name])
 
 
 if __name__ == "__main__":

@@ -37,13 +37,22 @@ def parser() -> argparse.ArgumentParser:
         "reproduce",
         help="run the paper's experiments and record the results as JSON",
         description="Train a network, run every experiment of the book on it, and record the results as JSON. "
-        f"Ends with status 0 when all is recorded, with 2 on an error, with {AGAIN} when --minutes are over, and with "
-        "128 and a signal's number when one stops it, as 130 for Ctrl-C; the same command then goes on.",
+        "Ends with status 0 when all is recorded or came out again, with 1 when --check finds other numbers, with 2 on "
+        f"an error, with {AGAIN} when --minutes are over, and with 128 and a signal's number when one stops it, as 130 "
+        "for Ctrl-C; the same command then goes on.",
         epilog="Example: nbhelpers reproduce --dataset scenes --network resnet34 --out scenes-resnet34.json",
     )
     option, everything = run.add_argument, list(EXPERIMENTS)
     several: dict[str, Any] = {"nargs": "+", "action": _Different}
-    option("--dataset", required=True, choices=DATASETS, help="see: nbhelpers datasets")
+    what = run.add_mutually_exclusive_group(required=True)
+    what.add_argument("--dataset", choices=DATASETS, help="see: nbhelpers datasets")
+    what.add_argument(
+        "--check",
+        type=_path,
+        metavar="FILE.json",
+        help="run the command that a file recorded again, in the workspace, and tell which numbers came out again, and "
+        "within what; takes the options of this machine alone: --data, --weights, --workspace, --jobs and the like",
+    )
     option("--network", **several, default=["vgg16"], choices=list(FAMILIES), help="one or several (default: vgg16)")
     option("--data", type=_path, metavar="PATH", help="the data set's own folder or archive, where it is not bundled")
     option("--seed", **several, type=_seed, default=[0], help="of training and fits, one or several (default: 0)")
@@ -69,10 +78,9 @@ def parser() -> argparse.ArgumentParser:
     option(
         "--out",
         type=_path,
-        required=True,
         metavar="FILE.json",
-        help="of several networks or seeds: the folder of their files; one that is there is written again by the same "
-        "command alone",
+        help="where the result goes; of several networks or seeds: the folder of their files; one that is there is "
+        "written again by the same command alone",
     )
     option("--overwrite", action="store_true", help="write --out whatever is there")
     looking.add_arguments(commands, _path, _whole)
@@ -87,6 +95,8 @@ def check(options: argparse.Namespace) -> None:
     ValueError
         The message is what the shell shows.
     """
+    if not options.out:
+        raise ValueError("--out is needed: the file to write, such as --out result.json")
     origin = datasets.available()[options.dataset].origin
     if options.data and origin == "bundled":
         raise ValueError(f"--dataset {options.dataset} is bundled: leave out --data {options.data}")

@@ -22,7 +22,8 @@ FOLDER = "--dataset folder --out new.json --data"
 REFUSED = [
     # what there is to do
     ("", "arguments are required: command"),
-    ("reproduce", "arguments are required: --dataset, --out"),
+    ("reproduce", "one of the arguments --dataset --check is required"),
+    ("reproduce --dataset scenes", "--out is needed: the file to write, such as --out result.json"),
     ("dream", "invalid choice: 'dream'"),
     # numbers
     ("--seed -1", "--seed: must be a whole number from 0 .*'-1'"),
@@ -54,6 +55,7 @@ REFUSED = [
     ("--data there", "--dataset scenes is bundled: leave out --data there"),
     ("--scaling symmetric", "--scaling is of --weights"),
     ("--jobs 2 --cluster tcp://127.0.0.1:9", "--cluster: not allowed with argument --jobs"),
+    ("--check other.json", "--check: not allowed with argument --dataset"),
     ("--categories cat dog cat", "--categories: cat is asked for twice"),
     ("--categories draw:0", "scenes is bundled, .* leave out draw:0"),
     (f"{FOLDER} eight --categories draw:x", "a draw stands alone, as draw:0: got draw:x"),
