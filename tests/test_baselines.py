@@ -8,7 +8,18 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE, Isomap, LocallyLinearEmbedding
 from synthetic import features_and_logits
 
-from nbhelpers.probes.baselines import BASELINES, drpr, drpr_loss, isomap, lle, pca, raw_strength, tsne
+from nbhelpers.probes.baselines import (
+    BASELINES,
+    centred_strength,
+    drpr,
+    drpr_loss,
+    isomap,
+    lle,
+    pca,
+    random_projection,
+    raw_strength,
+    tsne,
+)
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +107,21 @@ def test_raw_strength_is_the_length_of_the_feature(data):
     np.testing.assert_allclose(raw_strength(features, logits)[:, 0], expected, rtol=1e-12)
 
 
+def test_centred_strength_is_the_distance_from_the_mean_wherever_the_origin_is(data):
+    features, logits = data
+    expected = np.linalg.norm(features - features.mean(axis=0), axis=1)
+    for shift in (0, 7):
+        np.testing.assert_allclose(centred_strength(features + shift, logits)[:, 0], expected, rtol=1e-12)
+
+
+def test_a_random_projection_is_linear_and_knows_no_logits(data):
+    features, logits = data
+    one = random_projection(features, logits)
+    np.testing.assert_allclose(random_projection(3 * features, -logits), 3 * one, rtol=1e-12)
+    assert not np.allclose(one, random_projection(features, logits, random_state=1))
+    assert np.linalg.matrix_rank(one) == 3
+
+
 @pytest.fixture
 def quick(monkeypatch):
     """All baselines, with so few steps of DRPR that a test can run them twice."""
@@ -110,7 +136,7 @@ def test_each_is_deterministic_and_leaves_arrays_and_random_numbers_alone(data, 
     state = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
     first, again = (quick[name](features, logits, random_state=3) for _ in range(2))
     np.testing.assert_array_equal(first, again)
-    assert first.shape == (120, 1 if name == "raw_strength" else 3)
+    assert first.shape == (120, 1 if name.endswith("strength") else 3)
     assert first.dtype == np.float32 and np.isfinite(first).all()
     np.testing.assert_array_equal(features, copies[0])
     np.testing.assert_array_equal(logits, copies[1])

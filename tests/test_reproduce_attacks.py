@@ -9,7 +9,15 @@ from planted_network import plant
 from tiny import reproduce, shrink
 
 from nbhelpers.experiments.rows import attacks, students
-from nbhelpers.experiments.rows.attacks import attack_row, before_row, carrier_row, change_row, fragment_row
+from nbhelpers.experiments.rows.attacks import (
+    attack_row,
+    before_row,
+    carrier_row,
+    change_row,
+    fragment_row,
+    overlap_row,
+    reliability_row,
+)
 from nbhelpers.experiments.rows.students import difference, frame_rows, lessons
 from nbhelpers.experiments.study import Study
 from nbhelpers.images import ImageSet
@@ -57,6 +65,10 @@ def test_every_key_of_the_attacks_is_recorded(tiny):
     assert sum(strong["before"]["all regions"]["counts"]) == strong["fooled"] * 64
     assert sum(strong["carriers"]["attack"]["area"].values()) == pytest.approx(1)
     assert strong["fragment"]["images"] == strong["fooled"]
+    for who in ("attack", "control_"):
+        assert 0 <= strong["overlap"][who]["images"] <= strong["fooled"]
+        assert strong["by_reliability"][who]["images"] <= strong["right"]
+        assert set(strong["by_reliability"][who]) == {"images", "orientation", "strength"}
 
 
 def test_every_key_of_the_students_is_recorded_and_their_seeds_differ(tiny):
@@ -125,6 +137,27 @@ def test_only_regions_that_speak_for_the_new_category_enter_the_histogram():
     assert row["all regions"]["regions"] == 3
 
 
+def test_carriers_that_spoke_for_the_original_category_are_counted_image_by_image():
+    p = {
+        "original before": np.array([[0.9, 0.9, 0.1, 0.1], [0.9, 0.9, 0.9, 0.9], [0.9, 0.9, 0.1, 0.1]]),
+        "new after": np.array([[0.1, 0.9, 0.9, 0.1], [0.1, 0.1, 0.1, 0.1], [0.1, 0.1, 0.9, 0.1]]),
+    }
+    # of two carriers one spoke for it; no carrier: not counted; the third's only one did not
+    assert overlap_row(p) == {"images": 2, "share": 0.25, "chance": 0.5}
+    assert overlap_row({key: values[1:2] for key, values in p.items()}) == {"images": 0, "share": None, "chance": None}
+
+
+def test_unreliable_regions_are_compared_with_the_reliable_ones_of_their_image():
+    h = np.zeros((2, 3, 4, 3))
+    h[0, ..., 0] = 2
+    h[1] = h[0]
+    h[1, 0, 0] = [0, 1, 0]  # of the first image a region turns by 90 degrees and loses half, an unreliable one
+    h[1, 2] = [0, 0, 9]  # the third image has none but reliable regions: it is not compared
+    reliable = np.array([[0, 0, 1, 1], [1, 1, 0, 0], [1, 1, 1, 1]], bool)
+    assert reliability_row(h, reliable) == {"images": 2, "orientation": 0.25, "strength": 0.25}
+    assert reliability_row(h, reliable | True) == {"images": 0, "orientation": None, "strength": None}
+
+
 def scene(masks, labels):
     masks = np.array(masks, np.int8)[:, None]
     pixels = np.zeros((len(masks), 3, 1, masks.shape[2]), np.uint8)
@@ -157,6 +190,7 @@ def test_a_student_that_is_half_as_strong_is_so_in_every_quantile():
     assert row["orientation_mean"] == pytest.approx(0, abs=1e-12)
     strengths = np.linalg.norm(teacher, axis=2)
     assert row["strength"]["50"] == pytest.approx(-np.median(strengths) / 2)
+    assert row["strength_size_mean"] == -row["strength_mean"] == pytest.approx(strengths.mean() / 2)
 
 
 def test_directions_are_compared_where_the_teacher_is_strong():

@@ -4,12 +4,22 @@ import json
 
 import numpy as np
 import pytest
+from planted import planted
 from tiny import reproduce, shrink
 
 from nbhelpers.experiments.rows.importance import as_published, shapley
-from nbhelpers.experiments.rows.regions import along, count_row, truth_row
+from nbhelpers.experiments.rows.regions import (
+    along,
+    at_random,
+    count_row,
+    fit_row,
+    fitted,
+    part_of,
+    truth_row,
+)
 from nbhelpers.experiments.study import Study
 from nbhelpers.images import ImageSet
+from nbhelpers.method.activations import Activations
 from nbhelpers.method.knowledge import KnowledgePoints
 from nbhelpers.networks.tails import tail_of
 from nbhelpers.probes.shapley import region_shapley
@@ -58,6 +68,45 @@ def test_every_regional_key_is_recorded(tiny):
     assert result["ablation"]["default"]["h_pearson"] == pytest.approx(result["table2"][one.deepest]["mean"], abs=1e-6)
     assert result["ablation"]["default"]["object_auroc"] == pytest.approx(deep["object_auroc"], abs=1e-6)
     assert result["ablation"]["grid 4×4"]["object_auroc"] != deep["object_auroc"]
+
+
+def test_what_claims_need_of_regions_is_recorded(tiny):
+    one, result, _ = tiny
+    assert all(row["strength"] >= 0 for steps in result["knowledge_points"].values() for row in steps.values())
+    assert set(result["table2_controls"]) == {f"{name}_mean" for name in ("centred", "random", "uniform", "permuted")}
+    assert all(-1 <= r <= 1 for r in result["table2_controls"].values())
+    assert {key: len(refits) for key, refits in result["table2_halves"].items()} == {"mean": 2, "control_mean": 2}
+    assert list(result["followed"]) == list(one.layers)
+    assert -1 <= result["importance"][one.deepest]["centred_shapley_pearson_mean"] <= 1
+
+
+def test_followed_regions_are_those_that_are_reliable_in_the_deepest_layer(tiny):
+    one, result, _ = tiny
+    deepest = result["followed"][one.deepest]
+    assert deepest["points"] == deepest["reliable"] == 1
+    last = list(result["knowledge_points"][one.deepest].values())[-1]
+    assert deepest["all_reliable"] * 64 == pytest.approx(last["reliable"])
+    for row in result["followed"].values():
+        assert 0 <= row["reliable"] <= row["points"] <= 1 and row["all_reliable"] <= row["all_points"]
+
+
+def test_a_fit_to_the_true_weights_is_no_control_and_halves_are_of_their_images():
+    regions, logits, labels, _ = planted(80)
+    whole = Activations(logits, regions.mean(axis=(2, 3)), labels, tuple("abcd"), {"late": regions})
+    chosen = np.arange(1, 80, 2)
+    part = part_of(whole, chosen)
+    np.testing.assert_array_equal(part.regions["late"], regions[1::2])
+    np.testing.assert_array_equal(part.labels, labels[1::2])
+    again = Activations(logits[1::2], whole.features[1::2], labels[1::2], whole.categories, {"late": regions[1::2]})
+    assert fit_row(fitted(part, "late")[1]) == fit_row(fitted(again, "late")[1])
+    assert fit_row(fitted(part, "late")[1])["mean"] > 0.3
+
+
+def test_a_random_projection_knows_lengths_only_by_chance():
+    raw = np.zeros((2, 5, 2, 2))
+    raw[:, 0] = np.arange(8).reshape(2, 2, 2)  # on one channel only: so long is every projection, but for a factor
+    lengths = at_random(raw, np.random.default_rng(0))
+    np.testing.assert_allclose(lengths / lengths[1, 3], np.arange(8).reshape(2, 4) / 7)
 
 
 def test_all_layers_are_brought_to_the_mean_strength_of_the_deepest(tiny):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from nbhelpers.datasets import scenes
-from nbhelpers.experiments import study
+from nbhelpers.experiments import intervals, study
 from nbhelpers.experiments.reproduce import sweep
 from nbhelpers.experiments.rows import importance, samples
 from nbhelpers.experiments.settings import Setting
@@ -25,6 +25,7 @@ def shrink(patch: pytest.MonkeyPatch) -> None:
         small = Setting(width=width, recipe=recipe, students=students)
         patch.setitem(study.SETTINGS, ("scenes", network), small)
     patch.setattr(study, "PER_CATEGORY", 5)
+    patch.setattr(intervals, "REFITS", 2)
     patch.setattr(samples, "METHODS", {"raw_strength": samples.METHODS["raw_strength"]})
     chosen = ("default", "v shared", "κ_regions 16")
     patch.setattr(importance, "SETTINGS", {name: importance.SETTINGS[name] for name in chosen})

@@ -53,6 +53,19 @@ def raw_strength(features: Array, logits: Array, random_state: int = 0) -> Array
 
 
 @on_tensors(features="N D", logits="N C")
+def centred_strength(features: Array, logits: Array, random_state: int = 0) -> Array:
+    """(N, 1) distance of the feature from the mean of all: a control that moves the origin and projects nothing."""
+    return (features - features.mean(0)).norm(dim=1, keepdim=True)
+
+
+@on_tensors(features="N D", logits="N C")
+def random_projection(features: Array, logits: Array, random_state: int = 0, *, n_components: int = 3) -> Array:
+    """(N, n_components) features on as many random directions: the control of a projection that learned nothing."""
+    axes = np.random.default_rng(random_state).normal(size=(features.shape[1], n_components))
+    return features @ torch.as_tensor(axes).to(features)
+
+
+@on_tensors(features="N D", logits="N C")
 def drpr(
     features: Array,
     logits: Array,
@@ -109,8 +122,12 @@ BASELINES: dict[str, Callable[..., Array]] = {
     "isomap": isomap,
     "drpr": drpr,
     "raw_strength": raw_strength,
+    "centred_strength": centred_strength,
+    "random_projection": random_projection,
 }
 """The baselines by name: ``(features (N, D), logits (N, C), random_state=0) -> embedding``."""
+EMBEDDINGS = ("pca", "tsne", "lle", "isomap", "drpr")
+"""Those that the paper compares with; the others are controls."""
 BY_NEIGHBOURS = {"tsne", "lle", "isomap"}
 """Those that need more than :data:`NEIGHBOURS` images."""
 NAMES = {
@@ -121,6 +138,8 @@ NAMES = {
     "isomap": "ISOMAP",
     "drpr": "DRPR",
     "raw_strength": "control: raw ‖f‖",
+    "centred_strength": "control: ‖f − mean‖",
+    "random_projection": "control: random M",
 }
 """How tables call them, and ours."""
 

@@ -13,7 +13,7 @@ from nbhelpers.experiments.stages import Stage
 from nbhelpers.experiments.study import Study
 from nbhelpers.images import ImageSet
 from nbhelpers.maths.kappa import KappaCurve
-from nbhelpers.method.knowledge import THRESHOLD, category_probabilities, probability_of
+from nbhelpers.method.knowledge import THRESHOLD, category_probabilities, knowledge_points, probability_of
 from nbhelpers.method.portraits import Portrait, portray
 from nbhelpers.method.samples import SampleProjection
 from nbhelpers.method.trajectories import TYPES, changes, trajectory_types
@@ -78,9 +78,16 @@ def attack_row(study: Study, size: int) -> dict[str, Any]:
             for layer in study.layers
         },
     }
+    kappa = views[study.deepest].kappa
+    if right.any():
+        said = trail.h[study.deepest][0, right], samples.directions_, samples.weights_, images.labels[right], kappa
+        reliable = knowledge_points(*said).reliable_masks
+        row["by_reliability"] = {
+            name or "attack": reliability_row(t.h[study.deepest][:, right], reliable) for name, t in whole.items()
+        }
     if not fooled.any():
         return row
-    some, new, kappa = images.subset(fooled), trail.after[fooled], views[study.deepest].kappa
+    some, new = images.subset(fooled), trail.after[fooled]
     speaks = {}
     for name, t in whole.items():
         h = t.h[study.deepest][:, fooled]
@@ -88,6 +95,7 @@ def attack_row(study: Study, size: int) -> dict[str, Any]:
         kinds = trajectory_types(h, samples.directions_, samples.weights_, some.labels, new, kappa)
         row[f"{name}types"] = {str(i or "none"): kinds.shares[kind] for i, kind in enumerate(TYPES)}
     row["before"] = before_row(speaks)
+    row["overlap"] = {name or "attack": overlap_row(p) for name, p in speaks.items()}
     if images.masks is not None:
         row["carriers"] = {
             name or "attack": carrier_row(s, some, new, study.setting.grid) for name, s in speaks.items()
@@ -105,6 +113,34 @@ def change_row(h: np.ndarray, prefix: str) -> dict[str, float | None]:
         each = values.mean(axis=1)
         row[f"{prefix}{name}"], row[f"{prefix}{name}_std"] = number(each.mean()), number(each.std())
     return row
+
+
+def reliability_row(h: np.ndarray, reliable: np.ndarray) -> dict[str, Any]:
+    """How much more the unreliable regions of an image turn and fade than its reliable ones: means over images.
+
+    Reliable are knowledge points that name the truth, (N, R); only ``images`` that have both kinds are compared.
+    """
+    both = reliable.any(axis=1) & ~reliable.all(axis=1)
+    row: dict[str, Any] = {"images": int(both.sum())}
+    for name, values in zip(("orientation", "strength"), changes(h[:, both]) if both.any() else (), strict=False):
+        one, other = (np.average(values, axis=1, weights=where) for where in (reliable[both], ~reliable[both]))
+        row[name] = float((other - one).mean())
+    return {"orientation": None, "strength": None, **row}
+
+
+def overlap_row(p: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Fig. 7 left: of an image's regions that carry the new category, the share that spoke for the original one.
+
+    ``chance`` is the share of all its regions that did; both are means over the ``images`` with a carrier.
+    """
+    spoke, carry = p["original before"] > THRESHOLD, p["new after"] > THRESHOLD
+    some = carry.any(axis=1)
+    spoke, carry = spoke[some], carry[some]
+    return {
+        "images": int(some.sum()),
+        "share": mean_of((spoke & carry).sum(axis=1) / carry.sum(axis=1)),
+        "chance": mean_of(spoke.mean(axis=1)),
+    }
 
 
 def speaking(

@@ -18,6 +18,7 @@ from nbhelpers.method.regional import regional_features
 from nbhelpers.method.regions import RegionProjection
 from nbhelpers.method.samples import SampleProjection
 from nbhelpers.networks.tails import tail_of
+from nbhelpers.probes.attributions import distance_from_mean
 from nbhelpers.probes.metrics import per_image_auroc, per_image_partial, per_image_pearson
 from nbhelpers.probes.shapley import region_shapley
 from nbhelpers.probes.truth import region_truth
@@ -148,11 +149,12 @@ def layer_importance(
     """
     images, values = study.fitted(), np.array(known)
     rows = first(images, per_category)
-    w, strength, named = importance_and_strength(study, layer)
+    w, strength, centred, named = importance_and_strength(study, layer)
     agreement = per_image_pearson(w[rows], values)
+    maps = {"": w, "strength_": strength, "centred_": centred}
     right = (named == images.labels)[rows]
     return {
-        **importance_row({"": w, "strength_": strength}, study.setting.grid, values, images, rows),
+        **importance_row(maps, study.setting.grid, values, images, rows),
         "right": mean_of(agreement[right]),
         "wrong": mean_of(agreement[~right]),
         "beyond_strength": mean_of(per_image_partial(w[rows], values, strength[rows])),
@@ -160,19 +162,20 @@ def layer_importance(
 
 
 @lru_cache(maxsize=1)
-def importance_and_strength(study: Study, layer: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of the trained network at one layer: w, the length of the raw features as its control, and what it names."""
+def importance_and_strength(study: Study, layer: str) -> tuple[np.ndarray, ...]:
+    """Of the trained network at one layer: w, the raw features' lengths and distances from their mean, the names."""
     activations = on_grid(study, layer)
     regions = activations.regions[layer]
     w = RegionImportance().fit(regions, activations.logits).weights_
-    return w, np.linalg.norm(regions, axis=1).reshape(w.shape), activations.logits.argmax(axis=1)
+    lengths = np.linalg.norm(regions, axis=1).reshape(w.shape)
+    return w, lengths, distance_from_mean(regions), activations.logits.argmax(axis=1)
 
 
 def shapley_choice(study: Study, name: str, known: list[list[float]]) -> dict[str, float | None]:
     """What a baseline, a score or a target changes: agreement of w, of the raw strength, and of the usual choice."""
     images, options = study.fitted(), dict(CHOICES[name])
     rows = first(images, FEWER)
-    w, strength, predicted = importance_and_strength(study, study.deepest)
+    w, strength, _, predicted = importance_and_strength(study, study.deepest)
     if "target" in options:
         options["target"] = predicted[rows]
     values = usual = np.array(known)[rows]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 
+from nbhelpers.experiments.intervals import halves
 from nbhelpers.experiments.stages import Stage
 from nbhelpers.experiments.study import Study
 from nbhelpers.maths.arrays import Array
 from nbhelpers.method.samples import SampleProjection
 from nbhelpers.networks.recording import record
-from nbhelpers.probes.baselines import BASELINES
+from nbhelpers.probes.baselines import BASELINES, BY_NEIGHBOURS, NEIGHBOURS
 from nbhelpers.probes.metrics import strength_entropy_pearson
 
 WEIGHT_DECAYS = (1e-4, 1e-3, 0.01, 0.03, 0.1)
@@ -25,11 +27,13 @@ def stages(study: Study) -> dict[str, Any]:
         "accuracy": Stage(accuracies, (study,), seconds=15),
         "grids": Stage(grids, (study,)),
         "sample_fit": Stage(sample_fit, (study,)),
+        "angles": Stage(angles, (study,)),
         "weight_decay": Stage(weight_decay, (study,)),
         **{
             key: {method: Stage(table1_row, (study, split, method)) for method in METHODS}
             for key, split in tables.items()
         },
+        "table1_halves": {method: Stage(table1_halves, (study, method), seconds=20) for method in METHODS},
         "table1_along": [Stage(checkpoint_row, (study, i), seconds=20) for i in range(len(study.steps))],
     }
 
@@ -54,6 +58,24 @@ def sample_fit(study: Study) -> dict[str, float]:
     return {"kl": projection.loss_, "seconds": time.perf_counter() - start}
 
 
+def angles(study: Study) -> dict[str, list[float]]:
+    """Between all pairs of categories in the order of ``combinations``, in degrees.
+
+    Of their directions, and of their mean features, which no fit has projected.
+    """
+    activations = study.activations(images=study.fitted())
+    features, labels = activations.features, activations.labels
+    projection = SampleProjection().fit(features, activations.logits)
+    means = np.stack([features[labels == category].mean(axis=0) for category in np.unique(labels)])
+    return {"directions": between(projection.directions_), "features": between(means)}
+
+
+def between(vectors: np.ndarray) -> list[float]:
+    """Angles of all pairs, in degrees."""
+    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return [float(np.degrees(np.arccos(np.clip(a @ b, -1, 1)))) for a, b in combinations(units, 2)]
+
+
 def weight_decay(study: Study) -> dict[str, dict[str, float | None]]:
     """What the one free choice of the fit does: its divergence (nats) and Table 1's correlation for each value."""
     activations = study.activations(images=study.fitted())
@@ -76,11 +98,18 @@ def table1_row(study: Study, split: str, method: str) -> dict[str, float | None]
     start = time.perf_counter()
     embedding = METHODS[method](activations.features, activations.logits)
     seconds = time.perf_counter() - start
-    return {
-        "pearson_t4": correlation(embedding, activations.logits),
-        "pearson_t1": correlation(embedding, activations.logits, temperature=1.0),
-        "seconds": seconds,
-    }
+    return {**correlations(embedding, activations.logits), "seconds": seconds}
+
+
+def table1_halves(study: Study, method: str) -> dict[str, list[float | None]] | None:
+    """Table 1 of refits on random halves of the held-out images; null where a half has too few of them to embed."""
+    activations = study.activations(images=study.fitted())
+    features, logits = activations.features, activations.logits
+    drawn = halves(len(features))
+    if method in BY_NEIGHBOURS and len(drawn[0]) <= NEIGHBOURS:
+        return None
+    rows = [correlations(METHODS[method](features[half], logits[half]), logits[half]) for half in drawn]
+    return {key: [row[key] for row in rows] for key in rows[0]}
 
 
 def checkpoint_row(study: Study, checkpoint: int) -> dict[str, Any]:
@@ -99,6 +128,11 @@ def checkpoint_row(study: Study, checkpoint: int) -> dict[str, Any]:
         "strength": float(strength.mean()),
         "cosine": float((own / strength.clip(min=1e-12)).mean()),
     }
+
+
+def correlations(embedding: Array, logits: Array) -> dict[str, float | None]:
+    """:func:`correlation` at the temperature of the authors' code, and at the network's own."""
+    return {f"pearson_t{t}": correlation(embedding, logits, temperature=t) for t in (4, 1)}
 
 
 def correlation(embedding: Array, logits: Array, temperature: float = 4.0) -> float | None:

@@ -116,4 +116,5 @@ def difference(student: np.ndarray, teacher: np.ndarray) -> dict[str, Any]:
     found = {
         name: dict(zip(map(str, QUANTILES), np.percentile(v, QUANTILES), strict=True)) for name, v in kinds.items()
     }
-    return found | {f"{name}_mean": float(values.mean()) for name, values in kinds.items()}
+    means = {f"{name}_mean": float(values.mean()) for name, values in kinds.items()}
+    return found | means | {"strength_size_mean": float(np.abs(strength).mean())}
