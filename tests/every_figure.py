@@ -6,7 +6,9 @@ import numpy as np
 from pictured import pictured
 
 from nbhelpers import show
-from nbhelpers.experiments.claims import Claim
+from nbhelpers.experiments.beyond import Found
+from nbhelpers.experiments.claims.claim import Judgement, Part
+from nbhelpers.experiments.claims.entries import CLAIMS
 from nbhelpers.method.knowledge import KnowledgePoints
 from nbhelpers.probes.baselines import NAMES
 
@@ -44,7 +46,7 @@ def every_figure(names: Sequence[str]) -> dict[str, Callable[[], show.Figure | s
         "table2": {name: {"mean": 0.9, "std": 0.1, "control_mean": 0.8} for name in names},
         "ablation": {"default": {"h_pearson": 0.9}},
     }
-    runs, paper = dict.fromkeys(names, run), {"table1": {"tiny-imagenet-vgg16": {}}, "table2": {}, "table2_layer": "?"}
+    runs, paper = dict.fromkeys(names, run), {"table1": {"tiny-imagenet-vgg16": {}}, "table2": {}}
     along = {"step_labels": names, "slider": names[0]}
     return {
         "ablation_table": lambda: show.ablation_table(runs),
@@ -52,10 +54,14 @@ def every_figure(names: Sequence[str]) -> dict[str, Callable[[], show.Figure | s
         "attack_steps": lambda: show.attack_steps(path, said[:, 0], said[:, 1:], 0, 1, names, GRID, eps=0.1, alt=ALT),
         "attributions": lambda: show.attributions({name: dict.fromkeys(names, MEASURED) for name in names}, alt=ALT),
         "claims_table": lambda: show.claims_table(
-            [Claim("Table 1", name, "-0.90", "-0.93", "holds", "nbhelpers reproduce") for name in names], ALT
+            [Found("Table 1", name, "-0.90", "-0.93", "holds", "nbhelpers reproduce") for name in names], ALT
         ),
         "emergence": lambda: show.emergence(
             range(STEPS), rng.random((STEPS, 3)), images, accuracy=np.linspace(0, 1, STEPS), alt=ALT
+        ),
+        "forest": lambda: show.forest(
+            [Judgement(CLAIMS[0], name, "", [Part(name, 0.5, (0.1, 0.9)), Part(name, beside=True)]) for name in names],
+            alt=ALT,
         ),
         "heat_maps": lambda: show.heat_maps(one, dict(zip(names, maps[0], strict=True)), GRID, alt=ALT),
         "histogram": lambda: show.histogram({name: [0.1, 0.2] for name in names}, xlabel=names[0], alt=ALT),

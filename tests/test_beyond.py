@@ -8,7 +8,7 @@ from scipy import stats
 
 from nbhelpers import show
 from nbhelpers.experiments import beyond
-from nbhelpers.experiments.claims import FAILS, HOLDS, IN_PART
+from nbhelpers.experiments.beyond import FAILS, HOLDS, IN_PART
 from nbhelpers.experiments.results import recorded
 from nbhelpers.probes.baselines import NAMES
 

@@ -13,7 +13,7 @@ import pytest
 from tiny import reproduce, shrink
 
 from nbhelpers.experiments import cli
-from nbhelpers.experiments.claims import ROWS
+from nbhelpers.experiments.claims.entries import PAPER_ROWS
 from nbhelpers.experiments.reproduce import sweep, training
 from nbhelpers.experiments.rows import samples
 from nbhelpers.experiments.stages import Stage
@@ -67,6 +67,21 @@ def test_reproduce_writes_the_documented_keys(tiny, tmp_path):
     by_decay = [row["kl"] for row in result["weight_decay"].values()]
     assert by_decay == sorted(by_decay)  # a stronger pull to the centre never explains the labels better
     assert result["images"] == {"train": 100, "held_out": 50, "fitted": 50}
+    assert len(result["angles"]["directions"]) == len(result["angles"]["features"]) == 45
+    assert all(0 <= angle <= 180 for angle in result["angles"]["directions"])
+    refits = result["table1_halves"]["pca"]
+    assert set(refits) == {"pearson_t4", "pearson_t1"} and len(refits["pearson_t4"]) == 2
+    assert refits["pearson_t4"] != [result["table1"]["pca"]["pearson_t4"]] * 2
+
+
+def test_angles_of_all_pairs_in_degrees():
+    vectors = np.array([[1.0, 0, 0], [0, 2, 0], [-3, 0, 0]])
+    assert samples.between(vectors) == pytest.approx([90, 180, 90])
+
+
+def test_halves_that_are_too_small_for_neighbours_are_left_out(tiny, monkeypatch):
+    monkeypatch.setattr(samples, "METHODS", {"isomap": None})
+    assert samples.table1_halves(tiny, "isomap") is None
 
 
 def test_a_retrained_network_is_not_answered_with_the_bundled_ones_numbers(tiny):
@@ -172,7 +187,8 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tiny, tmp_path, monkeypatch
     assert calls == ["ours", "pca", "raw_strength"]
     assert not (tmp_path / "b.json").exists()
     resumed = record(other, tmp_path / "b.json")
-    assert calls[3:] == ["raw_strength", "ours", "pca", "raw_strength"]
+    assert calls[3:7] == ["raw_strength", "ours", "pca", "raw_strength"]
+    assert calls[7:] == ["ours", "ours", "pca", "pca", "raw_strength", "raw_strength"]  # two halves
     for table in ("table1", "table1_train"):
         for method, row in whole[table].items():
             assert resumed[table][method] | {"seconds": 0} == row | {"seconds": 0}
@@ -209,7 +225,7 @@ def test_command_line_reports_an_error_without_a_traceback(tmp_path, capsys):
 ALONE = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
 
 
-@pytest.mark.parametrize("row", [*ROWS, "cub", "coco", "tiny-imagenet"])
+@pytest.mark.parametrize("row", [*PAPER_ROWS, "cub", "coco", "tiny-imagenet"])
 def test_make_knows_every_row_of_the_paper(row):
     order = ["make", "-n", "paper-gpu", "INSTALLED=", f"ROW={row}", "DATA=there", "OUT=here", "MINUTES=3"]
     printed = subprocess.run(order, cwd=ROOT, env=ALONE, capture_output=True, text=True, check=True).stdout
@@ -221,4 +237,4 @@ def test_make_knows_every_row_of_the_paper(row):
 def test_make_names_the_rows_that_there_are():
     order = ["make", "-n", "paper-gpu", "ROW=sights"]
     made = subprocess.run(order, cwd=ROOT, env=ALONE, capture_output=True, text=True)
-    assert made.returncode and "sights" in made.stderr and all(row in made.stderr for row in ROWS)
+    assert made.returncode and "sights" in made.stderr and all(row in made.stderr for row in PAPER_ROWS)

@@ -367,7 +367,7 @@ def test_table2_stands_beside_the_paper() -> None:
     assert table.rows == [
         ["conv_43", "−0.123 ± 0.50", "0.250", "–", "–"],
         ["conv_53", "0.955 ± 0.04", "0.974", "0.955 ± 0.04", "0.974"],
-        ["paper (layer not stated)", "–", "–", "0.771 ± 0.16", "–"],
+        ["paper (last convolutional layer)", "–", "–", "0.771 ± 0.16", "–"],
     ]
 
 

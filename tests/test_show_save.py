@@ -263,6 +263,6 @@ def test_the_frame_of_a_table_is_what_the_figure_was_given() -> None:
     assert along.loc["all: accuracy"].tolist() == [0, 0.5, 1]
     row = {"mean": 0.95512, "std": 0.04321, "control_mean": 0.974}
     run = {"dataset": "scenes", "network": "vgg16", "table2": {"conv_53": row}}
-    frame = show.table2({"scenes": run}, {"table2": {}, "table2_layer": "not stated"}).frame()
+    frame = show.table2({"scenes": run}, {"table2": {}}).frame()
     assert frame.loc["conv_53"].tolist() == [0.95512, 0.04321, 0.974]
-    assert frame.loc["paper (layer not stated)"].isna().all()
+    assert frame.loc["paper (last convolutional layer)"].isna().all()

@@ -25,6 +25,7 @@ from nbhelpers.show.claims import claims_table
 from nbhelpers.show.contours import probability_map
 from nbhelpers.show.curves import kappa_curve, kappa_slider, strength_entropy
 from nbhelpers.show.emergence import emergence
+from nbhelpers.show.forest import forest
 from nbhelpers.show.histograms import histogram
 from nbhelpers.show.images import image_row
 from nbhelpers.show.map_browser import map_browser

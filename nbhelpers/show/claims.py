@@ -1,4 +1,4 @@
-"""Claims of the paper beside what was found, as a table whose commands unfold."""
+"""Claims beside what was found, as a table whose commands unfold."""
 
 from __future__ import annotations
 
@@ -9,7 +9,20 @@ from typing import Any
 from nbhelpers.show.page.table import Table
 from nbhelpers.show.text import page, visible
 
-HEADERS = ["where", "data", "the paper", "here", "verdict", "command"]
+HEADERS = {
+    "claim": "claim",
+    "place": "where",
+    "data": "data",
+    "paper": "the paper",
+    "here": "here",
+    "control": "control",
+    "verdict": "verdict",
+    "reason": "why open",
+    "command": "command",
+}
+"""What a claim's fields are called above their columns."""
+NUMBERS = ("paper", "here", "control")
+"""Where a hyphen before a digit is a minus sign."""
 
 
 class ClaimsTable(Table):
@@ -19,32 +32,37 @@ class ClaimsTable(Table):
         return super().html(kind)
 
     def cells(self, *row: Any) -> list[str]:
-        *texts, verdict, command = map(page, row)
-        unfold = f"<details><summary>show</summary><code>{command}</code></details>"
-        return [*texts, f"<strong>{verdict}</strong>", unfold]
+        told = dict(zip(self.headers[1:], map(page, row), strict=True))
+        told["verdict"] = f"<strong>{told['verdict']}</strong>"
+        told["command"] = f"<details><summary>show</summary><code>{told['command']}</code></details>"
+        return list(told.values())
 
 
 def claims_table(claims: Sequence[Any], caption: str) -> ClaimsTable:
-    """The claims as a table; where all are of one place, the caption names it and its column is left out.
+    """The claims as a table; where all are one claim or of one place, the caption names it and its column is left out.
 
     Parameters
     ----------
-    claims : sequence of Claim
-        As of :mod:`nbhelpers.experiments.claims`.
+    claims : sequence of namedtuple
+        Of texts, with fields among :data:`HEADERS`; a field that is empty in all has no column, either.
     caption : str
         What they are about.
 
     Examples
     --------
-    >>> from nbhelpers.experiments.claims import Claim
-    >>> print(claims_table([Claim("Table 1", "CUB", "-0.90", "-0.93", "holds", "nbhelpers reproduce ...")], "Table 1"))
+    >>> from nbhelpers.experiments.beyond import Found
+    >>> print(claims_table([Found("Table 1", "CUB", "-0.90", "-0.93", "holds", "nbhelpers reproduce ...")], "Table 1"))
     Table 1
     data | the paper | here | verdict | command
     CUB | −0.90 | −0.93 | holds | nbhelpers reproduce ...
     """
-    rows = [
-        [place, visible(data), *(re.sub(r"-(?=\d)", "−", text) for text in (paper, here)), verdict, command]
-        for place, data, paper, here, verdict, command in claims
-    ]
-    shown = slice(0 if len({place for place, *_ in rows}) > 1 else 1, None)
-    return ClaimsTable(HEADERS[shown], [row[shown] for row in rows], caption)
+    columns = {field: [getattr(claim, field) for claim in claims] for field in claims[0]._fields}
+    for field in NUMBERS:
+        columns[field] = [re.sub(r"-(?=\d)", "−", text) for text in columns.get(field, [])]
+    columns["data"] = [visible(text) for text in columns["data"]]
+    shown = {
+        HEADERS[field]: texts
+        for field, texts in columns.items()
+        if any(texts) and (field not in ("claim", "place") or len(set(texts)) > 1)
+    }
+    return ClaimsTable(list(shown), [list(row) for row in zip(*shown.values(), strict=True)], caption)

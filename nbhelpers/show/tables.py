@@ -71,18 +71,18 @@ def table2(runs: Runs, paper: Mapping[str, Any] | None = None) -> Table:
     --------
     >>> row = {"mean": 0.9551, "std": 0.04, "control_mean": 0.974}
     >>> run = {"dataset": "scenes", "network": "vgg16", "table2": {"conv_53": row}}
-    >>> print(table2({"scenes": run}, {"table2": {}, "table2_layer": "not stated"}))
+    >>> print(table2({"scenes": run}, {"table2": {}}))
     Correlation with importance w over the regions of an image: mean ± standard deviation over images, ...
     layer | scenes, ‖h‖ | scenes, control ‖f‖
     conv_53 | 0.955 ± 0.04 | 0.974
-    paper (layer not stated) | – | –
+    paper (last convolutional layer) | – | –
     """
     parts = _parts(runs, "table2")
     layers = dict.fromkeys(layer for part in parts.values() for layer in part)
     lines = {visible(layer): [part.get(layer, {}) for part in parts.values()] for layer in layers}
     if paper is not None:
         printed = [paper["table2"].get(f"{run['dataset']}-{run['network']}", {}) for run in runs.values()]
-        lines[f"paper (layer {paper['table2_layer']})"] = printed
+        lines["paper (last convolutional layer)"] = printed
     rows = [
         [name, *(text for row in line for text in (_number(row, "mean", 3, "std"), _number(row, "control_mean", 3)))]
         for name, line in lines.items()

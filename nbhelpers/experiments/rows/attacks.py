@@ -79,12 +79,11 @@ def attack_row(study: Study, size: int) -> dict[str, Any]:
         },
     }
     kappa = views[study.deepest].kappa
-    if right.any():
-        said = trail.h[study.deepest][0, right], samples.directions_, samples.weights_, images.labels[right], kappa
-        reliable = knowledge_points(*said).reliable_masks
-        row["by_reliability"] = {
-            name or "attack": reliability_row(t.h[study.deepest][:, right], reliable) for name, t in whole.items()
-        }
+    said = trail.h[study.deepest][0, right], samples.directions_, samples.weights_, images.labels[right], kappa
+    reliable = knowledge_points(*said).reliable_masks
+    row["by_reliability"] = {
+        name or "attack": reliability_row(t.h[study.deepest][:, right], reliable) for name, t in whole.items()
+    }
     if not fooled.any():
         return row
     some, new = images.subset(fooled), trail.after[fooled]
