@@ -60,7 +60,10 @@ def every_figure(names: Sequence[str]) -> dict[str, Callable[[], show.Figure | s
             range(STEPS), rng.random((STEPS, 3)), images, accuracy=np.linspace(0, 1, STEPS), alt=ALT
         ),
         "forest": lambda: show.forest(
-            [Judgement(CLAIMS[0], name, "", [Part(name, 0.5, (0.1, 0.9)), Part(name, beside=True)]) for name in names],
+            [
+                Judgement(CLAIMS[0], name, "", [Part("T = 4", 0.5, (0.1, 0.9)), Part("T = 1", beside=True)])
+                for name in names
+            ],
             alt=ALT,
         ),
         "heat_maps": lambda: show.heat_maps(one, dict(zip(names, maps[0], strict=True)), GRID, alt=ALT),
