@@ -98,7 +98,7 @@ def test_numbers_are_those_of_the_network(written):
     counts = np.array([[int(row[name]) for name in wrong.categories] for row in rows(page.parent, "confusion.csv")])
     assert counts.sum() == 60 and np.array_equal(counts.sum(axis=1), np.bincount(wrong.labels))
     angles = np.array([[float(row[name]) for name in wrong.categories] for row in rows(page.parent, "angles.csv")])
-    np.testing.assert_allclose(angles, angles.T, atol=1e-6)
+    np.testing.assert_allclose(angles, angles.T, atol=1e-4)  # degrees, in single precision
 
 
 @pytest.mark.slow

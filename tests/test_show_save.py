@@ -239,6 +239,7 @@ def test_a_saved_table_reads_back_as_its_frame(tmp_path: Path) -> None:
 
 NOT_NUMBERS = {  # what a table tells that is no number
     "claims_table": None,  # words of the paper and of us
+    "forest": {"number", "claimed", "verdict", "row"},
     "neighbours": {"nearest arrow", "second arrow", "most often mistaken for"},
     "region_paths": {"type", "image (original → new)"},
     "region_clouds": {"nearest arrow", "second arrow"},

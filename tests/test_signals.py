@@ -27,6 +27,13 @@ STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}
 TRAINING, STAGES = "networks/*/resume.pt", "results/*.json"
 
 
+@pytest.fixture(autouse=True)
+def heeded(request):
+    """The tests themselves may run in the background, where a shell has Ctrl-C ignored, by what is started, too."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
+
+
 def begin(folder, *more):
     """The command line of small studies, in a group of processes of its own."""
     arguments = [*COMMAND, "--workspace", str(folder), "--out", str(folder / "out.json"), *more]
