@@ -113,7 +113,7 @@ class Network(nn.Module):
         self.auxiliary = 0
         self.names: tuple[str, ...] | None = None
         self.scaling_from = "as given"
-        self._contiguous = False
+        self._contiguous = any(map(_overruns, body.modules()))
 
     @classmethod
     def of(
@@ -266,7 +266,7 @@ class Network(nn.Module):
 
     @property
     def memory_format(self) -> torch.memory_format:
-        """The order in memory that convolutions like best, unless the body flattens by ``view``."""
+        """The order in memory that convolutions like best, unless the body would break in it."""
         return torch.contiguous_format if self._contiguous else torch.channels_last
 
     @property
@@ -438,3 +438,10 @@ def check_evaluating(model: nn.Module, name: str = "model") -> None:
     """Batch statistics and dropout would make what it says, and its gradient, another at every call."""
     if any(module.training for module in model.modules()):
         raise ValueError(f"the {name}, or a part of it, is in training mode; call {name}.eval() first")
+
+
+def _overruns(module: nn.Module) -> bool:
+    """Whether the gradient of a convolution, channels last, is wrong or ends the process: oneDNN's issue 6035."""
+    if not isinstance(module, nn.Conv2d):
+        return False
+    return set(module.kernel_size) == {1} and max(module.stride) > 1 and module.in_channels < 16

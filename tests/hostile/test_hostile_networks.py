@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections import namedtuple
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -437,6 +438,21 @@ class Viewing(nn.Module):
     def forward(self, x):
         x = self.bn(self.conv(x))
         return self.fc(x.view(len(x), -1))
+
+
+def test_a_convolution_that_would_overrun_its_memory_is_not_given_channels_last():
+    """On processors without AVX-512 its gradient was wrong, or ended the process (oneDNN's issue 6035)."""
+    torch.manual_seed(0)
+    narrow = nn.Conv2d(4, 8, 1, stride=2)
+    body = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), narrow, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    network = Network(nn.Sequential(*body, nn.Linear(8, 3)), {"r": "2"}, "5")
+    assert network.memory_format is torch.contiguous_format
+    images = torch.rand(8, 3, 32, 32)
+    double = deepcopy(network).double()
+    for each, x in ((network, images.contiguous(memory_format=torch.channels_last)), (double, images.double())):
+        each(x).square().sum().backward()
+    wanted = double.body[1].weight.grad
+    np.testing.assert_allclose(narrow.weight.grad, wanted, rtol=1e-3, atol=1e-5)
 
 
 def test_view(tmp_path):
