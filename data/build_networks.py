@@ -26,9 +26,10 @@ from nbhelpers.networks.recording import record
 HERE = Path(__file__).resolve().parent
 
 
-def halve(tensor: torch.Tensor) -> torch.Tensor:
+def save_halves(tensors: dict[str, torch.Tensor], path: Path) -> None:
     """Half the bytes; three decimal digits are plenty for a weight."""
-    return tensor.half() if tensor.is_floating_point() else tensor
+    halves = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    save_file({name: tensor.contiguous() for name, tensor in halves.items()}, path)
 
 
 def main() -> None:
@@ -76,7 +77,7 @@ def bundle(target: Path, weights: dict[str, dict[str, torch.Tensor]], run: dict,
     """Write files of weights and how they came about, and register all that is in the folder."""
     target.mkdir(parents=True, exist_ok=True)
     for name, tensors in weights.items():
-        save_file({key: halve(tensor).contiguous() for key, tensor in tensors.items()}, target / name)
+        save_halves(tensors, target / name)
     versions = {name: version(name) for name in ("nbhelpers", "torch", "torchvision")}
     (target / "run.json").write_text(json.dumps(run | {"versions": versions}, indent=1) + "\n")
     ours = {"licence": "MIT", "source": source}

@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 import shutil
 
-from build_networks import halve
+from build_networks import save_halves
 from build_scenes_data import HERE, forget, register
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 CHAPTER = HERE.parent / "book" / "chapters" / "06_your_own.ipynb"
 COPY, LAST = "copytree(", 'work / "vit"'
@@ -36,8 +36,7 @@ def main() -> None:
         kept.mkdir(parents=True, exist_ok=True)
         (kept / run.name).write_bytes(run.read_bytes())
         for path in sorted(run.parent.glob("*.safetensors")):
-            halves = {name: halve(tensor).contiguous() for name, tensor in load_file(path).items()}
-            save_file(halves, kept / path.name)
+            save_halves(load_file(path), kept / path.name)
     ours = {"licence": "MIT", "source": "data/build_own.py"}
     register({path.relative_to(HERE).as_posix(): ours for path in sorted(target.rglob("*.*"))})
 

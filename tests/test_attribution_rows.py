@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 from planted_network import plant
 from scipy.stats import norm
-from tiny import reproduce, shrink
+from tiny import reproduce, small_study
 
 from nbhelpers.experiments.rows.attributions import JOINT, RANDOM, SHAPLEY, W, interval_row, on_masks
 from nbhelpers.experiments.rows.importance import shapley_values
 from nbhelpers.experiments.rows.regions import on_grid
-from nbhelpers.experiments.study import Study
 from nbhelpers.images import ImageSet
 from nbhelpers.method.importance import RegionImportance
 from nbhelpers.probes.metrics import per_image_pearson
@@ -30,10 +29,7 @@ PARTS = ["images", "mean", "low", "high", "above_w_mean", "above_w_low", "above_
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     """Scenes x VGG-16 so small that all maps take seconds, with a head that names the images, and what was recorded."""
-    with pytest.MonkeyPatch.context() as patch:
-        shrink(patch)
-        folder = tmp_path_factory.mktemp("tiny")
-        one = Study("scenes", retrain=True, workspace=str(folder))
+    with small_study(tmp_path_factory) as (one, folder, _):
         plant(one)
         recorded = reproduce(one, folder / "out.json", experiments=["attributions"])
         assert recorded == json.loads((folder / "out.json").read_text())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from planted import planted
 from planted_network import plant
-from tiny import reproduce, shrink
+from tiny import reproduce, small_study
 
 from nbhelpers.experiments.rows import attacks, students
 from nbhelpers.experiments.rows.attacks import (
@@ -32,12 +32,9 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     """A study whose network names every image rightly, and what was recorded of its attacks and students."""
-    with pytest.MonkeyPatch.context() as patch:
-        shrink(patch)
+    with small_study(tmp_path_factory) as (one, folder, patch):
         patch.setattr(attacks, "SIZES", (1, 64))
         patch.setattr(students, "SEEDS", (0, 1))
-        folder = tmp_path_factory.mktemp("tiny")
-        one = Study("scenes", retrain=True, workspace=str(folder))
         plant(one)
         yield (
             one,

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from planted import planted
-from tiny import reproduce, shrink
+from tiny import reproduce, small_study
 
 from nbhelpers.experiments.rows.importance import as_published, shapley
 from nbhelpers.experiments.rows.regions import (
@@ -17,7 +17,6 @@ from nbhelpers.experiments.rows.regions import (
     part_of,
     truth_row,
 )
-from nbhelpers.experiments.study import Study
 from nbhelpers.images import ImageSet
 from nbhelpers.method.activations import Activations
 from nbhelpers.method.knowledge import KnowledgePoints
@@ -31,10 +30,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     """Scenes x VGG-16 so small that all stages take seconds, and what was recorded of it."""
-    with pytest.MonkeyPatch.context() as patch:
-        shrink(patch)
-        folder = tmp_path_factory.mktemp("tiny")
-        one = Study("scenes", retrain=True, workspace=str(folder))
+    with small_study(tmp_path_factory) as (one, folder, _):
         yield (
             one,
             reproduce(one, folder / "out.json", experiments=("regions", "importance")),

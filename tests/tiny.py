@@ -1,5 +1,7 @@
 """Scenes x VGG-16 so small that everything that is recorded of it takes seconds."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,15 @@ def shrink(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(importance, "SETTINGS", {name: importance.SETTINGS[name] for name in chosen})
     for name, value in {"FEW": 2, "FEWER": 1, "PRECISION": 0.5}.items():
         patch.setattr(importance, name, value)
+
+
+@contextmanager
+def small_study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[study.Study, Path, pytest.MonkeyPatch]]:
+    """A study so small that its stages take seconds, its folder, and what a test may change further while it is so."""
+    with pytest.MonkeyPatch.context() as patch:
+        shrink(patch)
+        folder = tmp_path_factory.mktemp("tiny")
+        yield study.Study("scenes", retrain=True, workspace=str(folder)), folder, patch
 
 
 def reproduce(one: study.Study, out: Path, command: str = "x", **options: Any) -> dict[str, Any]:

@@ -7,6 +7,8 @@ logit of a category, where an absent region holds zeros and the tail runs on? So
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,8 +16,10 @@ from torch import nn
 from nbhelpers.maths.arrays import Array, as_tensor, check_whole, on_tensors
 from nbhelpers.probes.games import Game, Players, handed_back, playing
 
-Rule = Callable[[torch.Tensor, Callable[[torch.Tensor], torch.Tensor]], torch.Tensor]
-"""From features (b, K, H, W), and a function to the slope of the score at any such, to relevance (b, H, W)."""
+Slope = Callable[[torch.Tensor], torch.Tensor]
+"""From features (b, K, H, W) to the gradient of the score there."""
+Rule = Callable[[torch.Tensor, Slope], torch.Tensor]
+"""From features (b, K, H, W) and the slope to relevance (b, H, W)."""
 
 
 @on_tensors(regions="N K H W")
@@ -121,8 +125,8 @@ def gradient_times_feature(
     >>> gradient_times_feature(tail, np.array([[[1.0, 2.0]]], np.float32), target=0).tolist()
     [3.0, 6.0]
     """
-    with playing(tail, regions, target, players=players, batch_size=batch_size, device=device) as game:
-        return handed_back(_relevance(game, lambda f, slope: (f * slope(f)).sum(dim=1)), regions)
+    options = {"players": players, "batch_size": batch_size, "device": device}
+    return _relevance(tail, regions, target, lambda f, slope: (f * slope(f)).sum(dim=1), **options)
 
 
 def grad_cam(
@@ -149,12 +153,11 @@ def grad_cam(
     >>> grad_cam(tail, np.array([[[-1.0, 2.0]]], np.float32), target=0).tolist()
     [0.0, 6.0]
     """
-    with playing(tail, regions, target, players=players, batch_size=batch_size, device=device) as game:
 
-        def rule(f: torch.Tensor, slope: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-            return (f * slope(f).mean(dim=(2, 3), keepdim=True)).sum(dim=1).clamp(min=0)
+    def rule(f: torch.Tensor, slope: Slope) -> torch.Tensor:
+        return (f * slope(f).mean(dim=(2, 3), keepdim=True)).sum(dim=1).clamp(min=0)
 
-        return handed_back(_relevance(game, rule), regions)
+    return _relevance(tail, regions, target, rule, players=players, batch_size=batch_size, device=device)
 
 
 def integrated_gradients(
@@ -184,12 +187,11 @@ def integrated_gradients(
     [3.0, 3.0]
     """
     check_whole(steps, "steps", 1)
-    with playing(tail, regions, target, players=players, batch_size=batch_size, device=device) as game:
 
-        def rule(f: torch.Tensor, slope: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-            return (f * sum(slope((step + 0.5) / steps * f) for step in range(steps)) / steps).sum(dim=1)
+    def rule(f: torch.Tensor, slope: Slope) -> torch.Tensor:
+        return (f * sum(slope((step + 0.5) / steps * f) for step in range(steps)) / steps).sum(dim=1)
 
-        return handed_back(_relevance(game, rule), regions)
+    return _relevance(tail, regions, target, rule, players=players, batch_size=batch_size, device=device)
 
 
 def occlusion(
@@ -220,20 +222,21 @@ def occlusion(
         return handed_back(whole - without, regions)
 
 
-def _relevance(game: Game, rule: Rule) -> torch.Tensor:
-    """What the rule makes of the features of every image, summed over each player's regions, (n, P)."""
-    maps = []
-    for images in torch.arange(len(game.regions), device=game.regions.device).split(game.batch_size):
+def _relevance(tail: nn.Module, regions: Array, target: int | Array, rule: Rule, **options: Any) -> Array:
+    """What the rule makes of the features of every image, summed over each player's regions."""
+    with playing(tail, regions, target, **options) as game:
+        maps = []
+        for images in torch.arange(len(game.regions), device=game.regions.device).split(game.batch_size):
+            maps.append(rule(game.regions[images], partial(_slope, game, images)).double())
+        values = as_tensor(torch.cat(maps), "the tail's gradient", dtype=torch.float64, device=None)
+        return handed_back(game.summed(values), regions)
 
-        def slope(at: torch.Tensor, images: torch.Tensor = images) -> torch.Tensor:
-            with torch.enable_grad():
-                at = at.detach().requires_grad_()
-                scores = game.scores(at.clone(), images)  # a copy, for the tail may write into it
-                if not scores.requires_grad:
-                    raise ValueError(
-                        "the tail has no derivative: its logits do not come from differentiable operations"
-                    )
-                return torch.autograd.grad(scores.sum(), at)[0]
 
-        maps.append(rule(game.regions[images], slope).double())
-    return game.summed(as_tensor(torch.cat(maps), "the tail's gradient", dtype=torch.float64, device=None))
+def _slope(game: Game, images: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
+    """The gradient of these images' scores at features in place of theirs."""
+    with torch.enable_grad():
+        at = at.detach().requires_grad_()
+        scores = game.scores(at.clone(), images)  # a copy, for the tail may write into it
+        if not scores.requires_grad:
+            raise ValueError("the tail has no derivative: its logits do not come from differentiable operations")
+        return torch.autograd.grad(scores.sum(), at)[0]

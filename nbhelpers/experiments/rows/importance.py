@@ -18,7 +18,7 @@ from nbhelpers.method.regional import regional_features
 from nbhelpers.method.regions import RegionProjection
 from nbhelpers.method.samples import SampleProjection
 from nbhelpers.networks.tails import tail_of
-from nbhelpers.probes.attributions import distance_from_mean
+from nbhelpers.probes import attributions
 from nbhelpers.probes.metrics import per_image_auroc, per_image_partial, per_image_pearson
 from nbhelpers.probes.shapley import region_shapley
 from nbhelpers.probes.truth import region_truth
@@ -167,8 +167,8 @@ def importance_and_strength(study: Study, layer: str) -> tuple[np.ndarray, ...]:
     activations = on_grid(study, layer)
     regions = activations.regions[layer]
     w = RegionImportance().fit(regions, activations.logits).weights_
-    lengths = np.linalg.norm(regions, axis=1).reshape(w.shape)
-    return w, lengths, distance_from_mean(regions), activations.logits.argmax(axis=1)
+    lengths, centred = attributions.strength(regions), attributions.distance_from_mean(regions)
+    return w, lengths, centred, activations.logits.argmax(axis=1)
 
 
 def shapley_choice(study: Study, name: str, known: list[list[float]]) -> dict[str, float | None]:

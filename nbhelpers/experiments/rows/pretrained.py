@@ -15,7 +15,7 @@ from nbhelpers.experiments.pretrained import OUTPUTS, PretrainedStudy
 from nbhelpers.experiments.rows.attacks import STEPS, change_row
 from nbhelpers.experiments.rows.importance import FEWER, importance_row
 from nbhelpers.experiments.rows.regions import TABLE2, count_row, fit_row, mean_of
-from nbhelpers.experiments.rows.samples import METHODS, correlation
+from nbhelpers.experiments.rows.samples import METHODS, correlations
 from nbhelpers.maths.arrays import Array
 from nbhelpers.method.knowledge import knowledge_points
 from nbhelpers.networks.recording import record
@@ -105,7 +105,7 @@ def table1_row(study: PretrainedStudy, method: str) -> dict[str, float | None]:
     seen = study.activations()
     embed = METHODS[method]
     g = study.samples().transform(seen.features) if method == "ours" else embed(seen.features, seen.logits, study.draw)
-    return {f"pearson_t{t:g}": correlation(g, seen.logits, temperature=t) for t in (4.0, 1.0)}
+    return correlations(g, seen.logits)
 
 
 def cues_row(study: PretrainedStudy) -> dict[str, dict[str, float | None]]:
@@ -122,10 +122,7 @@ def cues_row(study: PretrainedStudy) -> dict[str, dict[str, float | None]]:
             for name, values in pixel_cues(pixels, 1).items()
         },
     }
-    return {
-        name: {f"pearson_t{t:g}": correlation(cue[:, None], seen.logits, temperature=t) for t in (4.0, 1.0)}
-        for name, cue in cues.items()
-    }
+    return {name: correlations(cue[:, None], seen.logits) for name, cue in cues.items()}
 
 
 def pixel_cues(images: np.ndarray, grid: int) -> dict[str, np.ndarray]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from itertools import combinations
 from typing import Any
 
 import numpy as np
+from scipy.spatial.distance import pdist
 
 from nbhelpers.experiments.intervals import halves
 from nbhelpers.experiments.stages import Stage
@@ -71,9 +71,8 @@ def angles(study: Study) -> dict[str, list[float]]:
 
 
 def between(vectors: np.ndarray) -> list[float]:
-    """Angles of all pairs, in degrees."""
-    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return [float(np.degrees(np.arccos(np.clip(a @ b, -1, 1)))) for a, b in combinations(units, 2)]
+    """Angles of all pairs, in degrees, in the order of ``itertools.combinations``."""
+    return np.degrees(np.arccos(np.clip(1 - pdist(vectors, "cosine"), -1, 1))).tolist()
 
 
 def weight_decay(study: Study) -> dict[str, dict[str, float | None]]:
