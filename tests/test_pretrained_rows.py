@@ -13,7 +13,7 @@ from nbhelpers.datasets.imagenet import NAMES
 from nbhelpers.experiments import pretrained
 from nbhelpers.experiments.pretrained import OUTPUTS, SOURCES, PretrainedStudy, Source
 from nbhelpers.experiments.results import recorded
-from nbhelpers.experiments.rows.pretrained import AS_IT_IS, cues_row, kept, nearness, pixel_cues, rows, shapley_values
+from nbhelpers.experiments.rows.pretrained import AS_IT_IS, cues_row, kept, rows, shapley_values
 from nbhelpers.experiments.rows.samples import METHODS
 from nbhelpers.experiments.stamp import stamp
 from nbhelpers.networks.network import Network
@@ -141,22 +141,6 @@ def test_a_cue_that_is_a_length_of_the_features_is_what_the_control_of_table_1_i
     assert cues_row(study)["‖z‖, centred"]["pearson_t1"] == pytest.approx(
         strength_entropy_pearson(centred, seen.logits, temperature=1.0)
     )
-
-
-def test_cues_of_pixels_have_known_values():
-    images = np.zeros((1, 3, 4, 4), np.uint8)
-    images[0, :, :2, :2] = 255  # white
-    images[0, 0, 2:, 2:] = 255  # red
-    images[0, :, 0, 2] = 255  # a quarter white
-    cues = pixel_cues(images, 2)
-    assert np.allclose(cues["brightness"], [[1, 0.25, 0, 1 / 3]], atol=1e-6)
-    assert np.allclose(cues["saturation"], [[0, 0, 0, 1]], atol=1e-6)
-    assert np.allclose(cues["contrast"], [[0, np.sqrt(3) / 4, 0, 0]], atol=1e-3)
-
-
-def test_the_centre_is_nearest_to_the_centre():
-    near = nearness(7, 2)
-    assert near.shape == (2, 49) and (near.argmax(axis=1) == 24).all() and near[0, 0] == near[0, -1] == near.min()
 
 
 def test_numbers_are_kept_by_name_and_arguments(study):

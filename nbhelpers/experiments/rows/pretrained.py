@@ -7,8 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 
 from nbhelpers.datasets.imagenet import NAMES
 from nbhelpers.experiments.pretrained import OUTPUTS, PretrainedStudy
@@ -22,6 +20,7 @@ from nbhelpers.networks.recording import record
 from nbhelpers.networks.store import Store
 from nbhelpers.networks.tails import tail_of
 from nbhelpers.probes.attacks import pgd, random_path
+from nbhelpers.probes.cues import region_cues
 from nbhelpers.probes.metrics import per_image_partial, per_image_pearson
 from nbhelpers.probes.shapley import region_shapley
 
@@ -31,6 +30,8 @@ MOST = 32
 """Permutations of each image: a round of 16 and their reverses."""
 SIZE = 1
 """Radius of the attack in 1/255, the paper's."""
+PIXELS = ("brightness", "contrast", "saturation")
+"""Cues that need no network."""
 AS_IT_IS = "as it is"
 """In place of a training step."""
 
@@ -110,33 +111,16 @@ def table1_row(study: PretrainedStudy, method: str) -> dict[str, float | None]:
 
 def cues_row(study: PretrainedStudy) -> dict[str, dict[str, float | None]]:
     """The same for what needs no projection: lengths, the logits themselves, and what the pixels are like."""
-    seen, pixels = study.activations(), study.images().images
+    seen, pixels = study.activations(), region_cues(study.images(), 1)
     centred = seen.logits - seen.logits.mean(axis=1, keepdims=True)
     first, second = np.sort(seen.logits, axis=1)[:, :-3:-1].T
     cues = {
         "‖f − mean‖": np.linalg.norm(seen.features - seen.features.mean(axis=0), axis=1),
         "‖z‖, centred": np.linalg.norm(centred, axis=1),
         "largest logit before the second": first - second,
-        **{
-            name: np.array([values[i].mean() for i in range(len(values))])
-            for name, values in pixel_cues(pixels, 1).items()
-        },
+        **{name: pixels[name][:, 0] for name in PIXELS},
     }
     return {name: correlations(cue[:, None], seen.logits) for name, cue in cues.items()}
-
-
-def pixel_cues(images: np.ndarray, grid: int) -> dict[str, np.ndarray]:
-    """Cues that need no network, for each of a grid's regions, (N, R)."""
-    parts = []
-    for part in torch.from_numpy(images).split(100):
-        x = part.float() / 255
-        grey = x.mean(dim=1, keepdim=True)
-        saturation = x.amax(dim=1, keepdim=True) - x.amin(dim=1, keepdim=True)
-        means = F.adaptive_avg_pool2d(torch.cat([grey, grey.square(), saturation], dim=1), grid).flatten(2)
-        contrast = (means[:, 1] - means[:, 0].square()).clamp(min=0).sqrt()
-        parts.append(torch.stack([means[:, 0], contrast, means[:, 2]]))
-    brightness, contrast, saturation = torch.cat(parts, dim=1).numpy()
-    return {"brightness": brightness, "contrast": contrast, "saturation": saturation}
 
 
 def shapley_values(study: PretrainedStudy, layer: str, per_category: int) -> dict[str, list[list[float]]]:
@@ -160,22 +144,14 @@ def importance_of(study: PretrainedStudy, layer: str, per_category: int) -> dict
     rows = images.first_of_each(per_category)
     named = study.activations().logits.argmax(axis=1) == images.labels
     maps = {"": view.weights, "strength_": view.raw_strength, "h_": view.strength}
-    cues = pixel_cues(images.subset(rows).images, study.grid) | {
-        "nearness to the centre": nearness(study.grid, len(rows))
-    }
+    cues = region_cues(images.subset(rows), study.grid)
     return {
         **importance_row(maps, study.grid, values, images, rows),
         "standard_error": float((errors.max(axis=1) / np.ptp(values, axis=1)).mean()),
         "named_rightly": int(named[rows].sum()),
         "beyond_strength": mean_of(per_image_partial(view.weights[rows], values, view.raw_strength[rows])),
-        "cues": {name: mean_of(per_image_pearson(cue, values)) for name, cue in cues.items()},
+        "cues": {name: mean_of(per_image_pearson(cues[name], values)) for name in (*PIXELS, "nearness to the centre")},
     }
-
-
-def nearness(grid: int, count: int) -> Array:
-    """How near to the centre of the image each region is, (count, R)."""
-    steps = np.arange(grid) - (grid - 1) / 2
-    return np.tile(-np.hypot(steps[:, None], steps).ravel(), (count, 1))
 
 
 def attack_ends(study: PretrainedStudy) -> dict[str, Array]:
