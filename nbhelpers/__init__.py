@@ -13,7 +13,7 @@ out. A room imports only from rooms below it:
 ``teach``        checks of the book's exercises
 ``report``       a page on any network and a folder of photographs
 ``show``         figures
-``probes``       what the method is held against: Shapley values, other maps, attacks, other embeddings, masks, plain cues
+``probes``       what the method is held against: Shapley values, other maps and embeddings, attacks, masks, plain cues
 ``estimators``   fits that leave the notebook: files of estimators and portraits
 ``networks``     any classifier: its layers, what they compute, training, students
 ``datasets``     where images come from, one file each

@@ -53,6 +53,7 @@ def test_the_file_names_what_was_checked_where_and_with_what(tried):
     assert len(lines) == 2 + len(names)  # the device, one line for each, the end
 
 
+@pytest.mark.slow
 def test_without_a_gpu_nothing_is_checked(tmp_path):
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")

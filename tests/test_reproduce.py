@@ -166,6 +166,7 @@ def test_weights_that_are_not_there_are_named(tmp_path):
         Study("scenes", weights=str(tmp_path / "nowhere.pth")).describe()
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_where_it_stopped(tiny, tmp_path, monkeypatch):
     whole = record(tiny, tmp_path / "a.json")
     other = Study("scenes", retrain=True, workspace=str(tmp_path / "other"))

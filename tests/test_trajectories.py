@@ -229,6 +229,7 @@ def test_the_defaults_are_the_authors_and_every_type_is_found_as_by_a_loop():
     np.testing.assert_array_equal(trajectory_types(h, *rest, 1000.0).types, found)
 
 
+@pytest.mark.slow
 @given(
     st.integers(0, 10**6),
     st.sampled_from([1.0, 30.0, 1000.0]),

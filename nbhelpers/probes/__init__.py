@@ -1,1 +1,1 @@
-"""What the method is held against: Shapley values, attacks, other embeddings, masks, cues that need no network."""
+"""What the method is held against: Shapley values, other maps and embeddings, attacks, masks, plain cues."""

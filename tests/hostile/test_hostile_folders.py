@@ -163,6 +163,7 @@ def test_both_splits_say_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert len(lines) == 1 and ": 2, such as " in str(lines[0].message)
 
 
+@pytest.mark.slow
 def test_processes_that_share_the_work_do_not_say_it_again(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     calls = [("folder", split, grow(tmp_path / split, BOTH | {"cat/x": b""})) for split in SPLITS]
     assert len(told(calls[0][2], "train")[1]) == 1
