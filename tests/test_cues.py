@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nbhelpers import datasets
+from nbhelpers.experiments.results import runs_of
 from nbhelpers.images import ImageSet
 from nbhelpers.probes.cues import region_cues
 from nbhelpers.probes.metrics import per_image_auroc
@@ -37,9 +38,8 @@ def test_regions_go_row_by_row_and_batches_join():
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (130, 3, 6, 8), dtype=np.uint8)
     cues = region_cues(pictures(images), (3, 2))
-    blocks = (
-        images.astype(float).mean(axis=1).reshape(130, 3, 2, 2, 4).transpose(0, 1, 3, 2, 4).reshape(130, 6, 8) / 255
-    )
+    grey = images.mean(axis=1) / 255
+    blocks = grey.reshape(130, 3, 2, 2, 4).transpose(0, 1, 3, 2, 4).reshape(130, 6, 8)
     assert np.allclose(cues["brightness"], blocks.mean(axis=2), atol=1e-6)
     assert np.allclose(cues["contrast"], blocks.std(axis=2), atol=1e-3)
     assert {cue.shape for cue in cues.values()} == {(130, 6)}
@@ -57,6 +57,9 @@ def test_on_scenes_colour_alone_finds_the_object():
     """The shortcut that chapter 2 warns of."""
     images = datasets.load("scenes", "held_out", size=200)
     on_object = region_truth(images, 8).object >= 0.5
-    found = {name: np.nanmean(per_image_auroc(cue, on_object)) for name, cue in region_cues(images, 8).items()}
-    assert found["saturation"] > 0.95 and found["colour apart"] > 0.9
-    assert found["brightness"] < 0.65 and found["contrast"] < 0.65
+    areas = {name: np.nanmean(per_image_auroc(cue, on_object)) for name, cue in region_cues(images, 8).items()}
+    assert areas["saturation"] > 0.95 and areas["colour apart"] > 0.9
+    assert areas["brightness"] < 0.65 and areas["contrast"] < 0.65
+    for run in runs_of("scenes-vgg16"):  # as chapter 3 says
+        row = run["importance"]["conv_53"]
+        assert max(row["object_auroc"], row["strength_object_auroc"]) < areas["saturation"]

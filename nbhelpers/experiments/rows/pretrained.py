@@ -31,7 +31,7 @@ MOST = 32
 SIZE = 1
 """Radius of the attack in 1/255, the paper's."""
 PIXELS = ("brightness", "contrast", "saturation")
-"""Cues that need no network."""
+"""Cues of pixels that mean something of a whole image, too."""
 AS_IT_IS = "as it is"
 """In place of a training step."""
 
