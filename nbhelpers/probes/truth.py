@@ -56,10 +56,9 @@ def region_truth(images: ImageSet, grid: int | tuple[int, int]) -> RegionTruth:
     >>> truth.object.tolist(), truth.fragment.tolist(), truth.fragment_category.tolist(), truth.place.tolist()
     ([[1.0, 0.0]], [[0.0, 0.25]], [[-1, 0]], [['object', 'background']])
     """
-    size = (grid, grid) if isinstance(grid, int) else grid
     masks = torch.from_numpy(_masks(images))
     shares = torch.stack(
-        [F.adaptive_avg_pool2d((masks == c).float(), size).flatten(1) for c in range(len(images.categories))], dim=2
+        [F.adaptive_avg_pool2d((masks == c).float(), grid).flatten(1) for c in range(len(images.categories))], dim=2
     ).numpy()
     own = np.arange(len(images)), slice(None), images.labels
     seen = shares[own].copy()
