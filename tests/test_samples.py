@@ -13,7 +13,7 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from synthetic import features_and_logits
 
-from nbhelpers.maths.axes import frame, principal_axes, whitening_map
+from nbhelpers.maths.axes import frame, principal_starts, whitening_map
 from nbhelpers.maths.kappa import KappaCurve
 from nbhelpers.maths.radial import Opinion, concentrate, estimate, label_loss, log_posterior
 from nbhelpers.method.samples import SampleProjection, fit_along
@@ -284,6 +284,18 @@ def test_equal_states_give_equal_bits_and_others_the_same_picture(data, fitted):
     np.testing.assert_allclose(other.transform(data[0]), fitted.transform(data[0]), atol=0.05)
 
 
+def test_the_lowest_of_several_valleys_is_kept(data, fitted):
+    features, logits = map(torch.from_numpy, data)
+    projection, log_p = SampleProjection(), torch.log_softmax(logits / 4, dim=1)
+    x = features @ whitening_map(features).T
+    ends = [projection._minimise(start.T @ x / len(x), x, log_p) for start in projection._starts(log_p)]
+    lowest = min(float(projection._penalised(end.looks[-1].divergence, end.point)) for end in ends)
+    first = float(projection._penalised(ends[0].looks[-1].divergence, ends[0].point))
+    assert lowest < first - 5e-5, "from the first start alone another valley is found"
+    length = (fitted.components_ @ np.linalg.pinv(whitening_map(features).numpy())) ** 2
+    assert fitted.loss_ + projection.weight_decay / 2 * length.sum() == pytest.approx(lowest, abs=1e-6)
+
+
 def test_frame_follows_the_first_categories(fitted):
     first, second, third = fitted.directions_[:3]
     np.testing.assert_allclose(first, [1, 0, 0], atol=1e-9)
@@ -331,7 +343,7 @@ def test_inner_computation_runs_on_the_meta_device():
     """A tensor made on the wrong device would raise here."""
     features, log_p = torch.empty(30, 8, device="meta"), torch.empty(30, 5, device="meta")
     x = features @ whitening_map(features).T
-    weights = (principal_axes(log_p, 3).T @ x / 30).requires_grad_()
+    weights = (principal_starts(log_p, 3)[0].T @ x / 30).requires_grad_()
     for em_steps in (0, 2):
         loss = label_loss(x @ weights.T, Opinion(log_p), KappaCurve(10.0), em_steps)
         loss.divergence.backward()

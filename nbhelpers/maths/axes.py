@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import torch
 import torch.nn.functional as F
 
@@ -27,14 +29,18 @@ def whitening_map(features: torch.Tensor) -> torch.Tensor:
     return ((share.clamp(min=0) + RIDGE).rsqrt() * axes).T.to(features) / length
 
 
-def principal_axes(log_p: torch.Tensor, n_components: int) -> torch.Tensor:
-    """(N, n_components) principal coordinates of the soft labels, of root mean square length 1."""
+def principal_starts(log_p: torch.Tensor, n_components: int) -> list[torch.Tensor]:
+    """Coordinates (N, n_components) of the soft labels on their principal axes, of root mean square length 1.
+
+    The first are on the first axes; the others have the next axis in place of one of these.
+    """
     p = log_p.exp()
     p = p - p.mean(0)
     _, _, axes = torch.linalg.svd(p.T @ p)
-    scores = p @ axes[:n_components].T
-    scores = scores / scores.square().sum(1).mean().sqrt().clamp(min=1e-12)
-    return F.pad(scores, (0, n_components - scores.shape[1]))
+    scores = p @ axes[: n_components + 1].T
+    scores = F.pad(scores, (0, max(0, n_components - scores.shape[1])))
+    starts = [scores[:, list(kept)] for kept in combinations(range(scores.shape[1]), n_components)]
+    return [start / start.square().sum(1).mean().sqrt().clamp(min=1e-12) for start in starts]
 
 
 def frame(directions: torch.Tensor) -> torch.Tensor:

@@ -14,8 +14,8 @@ from sklearn.base import TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 
 from nbhelpers.maths.arrays import Array, on_tensors
-from nbhelpers.maths.axes import frame, principal_axes, whitening_map
-from nbhelpers.maths.descent import STRIDE, minimise
+from nbhelpers.maths.axes import frame, principal_starts, whitening_map
+from nbhelpers.maths.descent import STRIDE, Descent, minimise
 from nbhelpers.maths.estimator import Estimator, one_of, positive, whole, within
 from nbhelpers.maths.kappa import KappaCurve
 from nbhelpers.maths.radial import Loss, Opinion, concentrate, label_loss, log_posterior
@@ -39,8 +39,9 @@ class SampleProjection(TransformerMixin, Estimator):
     ``fit`` minimises the mean :math:`\mathrm{KL}(P \| Q)` to :math:`P = \mathrm{softmax}(z / T)` (Eq. 4) over M. The
     weights :math:`\pi` and directions :math:`\mu` are their maximum-likelihood estimates at every M. Instead of taking
     turns with M, they are differentiated with it, and so is :math:`\kappa`: the loss is one smooth function of M,
-    minimised by L-BFGS in whitened features, from the principal axes of P, in a frame that equal data make equal:
-    the first category points along the first axis, the second lies in the plane of the first two, and so on.
+    minimised by L-BFGS in whitened features. It has several valleys: one principal axis of P more than needed is taken,
+    each is left out in turn, and of the descents from the others the lowest end is kept, in a frame that equal data make
+    equal: the first category points along the first axis, the second lies in the plane of the first two, and so on.
 
     Parameters
     ----------
@@ -63,7 +64,7 @@ class SampleProjection(TransformerMixin, Estimator):
     tol : float
         Converged when ten iterations lower the penalised loss by a smaller share than this.
     random_state : int
-        Seeds a small disturbance of the start, which frees it from the symmetries of few categories.
+        Seeds a small disturbance of the starts, which frees them from the symmetries of few categories.
     device : str
         ``"auto"`` is CUDA when there is one.
 
@@ -130,12 +131,18 @@ class SampleProjection(TransformerMixin, Estimator):
         log_p = torch.log_softmax(logits / self.temperature, dim=1)
         whitening = whitening_map(features)
         x = features @ whitening.T
-        if init is None:
-            start = principal_axes(log_p, self.n_components) + self._disturbance(log_p)
-        else:
-            start = features @ init.learned("components_", features).T
-        weights, loss = self._minimise(start.T @ x / len(x), x, log_p)
-
+        starts = self._starts(log_p) if init is None else [features @ init.learned("components_", features).T]
+        ends = [self._minimise(start.T @ x / len(x), x, log_p) for start in starts]
+        end = min(ends, key=lambda end: self._penalised(end.looks[-1].divergence, end.point))
+        self.loss_curve_, self.n_iter_ = [float(loss.divergence) for loss in end.looks], end.n_iter
+        if not end.converged:
+            warnings.warn(
+                f"SampleProjection stopped at max_iter={self.max_iter}; the last {STRIDE} iterations still lowered its "
+                f"loss by {end.fall:.1e} nats: raise max_iter or weight_decay, and check that they belong together",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        weights, loss = end.point, end.looks[-1]
         directions = loss.directions
         axes = (frame(directions.cpu()) if init is None else torch.eye(self.n_components)).to(directions)
         self.loss_ = float(loss.divergence)
@@ -171,7 +178,7 @@ class SampleProjection(TransformerMixin, Estimator):
         self.directions_ = self.learned("directions_", g) @ axes.T
         return self
 
-    def _minimise(self, start: torch.Tensor, x: torch.Tensor, log_p: torch.Tensor) -> tuple[torch.Tensor, Loss]:
+    def _minimise(self, start: torch.Tensor, x: torch.Tensor, log_p: torch.Tensor) -> Descent:
         """L-BFGS on the penalised divergence; the point is M in whitened features."""
         curve, opinion = KappaCurve(self.kappa_max, self.n_components), Opinion(log_p)
 
@@ -179,11 +186,11 @@ class SampleProjection(TransformerMixin, Estimator):
             with torch.set_grad_enabled(slope):
                 at = weights.detach().requires_grad_(slope)
                 loss = label_loss(x @ at.T, opinion, curve, EM_STEPS[self.mixture])
-                value = loss.divergence + self.weight_decay / 2 * at.square().sum()
+                value = self._penalised(loss.divergence, at)
                 gradient = torch.autograd.grad(value, at)[0] if slope else None
                 return value.detach(), gradient, Loss(*(part.detach() for part in loss))
 
-        end = minimise(
+        return minimise(
             penalised,
             start,
             max_iter=self.max_iter,
@@ -192,19 +199,15 @@ class SampleProjection(TransformerMixin, Estimator):
             evaluations=10 * STRIDE,
             describe="SampleProjection",
         )
-        self.loss_curve_, self.n_iter_ = [float(loss.divergence) for loss in end.looks], end.n_iter
-        if not end.converged:
-            warnings.warn(
-                f"SampleProjection stopped at max_iter={self.max_iter}; the last {STRIDE} iterations still lowered its "
-                f"loss by {end.fall:.1e} nats: raise max_iter or weight_decay, and check that they belong together",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
-        return end.point, end.looks[-1]
 
-    def _disturbance(self, log_p: torch.Tensor) -> torch.Tensor:
+    def _penalised(self, divergence: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        return divergence + self.weight_decay / 2 * weights.square().sum()
+
+    def _starts(self, log_p: torch.Tensor) -> list[torch.Tensor]:
+        """Embeddings (N, n_components) of root mean square length about 1; fewer where there are few categories."""
         rng = np.random.default_rng(self.random_state)
-        return torch.as_tensor(rng.normal(scale=0.01, size=(len(log_p), self.n_components))).to(log_p)
+        disturbance = torch.as_tensor(rng.normal(scale=0.01, size=(len(log_p), self.n_components))).to(log_p)
+        return [start + disturbance for start in principal_starts(log_p, self.n_components)]
 
     def _embed(self, features: torch.Tensor) -> torch.Tensor:
         components = self.learned("components_", features)
