@@ -27,7 +27,6 @@ def small(monkeypatch):
     monkeypatch.setattr(study, "PER_CATEGORY", 2)
     monkeypatch.setattr(attacks, "SIZES", (1, 32))
     monkeypatch.setattr(attacks, "STEPS", 2)
-    monkeypatch.setattr(students, "SEEDS", (0,))
     monkeypatch.setattr(importance, "SETTINGS", {"default": ({}, {})})
     monkeypatch.setattr(importance, "FINER", 8)  # no finer grid: enlarged images take long
     return monkeypatch

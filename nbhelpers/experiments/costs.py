@@ -11,7 +11,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nbhelpers.experiments.rows.attacks import SIZES, STEPS
 from nbhelpers.experiments.rows.importance import FEWER
-from nbhelpers.experiments.rows.students import SEEDS
 from nbhelpers.experiments.settings import Setting
 from nbhelpers.experiments.study import PER_CATEGORY
 from nbhelpers.networks.architectures import FAMILIES, build
@@ -111,7 +110,7 @@ def study_cost(name: str, setting: Setting, images: int) -> Cost:
         recording=forward * fitted * len(features) * setting.recipe.checkpoints,
         # Of every size the attack itself, and all its and its control's iterates recorded.
         attacks=len(SIZES) * fitted * STEPS * (step + 2 * forward),
-        students=teaching * LESSONS * len(SEEDS),
+        students=teaching * LESSONS,
         shapley_at_most=coalitions * _operations(tail_of(network, before), features[before]),
         regions_bytes=4 * fitted * max(f.shape[1] for f in features.values()) * setting.grid**2,
     )

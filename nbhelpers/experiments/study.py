@@ -164,17 +164,17 @@ class Study:
         """The network as it was at one checkpoint (an index into :attr:`steps`), in evaluation mode."""
         return load_checkpoint(self.untrained(), self.checkpoints[checkpoint]).eval()
 
-    def student(self, lesson: str, seed: int = 0) -> Network:
+    def student(self, lesson: str) -> Network:
         """A student of the last checkpoint in evaluation mode: read where it is bundled or trained, else trained now.
+
+        Its own seed is the study's, from which it starts with weights that no teacher shares.
 
         Parameters
         ----------
         lesson : str
             As of :func:`~nbhelpers.distill`.
-        seed : int
-            Of the student's initial weights, which no teacher shares, and of its training.
         """
-        return trained.teach(self, self.untrained(STUDENT_SEEDS + seed), lesson, seed).eval()
+        return trained.teach(self, self.untrained(STUDENT_SEEDS + self.seed), lesson).eval()
 
     def activations(
         self,

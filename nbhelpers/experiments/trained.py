@@ -91,10 +91,10 @@ def bundled_names(study: Study) -> list[str]:
     return sorted(name for name in registry() if name.startswith(f"networks/{study.name}/step-"))
 
 
-def teach(study: Study, network: Network, lesson: str, seed: int) -> Network:
+def teach(study: Study, network: Network, lesson: str) -> Network:
     """Make a student of the last checkpoint of a network with initial weights."""
     name = f"students/{study.name}/{lesson}.safetensors"
-    if bundled_names(study) and seed == 0 and name in registry():
+    if bundled_names(study) and name in registry():
         return load_checkpoint(network, bundled(name))
     images, students = study.images("train"), study.setting.students
     about = {
@@ -103,10 +103,10 @@ def teach(study: Study, network: Network, lesson: str, seed: int) -> Network:
         "teacher": file_hash(study.checkpoints[-1]),
         "code": [code_hash(build), code_hash(distill)],
     }
-    run = described(images, students, seed, about=about)
-    place = _named(study.home / "students" / f"{study.name}-seed{study.seed}" / f"{lesson}-seed{seed}", run)
+    run = described(images, students, study.seed, about=about)
+    place = _named(study.home / "students" / f"{study.name}-seed{study.seed}" / lesson, run)
     _tell_of_others(place, run)
-    distill(network, study.load(), images, place, lesson, students, seed=seed, about=about)
+    distill(network, study.load(), images, place, lesson, students, seed=study.seed, about=about)
     return network
 
 

@@ -1,4 +1,4 @@
-"""What students learn of one study's network: Fig. 9, over seeds."""
+"""What students learn of one study's network: Fig. 9. Every seed has its own teacher and its own students."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from nbhelpers.networks.distillation import ALONE, SOFT
 from nbhelpers.networks.network import Network
 from nbhelpers.networks.recording import record
 
-SEEDS = (0, 1, 2)
 QUANTILES = (5, 25, 50, 75, 95)
 
 
@@ -30,12 +29,9 @@ def lessons(study: Study) -> tuple[str, ...]:
 
 
 def stages(study: Study) -> dict[str, Any]:
-    """One stage for the teacher, and one for each student of each seed; training is part of it."""
-    students = {
-        str(seed): {lesson: Stage(student_row, (study, lesson, seed), seconds=270) for lesson in lessons(study)}
-        for seed in SEEDS
-    }
-    return {"teacher": Stage(teacher_row, (study,)), "students": students}
+    """One stage for the teacher, and one for each of its students; training is part of it."""
+    students = {lesson: Stage(student_row, (study, lesson), seconds=270) for lesson in lessons(study)}
+    return {"teacher": Stage(teacher_row, (study,)), "students": {str(study.seed): students}}
 
 
 def results(values: dict[str, Any]) -> dict[str, Any]:
@@ -76,9 +72,9 @@ def layer_rows(seen: Portrait) -> dict[str, Any]:
     return {layer: {**count_row(points), "own": count_row(own[layer])} for layer, points in seen.points().items()}
 
 
-def student_row(study: Study, lesson: str, seed: int) -> dict[str, Any]:
+def student_row(study: Study, lesson: str) -> dict[str, Any]:
     """Accuracy of one student, its counts, and how its regions differ from the teacher's."""
-    student = study.student(lesson, seed)
+    student = study.student(lesson)
     seen = portrait(study, student, teacher(study))
     frames = frame_rows(seen, teacher(study), study.deepest)
     return {"accuracy": record(student, study.images()).accuracy, "layers": layer_rows(seen), "frames": frames}
