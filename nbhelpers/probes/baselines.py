@@ -11,6 +11,7 @@ from sklearn.manifold import TSNE, Isomap, LocallyLinearEmbedding
 from tqdm import trange
 
 from nbhelpers.maths.arrays import Array, check_positive, on_tensors, unit_scale
+from nbhelpers.networks.threads import fixed_threads
 
 NEIGHBOURS = 30
 """Images that count as near, the same for t-SNE (its perplexity), LLE and ISOMAP; they need more images than this."""
@@ -24,11 +25,15 @@ def pca(features: Array, logits: Array, random_state: int = 0, *, n_components: 
 
 @on_tensors(features="N D", logits="N C")
 def tsne(features: Array, logits: Array, random_state: int = 0, *, n_components: int = 3) -> Array:
-    """(N, n_components) t-SNE; the origin is as given, close to the mean."""
+    """(N, n_components) t-SNE; the origin is as given, close to the mean.
+
+    On one thread: its sums magnify last bits, so that another number of threads gives another embedding.
+    """
     _check_neighbours(features)
     method = "barnes_hut" if n_components <= 3 else "exact"  # its trees go no further
     embedding = TSNE(n_components, perplexity=NEIGHBOURS, random_state=random_state, method=method)
-    return _embed(embedding, features / unit_scale(features, (0, 1)))  # it squares distances in single precision
+    with fixed_threads(1):
+        return _embed(embedding, features / unit_scale(features, (0, 1)))  # it squares distances in single precision
 
 
 @on_tensors(features="N D", logits="N C")

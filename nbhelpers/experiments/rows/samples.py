@@ -18,6 +18,8 @@ from nbhelpers.probes.baselines import BASELINES, BY_NEIGHBOURS, NEIGHBOURS
 from nbhelpers.probes.metrics import strength_entropy_pearson
 
 WEIGHT_DECAYS = (1e-4, 1e-3, 0.01, 0.03, 0.1)
+TSNE_SEEDS = 5
+"""From so many starts t-SNE is drawn: how far they differ is what it adds of its own."""
 
 
 def stages(study: Study) -> dict[str, Any]:
@@ -34,6 +36,7 @@ def stages(study: Study) -> dict[str, Any]:
             for key, split in tables.items()
         },
         "table1_halves": {method: Stage(table1_halves, (study, method), seconds=20) for method in METHODS},
+        "tsne_seeds": [Stage(tsne_of_seed, (study, seed), seconds=5) for seed in range(TSNE_SEEDS)],
         "table1_along": [Stage(checkpoint_row, (study, i), seconds=20) for i in range(len(study.steps))],
     }
 
@@ -109,6 +112,15 @@ def table1_halves(study: Study, method: str) -> dict[str, list[float | None]] | 
         return None
     rows = [correlations(METHODS[method](features[half], logits[half]), logits[half]) for half in drawn]
     return {key: [row[key] for row in rows] for key in rows[0]}
+
+
+def tsne_of_seed(study: Study, random_state: int) -> dict[str, float | None] | None:
+    """Table 1 of t-SNE from one start; null where there are too few images."""
+    activations = study.activations(images=study.fitted())
+    if len(activations.features) <= NEIGHBOURS:
+        return None
+    embedding = BASELINES["tsne"](activations.features, activations.logits, random_state)
+    return correlations(embedding, activations.logits)
 
 
 def checkpoint_row(study: Study, checkpoint: int) -> dict[str, Any]:
