@@ -327,7 +327,7 @@ def test_more_regions_than_can_be_compared_are_refused():
 
 def test_inner_computation_runs_on_the_meta_device():
     vectors = region_vectors(torch.empty(6, 8, 2, 3, device="meta"), "meta")
-    queries, keys = RegionImportance()._directions(vectors)
+    queries, keys = RegionImportance().queries_and_keys(vectors)
     log_p = target_log_probabilities(torch.empty(6, 4, device="meta"), "logits", 4.0, 20.0)
     scores, place = best_matches(queries, keys)
     w, losses = descend(scores, log_p, 0.5, 3)

@@ -11,7 +11,7 @@ from typing import Any
 from nbhelpers.experiments.checks import check_images, check_places, check_same
 from nbhelpers.experiments.parallel import in_parallel
 from nbhelpers.experiments.pieces import time_limit
-from nbhelpers.experiments.rows import attacks, attributions, importance, regions, samples, students
+from nbhelpers.experiments.rows import attacks, attributions, choices, importance, regions, samples, students
 from nbhelpers.experiments.schema import check_file
 from nbhelpers.experiments.stages import Stage, is_kept, levels, mapped, run
 from nbhelpers.experiments.stamp import stamp
@@ -20,6 +20,7 @@ from nbhelpers.experiments.trained import Untrained
 from nbhelpers.files import replace_file
 
 EXPERIMENTS = {
+    "choices": choices,
     "samples": samples,
     "regions": regions,
     "importance": importance,

@@ -57,6 +57,8 @@ RESULTS: dict[str, Any] = {
     "table1": _TABLE1,
     "table1_train": _TABLE1,
     "table1_halves": {EACH: Or({"pearson_t4": [CORRELATION], "pearson_t1": [CORRELATION]})},
+    "tsne_seeds": [Or({"pearson_t4": CORRELATION, "pearson_t1": CORRELATION})],
+    "choices": {EACH: {EACH: [NUMBER]}},
     "angles": {EACH: [(0, 180)]},
     "table1_along": [{"epoch": POSITIVE, "accuracy": SHARE, "strength": POSITIVE, "cosine": CORRELATION}],
     "table2": {EACH: {"mean": CORRELATION, "std": POSITIVE, "control_mean": CORRELATION, "mean_strength": POSITIVE}},

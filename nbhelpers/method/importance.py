@@ -131,7 +131,7 @@ class RegionImportance(Estimator):
         with tqdm(total=n, desc="importance", unit="image", delay=2) as bar:
             for group in draw_groups(n, self.partners, self.random_state):
                 drawn = regions[group]
-                queries, keys = self._directions(region_vectors(drawn / unit_scale(drawn, (1, 2, 3)), device))
+                queries, keys = self.queries_and_keys(region_vectors(drawn / unit_scale(drawn, (1, 2, 3)), device))
                 z = logits[group.to(device)]
                 log_p = target_log_probabilities(z, self.target, self.temperature, self.kappa_target)
                 if shared is None and self.channels == "shared":
@@ -155,8 +155,8 @@ class RegionImportance(Estimator):
             )
         return self
 
-    def _directions(self, vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """kappa l f as what asks, and f as what answers."""
+    def queries_and_keys(self, vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """From regions (n, R, K) to kappa l f, what asks for its best match, and the direction of f, what answers."""
         keys, strength = polar(vectors)
         if not self.radial:
             return self.kappa_regions * keys, keys
