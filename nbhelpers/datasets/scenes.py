@@ -1,8 +1,9 @@
 """Fashion scenes: real garments on real textures, composed so that the truth about every pixel is known.
 
-Each 64x64 image shows one coloured Fashion-MNIST garment on a texture, in front of two to four small fragments cut
-from garments of *other* categories. Only whole numbers, gathers and element-wise arithmetic are used, in float32, so
-that a seed gives the same bytes on every machine.
+Each 64x64 image shows one coloured Fashion-MNIST garment before three patches of texture, in front of two to four small
+fragments cut from garments of *other* categories. Patches, garment and fragments draw their colours from one
+distribution, so that no colour gives the garment away. Only whole numbers, gathers and element-wise arithmetic are
+used, in float32, so that a seed gives the same bytes on every machine.
 """
 
 from __future__ import annotations
@@ -25,9 +26,11 @@ ABOUT = About(
 SIDE = 64
 _GARMENT = 28
 _SIZES = {"train": 5000, "held_out": 500}
+_PATCHES = 3
+_CENTRES = 20, 43  # so near the middle, no patch is much larger than the others, whose colours would be the odd ones
 _FRAGMENTS = 4
 _TRIES = 12  # places tried for each fragment; the emptiest wins
-_DRAWS = 17 + _FRAGMENTS * (8 + 4 * _TRIES)  # random numbers for one image
+_DRAWS = 8 + 12 * _PATCHES + _FRAGMENTS * (8 + 4 * _TRIES)  # random numbers for one image
 _BATCH = 50  # bounds the memory; the result does not depend on it
 
 
@@ -84,8 +87,10 @@ def _compose(
 
     # The object is drawn last, in front of the fragments, but placed first, so that they can avoid it.
     size = draws.whole(28, 44)
+    outside = size // 6  # so much of it may lie beyond the frame: its place tells little
     garment = _flip(garments[labels, (numbers // len(CATEGORIES)) % garments.shape[1]], draws)
-    object_grey = _resample(garment, size, draws.whole(0, SIDE - size), draws.whole(0, SIDE - size))
+    top, left = (draws.whole(-outside, SIDE - size + outside) for _ in range(2))
+    object_grey = _resample(garment, size, top, left)
     object_colour = _colour(draws)
     taken = _alpha(object_grey) >= 0.5
     count = draws.whole(2, _FRAGMENTS)
@@ -99,26 +104,34 @@ def _compose(
 
 
 def _background(draws: _Draws, textures: np.ndarray) -> np.ndarray:
-    """Random crops, flips, brightness and tint of the textures: float32 (N, 3, 64, 64)."""
+    """Patches of texture, each around a centre of its own (Voronoi's cells): float32 (N, 3, 64, 64)."""
+    steps = np.arange(SIDE)
+    patches, distances = [], []
+    for _ in range(_PATCHES):
+        row, column = draws.whole(*_CENTRES)[:, None], draws.whole(*_CENTRES)[:, None]
+        distances.append(((steps - row) ** 2)[:, :, None] + ((steps - column) ** 2)[:, None])
+        patches.append(_texture(draws, textures)[:, None] * _colour(draws)[:, :, None, None])
+    nearest = np.stack(distances).argmin(0)[None, :, None]
+    return np.take_along_axis(np.stack(patches), nearest, 0)[0]
+
+
+def _texture(draws: _Draws, textures: np.ndarray) -> np.ndarray:
+    """Random crops, flips, contrasts and levels of the textures: float32 (N, 64, 64)."""
     room = textures.shape[1] - SIDE
     texture, top, left = draws.whole(0, len(textures) - 1), draws.whole(0, room), draws.whole(0, room)
     steps = np.arange(SIDE)
     rows = np.where(draws.whole(0, 1)[:, None] == 1, SIDE - 1 - steps, steps) + top[:, None]
     columns = np.where(draws.whole(0, 1)[:, None] == 1, SIDE - 1 - steps, steps) + left[:, None]
     grey = textures[texture[:, None, None], rows[:, :, None], columns[:, None, :]]
-    grey = grey * draws.real(0.5, 1.0)[:, None, None] + draws.real(70, 170)[:, None, None]
-    return grey[:, None] * _rgb(draws.real(0, 1), draws.real(0, 0.3))[:, :, None, None]
-
-
-def _rgb(hue: np.ndarray, saturation: np.ndarray) -> np.ndarray:
-    """Colours of full value from hue and saturation in 0 ... 1: float32 (N, 3)."""
-    corner = np.array([0, 4, 2], np.float32)
-    pure = np.clip(np.abs((hue[:, None] * 6 + corner) % 6 - 3) - 1, 0, 1)
-    return 1 - saturation[:, None] * (1 - pure)
+    return grey * draws.real(0.5, 1.0)[:, None, None] + draws.real(120, 240)[:, None, None]
 
 
 def _colour(draws: _Draws) -> np.ndarray:
-    return _rgb(draws.real(0, 1), draws.real(0.5, 0.9)) * draws.real(0.8, 1.0)[:, None]
+    """Any hue, pale to vivid, for patches, garments and fragments alike: float32 (N, 3)."""
+    hue, saturation, value = draws.real(0, 1), draws.real(0.1, 0.9), draws.real(0.8, 1.0)
+    corner = np.array([0, 4, 2], np.float32)
+    pure = np.clip(np.abs((hue[:, None] * 6 + corner) % 6 - 3) - 1, 0, 1)
+    return (1 - saturation[:, None] * (1 - pure)) * value[:, None]
 
 
 def _alpha(grey: np.ndarray) -> np.ndarray:

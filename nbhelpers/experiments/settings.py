@@ -35,14 +35,15 @@ PAPER = Setting(
     finetune=Recipe(epochs=50, batch_size=32, learning_rate=0.01),
     students=Recipe(epochs=50, batch_size=32, learning_rate=0.02, checkpoints=2),
 )
-_NARROW = Recipe(epochs=40, first_checkpoint=60)
+_NARROW = Recipe(epochs=36, batch_size=32, learning_rate=0.03, first_checkpoint=300)
+_HALF = replace(_NARROW, epochs=18, checkpoints=2)
 _EIGHT = Recipe(epochs=8, batch_size=32, checkpoints=2)
 _FEW_IMAGES = Recipe(epochs=60, batch_size=32, learning_rate=0.02)
 SETTINGS = {
-    ("scenes", "vgg16"): Setting(width=0.125, recipe=_NARROW),
-    ("scenes", "resnet34"): Setting(width=0.125, recipe=_NARROW),
-    ("scenes", "resnet50"): Setting(width=0.125, recipe=replace(_NARROW, epochs=20)),
-    ("scenes", "mobilenet_v2"): Setting(width=0.35, recipe=replace(_NARROW, epochs=20)),
+    ("scenes", "vgg16"): Setting(width=0.125, recipe=_NARROW, students=_HALF),
+    ("scenes", "resnet34"): Setting(width=0.125, recipe=_NARROW, students=_HALF),
+    ("scenes", "resnet50"): Setting(width=0.125, recipe=_NARROW, students=_HALF),
+    ("scenes", "mobilenet_v2"): Setting(width=0.35, recipe=_NARROW, students=_HALF),
     ("tiny-imagenet", "vgg16"): Setting(width=0.25, students=_EIGHT),
     ("tiny-imagenet", "resnet34"): Setting(width=0.25, students=_EIGHT),
     ("tiny-imagenet", "resnet50"): Setting(width=0.25, recipe=Recipe(epochs=15), students=_EIGHT),
