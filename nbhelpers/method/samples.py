@@ -40,8 +40,9 @@ class SampleProjection(TransformerMixin, Estimator):
     weights :math:`\pi` and directions :math:`\mu` are their maximum-likelihood estimates at every M. Instead of taking
     turns with M, they are differentiated with it, and so is :math:`\kappa`: the loss is one smooth function of M,
     minimised by L-BFGS in whitened features. It has several valleys: one principal axis of P more than needed is taken,
-    each is left out in turn, and of the descents from the others the lowest end is kept, in a frame that equal data make
-    equal: the first category points along the first axis, the second lies in the plane of the first two, and so on.
+    each is left out in turn, and of the descents from the others the lowest end is kept, in a frame that equal data
+    make equal: the first category points along the first axis, the second lies in the plane of the first two, and so
+    on.
 
     Parameters
     ----------
