@@ -10,7 +10,7 @@ import pytest
 from nbhelpers.datasets import scenes
 from nbhelpers.experiments import intervals, study
 from nbhelpers.experiments.reproduce import sweep
-from nbhelpers.experiments.rows import importance, samples
+from nbhelpers.experiments.rows import choices, importance, samples
 from nbhelpers.experiments.settings import Setting
 from nbhelpers.networks.training import Recipe
 
@@ -28,6 +28,7 @@ def shrink(patch: pytest.MonkeyPatch) -> None:
         patch.setitem(study.SETTINGS, ("scenes", network), small)
     patch.setattr(study, "PER_CATEGORY", 5)
     patch.setattr(intervals, "REFITS", 2)
+    patch.setattr(choices, "CANDIDATES", {name: values[:2] for name, values in choices.CANDIDATES.items()})
     patch.setattr(samples, "METHODS", {"raw_strength": samples.METHODS["raw_strength"]})
     chosen = ("default", "v shared", "κ_regions 16")
     patch.setattr(importance, "SETTINGS", {name: importance.SETTINGS[name] for name in chosen})
