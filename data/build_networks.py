@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -51,6 +52,7 @@ def checkpoints(dataset: str, network: str, workspace: str | None) -> None:
     source = f"data/build_networks.py {dataset} {network}"
     target = HERE / "networks" / study.name
     forget(target)
+    shutil.rmtree(target, ignore_errors=True)
     bundle(target, weights, run, source)
     made = Study(dataset, network)
     run["accuracy"] = {step: record(made.load(i), made.images()).accuracy for i, step in enumerate(made.steps)}
