@@ -46,17 +46,27 @@ def stages(study: Study) -> dict[str, Any]:
 
 
 def chosen(runs: Sequence[Mapping[str, Any]], name: str) -> float:
-    """The candidate whose loss is lowest, on average over runs in units of each run's own lowest loss.
+    """The largest candidate whose loss is within a standard error of the lowest.
+
+    Losses are taken in units of each run's own lowest, and differences fold by fold: the one-standard-error rule of
+    Breiman, Friedman, Olshen and Stone (*Classification and regression trees*, 1984), paired.
 
     Examples
     --------
-    >>> runs = [{"choices": {"ridge": {"0": [2.0, 2.0], "1": [1.0, 1.0]}}}]
-    >>> chosen(runs, "ridge")
-    1.0
+    >>> folds = {"0": [2.0, 2.2, 2.1], "1": [1.0, 1.2, 1.1], "3": [1.1, 1.1, 1.1], "9": [3.0, 3.2, 3.1]}
+    >>> chosen([{"choices": {"penalty": folds}}], "penalty")
+    3.0
     """
-    curves = [{value: float(np.mean(folds)) for value, folds in run["choices"][name].items()} for run in runs]
-    shares = {value: np.mean([curve[value] / min(curve.values()) for curve in curves]) for value in curves[0]}
-    return float(min(shares, key=lambda value: shares[value]))
+    losses = {}
+    for value in runs[0]["choices"][name]:
+        units = [min(map(np.mean, run["choices"][name].values())) for run in runs]
+        losses[value] = np.concatenate(
+            [run["choices"][name][value] / unit for run, unit in zip(runs, units, strict=True)]
+        )
+    lowest = losses[min(losses, key=lambda value: losses[value].mean())]
+    above = {value: loss - lowest for value, loss in losses.items()}
+    near = [value for value, more in above.items() if more.mean() <= more.std(ddof=1) / len(more) ** 0.5]
+    return max(map(float, near))
 
 
 def seen(study: Study, *layers: str) -> Activations:
