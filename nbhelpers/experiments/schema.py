@@ -29,6 +29,7 @@ _CHANGES = {
 }
 _AGREEMENT = {"shapley_pearson_mean": CORRELATION, "shapley_pearson_std": POSITIVE, "object_auroc": SHARE}
 _IMPORTANCE = {f"{name}{key}": limits for name in ("", "strength_") for key, limits in _AGREEMENT.items()}
+_MEAN = {"images": POSITIVE, "mean": NUMBER, "low": NUMBER, "high": NUMBER}
 IDENTITY: dict[str, Any] = {
     "schema": int,
     "command": str,
@@ -68,6 +69,7 @@ RESULTS: dict[str, Any] = {
     "table2_by_certainty": {"sure": CORRELATION, "unsure": CORRELATION},
     "knowledge_points": {EACH: {EACH: _POINTS}},
     "importance": {EACH: _IMPORTANCE},
+    "attributions": {EACH: {EACH: {"seconds": POSITIVE, "deletion": _MEAN, "insertion": _MEAN}}},
     "ablation": {EACH: {**_IMPORTANCE, "h_pearson": CORRELATION, "reliable_ratio": SHARE}},
     "attack": {EACH: _CHANGES},
     "attack_sweep": {EACH: {"success_rate": SHARE, "control_success_rate": SHARE, "layers": {EACH: _CHANGES}}},
