@@ -33,7 +33,7 @@ class Cost:
     forward : float
         Of one image.
     training, recording, attacks, students : float
-        Students are four lessons and three seeds.
+        Students are four lessons, of one seed.
     shapley_at_most : float
         Of the last layer but one, if every image used all permutations that it may.
     regions_bytes : float
