@@ -131,7 +131,9 @@ def test_no_small_step_lowers_the_penalised_loss(data):
         mu /= np.linalg.norm(mu, axis=1, keepdims=True)
         q = softmax(np.log(p.mean(0)) + pull @ mu.T)
         kl = (p * np.log(p / q)).sum(1).mean()
-        return kl + SampleProjection().weight_decay / 2 * (np.square(strength).mean() + 1e-3 * unit**2 * np.square(m).sum())
+        return kl + SampleProjection().weight_decay / 2 * (
+            np.square(strength).mean() + 1e-3 * unit**2 * np.square(m).sum()
+        )
 
     projection = SampleProjection(tol=1e-10).fit(features, logits)
     best = penalised(projection.components_)
