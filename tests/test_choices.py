@@ -7,6 +7,7 @@ import pytest
 from planted_network import plant
 from tiny import reproduce, small_study
 
+from nbhelpers.experiments.results import runs_of
 from nbhelpers.experiments.rows.choices import CANDIDATES, FOLDS, chosen, folds
 from nbhelpers.method.importance import RegionImportance
 from nbhelpers.method.regions import RegionProjection
@@ -40,6 +41,14 @@ def test_candidates_hold_the_defaults_and_rise():
     assert RegionImportance().kappa_target == RegionProjection().kappa_target
     for name, value in defaults.items():
         assert value in CANDIDATES[name] and all(one < next for one, next in pairwise(CANDIDATES[name]))
+
+
+def test_the_defaults_are_what_the_recorded_losses_choose():
+    runs = [run for run in runs_of("scenes-vgg16") if "choices" in run]
+    assert chosen(runs, "weight decay of M") == SampleProjection().weight_decay
+    assert chosen(runs, "weight decay of Λ") == RegionProjection().weight_decay
+    assert chosen(runs, "sharpness κ_p of the target") == RegionImportance().kappa_target
+    assert chosen(runs, "penalty of w") == 0, "the appendix says that the penalty is not chosen by its loss"
 
 
 @pytest.mark.slow
