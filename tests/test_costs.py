@@ -41,7 +41,7 @@ def test_costs_follow_epochs_images_and_lessons():
     assert one.training == (1 + BACKWARD) * one.forward * 5000 * 200
     assert study_cost("resnet34", longer, 5000).training == 2 * one.training
     assert study_cost("resnet34", PAPER, 500).training == one.training / 10
-    assert one.students / one.training == pytest.approx(4 * 3 * 50 * (1 + BACKWARD + 1) / (200 * (1 + BACKWARD)))
+    assert one.students / one.training == pytest.approx(4 * 50 * (1 + BACKWARD + 1) / (200 * (1 + BACKWARD)))
     assert one.total == one.training + one.recording + one.attacks + one.students
     assert one.hours(one.total) == pytest.approx(1 / 3600)
     assert one.regions_bytes == 4 * 500 * 512 * 14 * 14

@@ -52,11 +52,19 @@ def wait_for(folder, pattern, count=1):
         time.sleep(0.005)
 
 
+def maps_of(process):
+    """The memory that a process maps; nothing of one that has ended by now."""
+    try:
+        return process.memory_maps()
+    except psutil.NoSuchProcess:
+        return []
+
+
 def end(process, number):
     """Send a signal; what the command then says, and its processes and shared memory that live on."""
     first = psutil.Process(process.pid)
     others = first.children(recursive=True)
-    shared = {Path(area.path) for each in (first, *others) for area in each.memory_maps()}
+    shared = {Path(area.path) for each in (first, *others) for area in maps_of(each)}
     (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)  # as a terminal sends Ctrl-C: to all
     _, said = process.communicate(timeout=60)
     alive = [other for other in psutil.wait_procs(others, timeout=5)[1] if other.status() != psutil.STATUS_ZOMBIE]

@@ -181,7 +181,7 @@ def test_a_folder_whose_run_was_changed_is_refused_with_what_differs(ask):
 def test_changed_bundled_weights_are_named(tmp_path, monkeypatch):
     for name in ("registry.json", "networks"):
         (shutil.copytree if name == "networks" else shutil.copy)(files.data_dir() / name, tmp_path / name)
-    path = tmp_path / "networks" / "scenes-vgg16" / "step-000060.safetensors"
+    path = tmp_path / "networks" / "scenes-vgg16" / "step-000300.safetensors"
     path.write_bytes(flipped(path.read_bytes(), -1))
     monkeypatch.setattr(files, "data_dir", lambda: tmp_path)
     with pytest.raises(OSError, match=rf"{path} was changed.*restore it"):
