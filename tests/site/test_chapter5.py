@@ -38,7 +38,10 @@ def test_a_region_is_followed_through_the_networks(chapter: Browser) -> None:
     assert chapter.problems() == []
 
 
-def test_the_seeds_are_printed_with_intervals(chapter: Browser) -> None:
+def test_the_seeds_are_shown_with_intervals(chapter: Browser) -> None:
     printed = chapter.run("return [...document.querySelectorAll('.output.stream')].map(o => o.innerText).join(' ')")
-    for words in ("mimics conv_53 minus mimics fc", "scenes: teacher", "Tiny ImageNet: teacher", "turned only"):
+    for words in ("scenes: teacher", "Tiny ImageNet: teacher", "turned only"):
         assert words in printed
+    shown = chapter.run("return [...document.querySelectorAll('.cell_output')].map(o => o.innerText).join(' ')")
+    for words in ("mimics conv_53 minus mimics fc", "mimics fc minus its own teacher", "±"):
+        assert words in shown
