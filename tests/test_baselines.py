@@ -95,6 +95,8 @@ def test_scikit_learn_s_methods_are_scikit_learn_s(data):
     np.testing.assert_array_equal(
         tsne(features, logits, 1), TSNE(3, perplexity=30, random_state=1).fit_transform(features).astype(float)
     )
+    drawn = TSNE(3, perplexity=30, init="random", random_state=1).fit_transform(features).astype(float)
+    np.testing.assert_array_equal(tsne(features, logits, 1, init="random"), drawn)
     expected = LocallyLinearEmbedding(**near, random_state=1).fit_transform(features)
     np.testing.assert_array_equal(lle(features, logits, 1), expected)
     expected = Isomap(**near, eigen_solver="dense").fit_transform(features)

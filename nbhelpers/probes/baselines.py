@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import torch
@@ -24,14 +25,22 @@ def pca(features: Array, logits: Array, random_state: int = 0, *, n_components: 
 
 
 @on_tensors(features="N D", logits="N C")
-def tsne(features: Array, logits: Array, random_state: int = 0, *, n_components: int = 3) -> Array:
+def tsne(
+    features: Array,
+    logits: Array,
+    random_state: int = 0,
+    *,
+    n_components: int = 3,
+    init: Literal["pca", "random"] = "pca",
+) -> Array:
     """(N, n_components) t-SNE; the origin is as given, close to the mean.
 
+    It starts from principal components, whatever ``random_state`` is, or from random points (``init="random"``).
     On one thread: its sums magnify last bits, so that another number of threads gives another embedding.
     """
     _check_neighbours(features)
     method = "barnes_hut" if n_components <= 3 else "exact"  # its trees go no further
-    embedding = TSNE(n_components, perplexity=NEIGHBOURS, random_state=random_state, method=method)
+    embedding = TSNE(n_components, perplexity=NEIGHBOURS, init=init, random_state=random_state, method=method)
     with fixed_threads(1):
         return _embed(embedding, features / unit_scale(features, (0, 1)))  # it squares distances in single precision
 

@@ -14,12 +14,12 @@ from nbhelpers.experiments.study import Study
 from nbhelpers.maths.arrays import Array
 from nbhelpers.method.samples import SampleProjection
 from nbhelpers.networks.recording import record
-from nbhelpers.probes.baselines import BASELINES, BY_NEIGHBOURS, NEIGHBOURS
+from nbhelpers.probes.baselines import BASELINES, BY_NEIGHBOURS, NEIGHBOURS, tsne
 from nbhelpers.probes.metrics import strength_entropy_pearson
 
 WEIGHT_DECAYS = (1e-4, 1e-3, 0.01, 0.03, 0.1)
 TSNE_SEEDS = 5
-"""From so many starts t-SNE is drawn: how far they differ is what it adds of its own."""
+"""From so many random starts t-SNE is drawn: how far they differ is what it adds of its own."""
 
 
 def stages(study: Study) -> dict[str, Any]:
@@ -115,11 +115,11 @@ def table1_halves(study: Study, method: str) -> dict[str, list[float | None]] | 
 
 
 def tsne_of_seed(study: Study, random_state: int) -> dict[str, float | None] | None:
-    """Table 1 of t-SNE from one start; null where there are too few images."""
+    """Table 1 of t-SNE from one random start; null where there are too few images."""
     activations = study.activations(images=study.fitted())
     if len(activations.features) <= NEIGHBOURS:
         return None
-    embedding = BASELINES["tsne"](activations.features, activations.logits, random_state)
+    embedding = tsne(activations.features, activations.logits, random_state, init="random")
     return correlations(embedding, activations.logits)
 
 
