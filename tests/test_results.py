@@ -6,12 +6,13 @@ import re
 
 import pytest
 
-from nbhelpers.experiments.results import recorded, runs_of
+from nbhelpers.experiments.results import recorded, runs_of, tidy
 from nbhelpers.experiments.schema import IDENTITY, VERSION
 from nbhelpers.files import data_dir
 
 NAMES = sorted(path.stem for path in (data_dir() / "results").glob("*.json"))
 GOOD = recorded("tiny-imagenet-vgg16")
+GOOD_SCENES = recorded("scenes-vgg16")
 PRESENT = {
     **GOOD,
     "schema": VERSION,
@@ -154,3 +155,29 @@ def test_what_is_no_run_is_named(content, write, tmp_path):
     (tmp_path / "results" / "run.json").write_text(content)
     with pytest.raises(ValueError, match=r"run\.json.*git checkout"):
         recorded("run")
+
+
+def test_tidy_has_a_line_for_every_seed_and_entry():
+    table = tidy("scenes-vgg16", "knowledge_points", "layer", "step")
+    assert list(table.columns[:3]) == ["seed", "layer", "step"]
+    for run in runs_of("scenes-vgg16"):
+        for layer, steps in run["knowledge_points"].items():
+            for step, counts in steps.items():
+                line = table[(table.seed == run["seed"]) & (table.layer == layer) & (table.step == step)]
+                assert line.total.item() == counts["total"] and line.reliable.item() == counts["reliable"]
+
+
+def test_tidy_counts_a_list_and_calls_a_number_by_its_key():
+    along = tidy("scenes-vgg16", "table1_along", "checkpoint")
+    assert along[along.seed == 0].accuracy.tolist() == [row["accuracy"] for row in GOOD_SCENES["table1_along"]]
+    assert along[along.seed == 0].checkpoint.tolist() == list(range(len(GOOD_SCENES["table1_along"])))
+    assert tidy("scenes-vgg16", "accuracy", "split").accuracy[0] == GOOD_SCENES["accuracy"]["train"]
+
+
+def test_tidy_leaves_out_runs_without_the_key_and_says_when_none_has_it():
+    having = [run["seed"] for run in runs_of("tiny-imagenet-vgg16") if "students" in run]
+    assert sorted(set(tidy("tiny-imagenet-vgg16", "students", "of", "lesson").seed)) == having
+    with pytest.raises(ValueError, match="no run of 'coco-resnet50' has 'students'"):
+        tidy("coco-resnet50", "students", "of", "lesson")
+    with pytest.raises(ValueError, match="'accuracy' ends 1 levels above what was asked for, at 0"):
+        tidy("scenes-vgg16", "accuracy", "split", "further")

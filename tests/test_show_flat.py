@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from bs4 import BeautifulSoup
 from matplotlib.colors import to_rgb
+from pandas import DataFrame, MultiIndex
 from pictured import pictured
 from PIL import Image
 
@@ -387,6 +388,27 @@ def test_the_papers_table2_is_complete() -> None:
         "coco-resnet50": (0.7572, 0.18),
         "cub-resnet34": (0.7765, 0.17),
     }
+
+
+def test_a_data_frame_becomes_a_table_of_the_book() -> None:
+    frame = DataFrame(
+        {"images": [20, 5], "share": [0.256, np.nan], "change": [-0.5, 1.25], "most": ["bag", "-"]},
+        MultiIndex.from_tuples([("scenes", 0), ("scenes", 1)], names=["data", "seed"]),
+    )
+    table = show.table(frame, "What is counted", {"share": ".0%", "change": "+.1f"})
+    assert table.headers == ["data, seed", "images", "share", "change", "most"]
+    assert table.rows == [("scenes, 0", "20", "26%", "−0.5", "bag"), ("scenes, 1", "5", "–", "+1.2", "-")]
+    assert table.caption == "What is counted"
+    taken = table.frame()
+    assert taken["share"].iloc[0] == 0.256 and np.isnan(taken["share"].iloc[1]) and list(taken["images"]) == [20, 5]
+    assert show.table(DataFrame({"r": [0.12345]}), "One", ".4f").rows == [("0", "0.1235")]
+
+
+def test_a_table_refuses_nothing_and_formats_of_no_column() -> None:
+    with pytest.raises(ValueError, match="nothing in the table 'Empty'"):
+        show.table(DataFrame(), "Empty")
+    with pytest.raises(ValueError, match=r"formats of \['s'\], but the columns are \['r'\]"):
+        show.table(DataFrame({"r": [1.0]}), "One", {"s": ".0%"})
 
 
 def test_ablation_table_groups_columns_by_run_and_leaves_out_empty_ones() -> None:

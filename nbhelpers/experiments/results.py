@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nbhelpers.experiments.schema import check_file, check_paper, lacking
 from nbhelpers.files import data_dir
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 class Run(dict):
@@ -83,3 +86,58 @@ def runs_of(name: str) -> list[Run]:
     """
     others = sorted((data_dir() / "results").glob(f"{name}-seed*.json"))
     return [recorded(name), *(recorded(path.stem) for path in others)]
+
+
+def tidy(name: str, key: str, *levels: str) -> DataFrame:
+    """What all runs of one data set and network recorded under a key: one line per seed and entry.
+
+    Parameters
+    ----------
+    name : str
+        As of :func:`runs_of`.
+    key : str
+        One of the keys of a run; runs without it are left out.
+    *levels : str
+        What to call each level of names that lies above the numbers; in a list, entries are counted from 0.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``seed``, the levels, then the numbers.
+
+    Raises
+    ------
+    OSError
+        If there is no such run.
+    ValueError
+        If no run has the key, or it has fewer levels.
+
+    Examples
+    --------
+    >>> table1 = tidy("scenes-vgg16", "table1", "method")
+    >>> table1.pivot(index="method", columns="seed", values="pearson_t4").shape
+    (9, 3)
+    """
+    from pandas import DataFrame
+
+    lines = [
+        {"seed": run["seed"], **dict(zip(levels, place, strict=True)), **entry}
+        for run in runs_of(name)
+        if key in run
+        for place, entry in _entries(run[key], len(levels), key)
+    ]
+    if not lines:
+        raise ValueError(f"no run of {name!r} has {key!r} recorded")
+    return DataFrame(lines)
+
+
+def _entries(part: Any, depth: int, key: str) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
+    """What lies ``depth`` levels down, with the names that lead to it."""
+    if depth == 0:
+        yield (), part if isinstance(part, dict) else {key: part}
+        return
+    if not isinstance(part, dict | list):
+        raise ValueError(f"{key!r} ends {depth} levels above what was asked for, at {part!r}")
+    for name, inner in part.items() if isinstance(part, dict) else enumerate(part):
+        for place, entry in _entries(inner, depth - 1, key):
+            yield (name, *place), entry

@@ -41,4 +41,4 @@ from nbhelpers.show.region_maps import heat_maps, points_on_images
 from nbhelpers.show.region_paths import region_paths
 from nbhelpers.show.sphere import sample_space
 from nbhelpers.show.student_bars import student_points
-from nbhelpers.show.tables import ablation_table, table1, table2
+from nbhelpers.show.tables import ablation_table, table, table1, table2

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
 
 from nbhelpers.probes.baselines import NAMES
 from nbhelpers.show.page.table import NOTHING, Cell, Table, minus
 from nbhelpers.show.text import named, visible
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 Runs = Mapping[str, Mapping[str, Any]]
 ABLATED = {
@@ -18,6 +22,56 @@ ABLATED = {
     "reliable_ratio": "reliable ratio",
 }
 """What an ablation records of a setting, and how its table calls it."""
+
+
+def table(frame: DataFrame, caption: str, formats: str | Mapping[str, str] = ".2f") -> Table:
+    """A data frame as a table of the book: for a page, for a notebook, and to take along as a file.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        What the first column is called is the name of its index.
+    caption : str
+        What the numbers are, with their unit.
+    formats : str or mapping of str to str, default ".2f"
+        How numbers with a fraction are written, as in an f-string: all of them, or those of a column. Whole numbers and
+        text stay as they are, and a dash stands where there is none.
+
+    Raises
+    ------
+    ValueError
+        If the frame is empty, or has no column of a name in ``formats``.
+
+    Examples
+    --------
+    >>> from pandas import DataFrame
+    >>> frame = DataFrame({"images": [20, 5], "right": [0.9512, float("nan")]}, index=["strong", "weak"])
+    >>> table(frame.rename_axis("strength"), "Images by strength", {"right": ".0%"})
+    Images by strength
+    strength | images | right
+    strong | 20 | 95%
+    weak | 5 | –
+    """
+    if frame.empty:
+        raise ValueError(f"there is nothing in the table {caption!r}")
+    by_column = {} if isinstance(formats, str) else formats
+    if unknown := set(by_column) - set(frame.columns):
+        raise ValueError(f"formats of {sorted(unknown)}, but the columns are {list(frame.columns)}")
+    usual = formats if isinstance(formats, str) else ".2f"
+    columns = [[_written(value, by_column.get(name, usual)) for value in frame[name]] for name in frame.columns]
+    first = [", ".join(map(str, name)) if isinstance(name, tuple) else str(name) for name in frame.index]
+    head = ", ".join(str(name) for name in frame.index.names if name is not None)
+    return Table([head, *map(str, frame.columns)], list(zip(first, *columns, strict=True)), caption)
+
+
+def _written(value: Any, spec: str) -> Any:
+    """One entry of a data frame as text, with the number it stands for."""
+    if not isinstance(value, Real):
+        return value
+    if math.isnan(value):
+        return NOTHING
+    whole = isinstance(value, Integral)
+    return Cell(minus(str(value) if whole else format(value, spec)), value)
 
 
 def table1(runs: Runs, paper: Mapping[str, Any] | None = None) -> Table:
