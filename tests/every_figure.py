@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from pandas import DataFrame
 from pictured import pictured
 
 from nbhelpers import show
@@ -97,6 +98,7 @@ def every_figure(names: Sequence[str]) -> dict[str, Callable[[], show.Figure | s
             {name: {layer: [COUNTS] for layer in names} for name in names}, alt=ALT
         ),
         "success_along": lambda: show.success_along(dict.fromkeys(names, SIZE), alt=ALT),
+        "table": lambda: show.table(DataFrame(0.5, names, names), "Numbers"),
         "table1": lambda: show.table1(runs, paper),
         "table2": lambda: show.table2(runs, paper),
         "type_shares": lambda: show.type_shares(dict.fromkeys(names, SIZE), alt=ALT),

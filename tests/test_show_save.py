@@ -25,7 +25,7 @@ from nbhelpers.show.page.table import Cell
 NAMES = ["<script>window.pwned = 1</script>", "R&D $x$", "_שלום\x00"]
 ALT = 'Points "gather" <b>→ κ</b>'
 FIGURES = every_figure(NAMES)
-DRAWN = [name for name in FIGURES if name not in ("ablation_table", "claims_table", "table1", "table2")]
+DRAWN = [name for name in FIGURES if name not in ("ablation_table", "claims_table", "table", "table1", "table2")]
 SVG = "{http://www.w3.org/2000/svg}"
 HREF = "{http://www.w3.org/1999/xlink}href"
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbhelpers.probes.baselines import NAMES
 from nbhelpers.show.page.table import NOTHING, Cell, Table, minus
-from nbhelpers.show.text import named, visible
+from nbhelpers.show.text import named, visible, visible_lines
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -59,15 +59,16 @@ def table(frame: DataFrame, caption: str, formats: str | Mapping[str, str] = ".2
         raise ValueError(f"formats of {sorted(unknown)}, but the columns are {list(frame.columns)}")
     usual = formats if isinstance(formats, str) else ".2f"
     columns = [[_written(value, by_column.get(name, usual)) for value in frame[name]] for name in frame.columns]
-    first = [", ".join(map(str, name)) if isinstance(name, tuple) else str(name) for name in frame.index]
+    first = [visible(", ".join(map(str, name)) if isinstance(name, tuple) else str(name)) for name in frame.index]
     head = ", ".join(str(name) for name in frame.index.names if name is not None)
-    return Table([head, *map(str, frame.columns)], list(zip(first, *columns, strict=True)), caption)
+    headers = [visible(str(name)) for name in frame.columns]
+    return Table([head, *headers], list(zip(first, *columns, strict=True)), caption)
 
 
-def _written(value: Any, spec: str) -> Any:
+def _written(value: Any, spec: str) -> str:
     """One entry of a data frame as text, with the number it stands for."""
     if not isinstance(value, Real):
-        return value
+        return visible_lines(str(value))
     if math.isnan(value):
         return NOTHING
     whole = isinstance(value, Integral)
