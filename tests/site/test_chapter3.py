@@ -33,3 +33,37 @@ def test_the_tables_are_those_of_the_recorded_runs(chapter: Browser) -> None:
     rows = chapter.run("return [...document.querySelectorAll('table tbody tr')].map(r => r.innerText)")
     for name in ("conv_53", "paper", "default", "as published", "grid 4×4", "grid 14×14"):
         assert any(name in row for row in rows), name
+
+
+@pytest.mark.parametrize(
+    ("caption", "header", "rows"),
+    [
+        ("Logit of sneaker", ["points"], ["difference", "sum of the 16 values"]),
+        ("Loss of the fit", ["loss"], ["0", "20"]),
+        ("Tiny ImageNet: correlation with Shapley values", ["w", "‖f‖", "first row"], ["zero baseline, logit"]),
+        ("misclassified scenes", ["mean", "95 % interval from", "to"], ["true", "predicted", "gain"]),
+        (
+            "conv_53: correlations",
+            ["seed 0", "seed 1", "seed 2"],
+            ["scenes, AUROC of w for the object", "Tiny ImageNet, w and Shapley"],
+        ),
+        ("conv_43: correlations", ["seed 0", "seed 1", "seed 2"], ["scenes, ‖f‖ and Shapley"]),
+        ("Maps of held-out scenes", ["conv_53: r", "conv_43: deletion"], ["integrated gradients", "at random"]),
+        ("Grid 14×14", ["seed 0", "seed 1", "seed 2"], ["scenes, accuracy", "Tiny ImageNet, accuracy"]),
+    ],
+)
+def test_what_a_cell_found_is_a_table(chapter: Browser, caption: str, header: list[str], rows: list[str]) -> None:
+    """Each has one caption, its columns and its rows, and a number or a dash in every cell."""
+    tables = chapter.run(
+        "return [...document.querySelectorAll('.cell_output table.dataframe')].filter(t => !t.closest('.nbh-numbers'))"
+        ".map(t => [t.caption.textContent, ...['thead th', 'tbody th', 'tbody td']"
+        ".map(s => [...t.querySelectorAll(s)].map(e => e.textContent))])"
+    )
+    (found,) = [table for table in tables if caption in table[0]]
+    assert set(header) <= set(found[1])
+    assert set(rows) <= set(found[2])
+    assert all(cell == "–" or float(cell.replace("−", "-")) < 1e3 for cell in found[3])
+
+
+def test_few_numbers_are_printed(chapter: Browser) -> None:
+    assert 1 <= chapter.run("return document.querySelectorAll('.output.stream').length") <= 6
