@@ -39,3 +39,37 @@ def test_a_region_is_followed_through_the_layers(chapter: Browser) -> None:
     assert chapter.run(told) != before
     assert "row 2, column 2" in chapter.run(told)
     assert chapter.problems() == []
+
+
+def test_numbers_are_tables(chapter: Browser) -> None:
+    captions = chapter.run(
+        "return [...document.querySelectorAll('table.dataframe')].filter(t => !t.closest('.nbh-numbers'))"
+        ".map(t => t.caption.textContent)"
+    )
+    assert len(captions) == len(set(captions)) == 14
+    assert chapter.run("return document.querySelectorAll('.output.stream').length") <= 6
+
+
+def test_the_reliable_ratio_grows_from_layer_to_layer(chapter: Browser) -> None:
+    rows = chapter.run(
+        "const table = [...document.querySelectorAll('table.dataframe')]"
+        ".find(t => t.caption && t.caption.textContent.startsWith('Reliable ratio at the end'));"
+        "return [...table.tBodies[0].rows].map(r => [...r.cells].map(c => c.textContent))"
+    )
+    ratios = {name: [float(ratio) for ratio in of_seeds] for name, *of_seeds in rows}
+    assert len(ratios) == 12
+    for data in ("scenes", "Tiny ImageNet"):
+        for scale in ("conv_53", "1"):
+            first, middle, last = (ratios[f"{data}, scaled to {scale}, conv_{layer}"] for layer in (33, 43, 53))
+            assert len(first) == 3  # seeds
+            assert all(a < b < c for a, b, c in zip(first, middle, last, strict=True))
+
+
+@pytest.mark.parametrize(
+    "drawn", ["region_clouds", "region_depth", "image_row", "points_on_images", "points_along", "shares"]
+)
+def test_a_cell_that_only_draws_is_folded(chapter: Browser, drawn: str) -> None:
+    folded = chapter.run(
+        "return [...document.querySelectorAll('details.hide:not([open]) .cell_input')].map(c => c.textContent.trim())"
+    )
+    assert any(source.startswith(f"show.{drawn}(") for source in folded)
