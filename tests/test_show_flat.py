@@ -401,7 +401,8 @@ def test_a_data_frame_becomes_a_table_of_the_book() -> None:
     assert table.caption == "What is counted"
     taken = table.frame()
     assert taken["share"].iloc[0] == 0.256 and np.isnan(taken["share"].iloc[1]) and list(taken["images"]) == [20, 5]
-    assert show.table(DataFrame({"r": [0.12345]}), "One", ".4f").rows == [("0", "0.1235")]
+    near_0 = show.table(DataFrame({"r": [0.12345, -1e-9]}), "Two", ".4f")
+    assert near_0.rows == [("0", "0.1235"), ("1", "0.0000")]  # no minus before what is written as 0
 
 
 def test_a_table_refuses_nothing_and_formats_of_no_column() -> None:

@@ -71,8 +71,9 @@ def _written(value: Any, spec: str) -> str:
         return visible_lines(str(value))
     if math.isnan(value):
         return NOTHING
-    whole = isinstance(value, Integral)
-    return Cell(minus(str(value) if whole else format(value, spec)), value)
+    text = str(value) if isinstance(value, Integral) else format(value, spec)
+    zero = not set(text) & set("123456789")
+    return Cell(minus(format(0.0, spec) if zero and "-" in text else text), value)
 
 
 def table1(runs: Runs, paper: Mapping[str, Any] | None = None) -> Table:
