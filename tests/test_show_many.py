@@ -203,7 +203,7 @@ def test_blocks_hold_neighbours_and_the_table_says_which() -> None:
     table = show.neighbours(mu, confusion, [f"{b} {i}" for i, b in enumerate(bundle)], alt=ALT).table.frame()
     for _, its in table.groupby("block"):
         assert len({name.split()[0] for name in its.index}) == 1
-    assert (table["named rightly (%)"] == 80).all()
+    assert (table["classified correctly (%)"] == 80).all()
     assert (table["most often mistaken for (%)"] == 20).all()
     assert [int(name.split()[1]) for name in table["most often mistaken for"]] == [
         (int(name.split()[1]) + 5) % 50 for name in table.index

@@ -197,7 +197,7 @@ class PretrainedStudy:
 
     @property
     def accuracy_of_all(self) -> float:
-        """Share of the images that the network names rightly among all its 1,000 outputs."""
+        """Share of the images that the network classifies correctly among all its 1,000 outputs."""
         return _activations(replace(self, draw=0)).accuracy
 
     def samples(self) -> SampleProjection:

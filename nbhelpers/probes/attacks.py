@@ -190,11 +190,11 @@ class Trail:
         return self.logits[-1].argmax(axis=1)
 
     def fooled(self, labels: np.ndarray) -> np.ndarray:
-        """Which images were named rightly before and wrongly after, bool (N,)."""
+        """Which images were classified correctly before and no longer after, bool (N,)."""
         return (self.before == labels) & (self.after != labels)
 
     def success_rate(self, labels: np.ndarray) -> float:
-        """Share of fooled images among those that were named rightly; NaN if there is none."""
+        """Share of fooled images among those that were classified correctly; NaN if there is none."""
         right = int((self.before == labels).sum())
         return int(self.fooled(labels).sum()) / right if right else float("nan")
 

@@ -130,7 +130,7 @@ def success_along(sweep: Sweep, *, alt: str) -> Picture:
     ----------
     sweep : mapping of str to mapping
         For each size ε, such as ``"1/255"``, the ``success_rate`` and the ``control_success_rate``: the shares
-        (0 ... 1) of fooled images among those that were named rightly.
+        (0 ... 1) of fooled images among those that were classified correctly.
 
     Examples
     --------

@@ -40,7 +40,7 @@ def emergence(
         ``||g||`` of every image at every checkpoint.
     images : ImageSet
     accuracy : sequence of float, (S,)
-        Share of images classified rightly.
+        Share of images classified correctly.
     coloured : sequence of str, optional
         The names of up to ten categories to colour. By default all of ten or fewer; of more, the ten that have the most
         images, among equals the strongest in the end. The others are thin grey lines; the table tells of all.
@@ -77,5 +77,5 @@ def emergence(
         for name, line in zip(categories, means, strict=True)
     ]
     rows.append(["all: accuracy", *(Cell(f"{share:.0%}", float(share)) for share in accuracy)])
-    caption = "Mean strength of each category at each epoch, and the share of images that the network names rightly"
+    caption = "Mean strength of each category at each epoch, and the share of images that it classifies correctly"
     return Picture(figure, alt=alt, table=Table(["category", *(f"epoch {tick}" for tick in ticks)], rows, caption))

@@ -161,7 +161,7 @@ def _table(
         "category",
         *(["block"] if of_block else []),
         "nearest arrows",
-        "named rightly",
+        "classified correctly",
         "most often mistaken for",
     ]
     return Table(headers, rows, "Every category: its two nearest neighbours, and what the network calls its images")

@@ -57,7 +57,7 @@ def check_success_rate(function: Answer) -> str:
     compare(
         got,
         3 / 8,
-        f"8 images were named rightly before, 3 of them wrongly after: expected 3 / 8 = 0.375, got {got:.3f}",
+        f"8 images were classified correctly before, 3 of them no longer: expected 3 / 8 = 0.375, got {got:.3f}",
         (3 / 13, "this is 3 of all the 13 images: leave out the 5 that were wrong before, no attack can fool them"),
         (wrong.mean(), never),
         (wrong.sum() / right.sum(), never),

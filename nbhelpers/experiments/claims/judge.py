@@ -25,7 +25,7 @@ ROWS = dict(
 """What to call the rows."""
 PRINTED = ("table1", "table2", "poster")
 HALF = 0.5
-"""A network that names fewer of the held-out images rightly decides no claim."""
+"""A network that classifies fewer of the held-out images correctly decides no claim."""
 
 
 def judgements(keys: Sequence[str] = ()) -> list[Judgement]:
@@ -46,7 +46,7 @@ def judged(claim: Claim, name: str, runs: Sequence[Run], paper: Mapping[str, Any
     """One claim on one row, by its runs, seed 0 first, and by what the paper printed of the same row."""
     printed = {key: paper[key].get(name, {}) for key in PRINTED}
     accuracy = sum(run["accuracy"]["held_out"] for run in runs) / len(runs)
-    apart = "" if accuracy >= HALF else f"the network names {accuracy:.0%} rightly: it decides no claim"
+    apart = "" if accuracy >= HALF else f"the network classifies {accuracy:.0%} correctly: it decides no claim"
     parts = claim.judge(runs, printed)
     return Judgement(claim, ROWS[name], rests_on(runs, accuracy), parts, runs[0]["command"], apart)
 

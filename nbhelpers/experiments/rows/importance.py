@@ -144,7 +144,7 @@ def layer_importance(
 ) -> dict[str, float | None]:
     """:func:`importance_row` of one layer of the trained network, and where w agrees with the Shapley values.
 
-    ``right`` and ``wrong`` are means over the images that the network names rightly and wrongly;
+    ``right`` and ``wrong`` are means over the images that the network classifies correctly and wrongly;
     ``beyond_strength`` is the partial correlation that is left when both are cleared of the raw strength.
     """
     images, values = study.fitted(), np.array(known)

@@ -167,7 +167,7 @@ def attack_ends(study: PretrainedStudy) -> dict[str, Array]:
 
 
 def attack_row(study: PretrainedStudy) -> dict[str, Any]:
-    """Success and what changed in each layer, on the images that were named rightly, as of the paper's Fig. 8."""
+    """Success and what changed in each layer, on the images that were classified correctly, as of Fig. 8."""
     about = study.described(attack_ends, grid=study.grid, layers=list(study.depth))
     ends = Store(study.home / "attacks").arrays(about, lambda: attack_ends(study))
     images, seen = study.images(), study.activations()

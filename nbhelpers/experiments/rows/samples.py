@@ -42,7 +42,7 @@ def stages(study: Study) -> dict[str, Any]:
 
 
 def accuracies(study: Study) -> dict[str, float]:
-    """Share of the images that are named rightly, training and held out."""
+    """Share of the images that are classified correctly, training and held out."""
     return {split: record(study.load(), study.images(split)).accuracy for split in ("train", "held_out")}
 
 
