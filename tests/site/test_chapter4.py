@@ -46,7 +46,30 @@ def test_regions_move_along_their_paths_and_are_marked_on_their_images(chapter: 
     assert chapter.problems() == []
 
 
-def test_the_success_rates_are_printed(chapter: Browser) -> None:
-    printed = chapter.run("return [...document.querySelectorAll('.output.stream')].map(o => o.innerText).join(' ')")
-    assert "eps 1/255: fooled" in printed
-    assert "Tiny ImageNet: of" in printed
+@pytest.fixture(scope="module")
+def tables(chapter: Browser) -> dict[str, list[list[str]]]:
+    """The rows of the tables that have a caption, the head first; a later one takes the place of one of its caption."""
+    read = (
+        "return [...document.querySelectorAll('table.dataframe')].filter(t => t.caption)"
+        ".map(t => [t.caption.textContent, [...t.rows].map(r => [...r.cells].map(c => c.textContent.trim()))])"
+    )
+    return dict(chapter.run(read))
+
+
+def test_the_success_rates_stand_in_a_table(tables: dict[str, list[list[str]]]) -> None:
+    head, *rows = tables["Shares of correctly classified images fooled"]
+    assert head == ["ε", "attack", "random", "another image's"]
+    assert [row[0] for row in rows] == ["1/255", "4/255"]
+    small, large = ([int(share.removesuffix("%")) for share in row[1:]] for row in rows)
+    assert 65 < small[0] < 85
+    assert large[0] == 100
+    assert all(share < 8 for share in small[1:] + large[1:])
+
+
+def test_the_recorded_success_rates_stand_in_a_table(tables: dict[str, list[list[str]]]) -> None:
+    head, *rows = tables["Images classified correctly, and shares of them fooled at ε = 1/255"]
+    assert head == ["data", "images", "fooled", "by random changes"]
+    assert [row[0] for row in rows] == ["scenes", "Tiny ImageNet"]
+    for _, images, fooled, by_chance in rows:
+        assert images.isdigit()
+        assert float(by_chance.removesuffix("%")) < 2 < float(fooled.removesuffix("%"))
