@@ -46,8 +46,8 @@ def clean(study: Study) -> Portrait:
 def attack_row(study: Study, size: int) -> dict[str, Any]:
     """All that is measured of one untargeted attack of ``size`` / 255, and of its random control.
 
-    Changes are measured on the images that were classified correctly; the rest on those of them that were fooled, and is
-    left out where there is none.
+    Changes are measured on the images that were classified correctly; the rest on those of them that were fooled, and
+    is left out where there is none.
 
     Raises
     ------
