@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from nbhelpers.experiments.claims.claim import Claim, Judgement, Part
@@ -67,12 +66,3 @@ def after(called: str) -> str:
 def number(claim: Claim, value: float) -> str:
     """With the digits of its claim."""
     return f"{value:.{claim.digits}f}"
-
-
-def not_recorded(judgements: Sequence[Judgement]) -> list[str]:
-    """The controls that no row has yet."""
-    values: dict[str, list[float | None]] = {}
-    for part in (part for judgement in judgements for part in judgement.parts):
-        for name, value in part.controls.items():
-            values.setdefault(name, []).append(value)
-    return [name for name, each in values.items() if each == [None] * len(each)]
