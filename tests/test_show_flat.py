@@ -58,8 +58,8 @@ def test_knowledge_points_stand_in_their_cells() -> None:
     assert to_rgb(no.get_facecolor()) == to_rgb(colour(2))
     assert second.axes[0].patches[:] == []
     entries = [text.get_text() for text in legend.legends[0].get_texts()]
-    assert entries == ["reliable: names the truth", "unreliable", "coat", "boot"]
-    assert 'alt="legend: reliable: names the truth; unreliable; coat; boot"' in picture.html()
+    assert entries == ["reliable: the true category", "unreliable", "coat", "boot"]
+    assert 'alt="legend: reliable: the true category; unreliable; coat; boot"' in picture.html()
 
 
 def test_reliability_and_category_show_without_colour() -> None:

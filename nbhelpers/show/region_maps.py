@@ -95,7 +95,7 @@ def _legend(named: Sequence[int], categories: Sequence[str], lit: Highlights) ->
     looks = [(lit.hue(c), lit.marker(c)) for c in [*shown, *lit.others[: bool(rest)]]]
     handles = [Patch(**_cell(INK["light"], reliable)) for reliable in (True, False)]
     handles += [(Patch(**_cell(hue, True)), Line2D([], [], ls="", **_dot(mark))) for hue, mark in looks]
-    names = ["reliable: names the truth", "unreliable", *(visible(categories[c]) for c in shown)]
+    names = ["reliable: the true category", "unreliable", *(visible(categories[c]) for c in shown)]
     told = [entry(name) for name in names]
     if rest:
         told.append(f"{len(rest)} others")

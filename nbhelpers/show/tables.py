@@ -95,7 +95,7 @@ def table1(runs: Runs, paper: Mapping[str, Any] | None = None) -> Table:
     --------
     >>> row = {"pearson_t4": -0.9512, "pearson_t1": -0.7}
     >>> print(table1({"scenes": {"table1": {"ours": row}}}, {"table1": {"tiny-imagenet-vgg16": {"ours": -0.94}}}))
-    Correlation of strength and entropy over held-out images: -1 is a strength that tells the uncertainty exactly
+    Correlation of strength and entropy over held-out images; at −1 all lie on one falling line
     method | scenes, T = 4 | scenes, T = 1 | paper, T = 4
     ours | −0.951 | −0.700 | −0.94
     """
@@ -107,9 +107,8 @@ def table1(runs: Runs, paper: Mapping[str, Any] | None = None) -> Table:
         numbers = [_number(part[method], f"pearson_t{t}", 3) for part in parts.values() for t in (4, 1)]
         numbers.append(_printed(printed.get(method)))
         rows.append([NAMES[method], *numbers])
-    means = "-1 is a strength that tells the uncertainty exactly"
     shown = slice(None if paper is not None else -1)
-    caption = f"Correlation of strength and entropy over held-out images: {means}"
+    caption = "Correlation of strength and entropy over held-out images; at −1 all lie on one falling line"
     return Table(headers[shown], [row[shown] for row in rows], caption)
 
 
