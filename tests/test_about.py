@@ -152,5 +152,5 @@ def test_the_example_with_ones_own_network_runs(
     monkeypatch.chdir(tmp_path)
     exec(code, {"model": resnet18(num_classes=9).eval(), "images": images, "outputs": [2, 7, 1]})
     told = capsys.readouterr().out
-    assert "layer4" in told and re.search(r"regions of an image speak for a category", told)
+    assert "layer4" in told and re.search(r"regions per image speak for a category", told)
     assert (tmp_path / "space.html").stat().st_size > 10**6
