@@ -68,7 +68,7 @@ def every_figure(names: Sequence[str]) -> dict[str, Callable[[], show.Figure | s
             alt=ALT,
         ),
         "heat_maps": lambda: show.heat_maps(one, dict(zip(names, maps[0], strict=True)), GRID, alt=ALT),
-        "histogram": lambda: show.histogram({name: [0.1, 0.2] for name in names}, xlabel=names[0], alt=ALT),
+        "distribution": lambda: show.distribution({name: [0.1, 0.2] for name in names}, xlabel=names[0], alt=ALT),
         "image_row": lambda: show.image_row(images, captions, probabilities=dict.fromkeys(names, said[0, :3]), alt=ALT),
         "kappa_curve": lambda: show.kappa_curve(dict.fromkeys(names, np.sqrt), alt=ALT),
         "kappa_slider": lambda: show.kappa_slider(dict.fromkeys(names, np.sqrt), alt=ALT),

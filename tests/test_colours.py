@@ -12,7 +12,7 @@ from pictured import pictured
 
 from nbhelpers import show
 from nbhelpers.show.attack_curves import LOOKS as ATTACKS
-from nbhelpers.show.histograms import LOOKS as GROUPS
+from nbhelpers.show.distributions import LOOKS as GROUPS
 from nbhelpers.show.panels import ORANGE, PURPLE
 from nbhelpers.show.panels import WHITE as ZERO
 from nbhelpers.show.region_curves import HATCHES
@@ -155,7 +155,7 @@ PICTURES = {
     "emergence": lambda: show.emergence([0, 1], [[1.0], [2.0]], pictured([0], ["bag"]), accuracy=[0, 1], alt="x"),
     "agreement": lambda: show.agreement({"w": [0.5, 0.7]}, alt="x"),
     "shares": lambda: show.shares({"all": {"object": 1.0}}, chance={"object": 1.0}, alt="x"),
-    "histogram": lambda: show.histogram({"all": [0.5, 0.7]}, xlabel="p", alt="x"),
+    "distribution": lambda: show.distribution({"all": [0.5, 0.7]}, xlabel="p", alt="x"),
 }
 
 

@@ -3,6 +3,8 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nbhelpers import show
 
@@ -142,39 +144,52 @@ def test_figures_of_a_sweep_refuse_what_lacks_numbers(figure: object) -> None:
     assert plt.get_fignums() == []
 
 
-# Histograms
+# Distributions
 
 
-def test_histogram_draws_shares_on_common_bins_with_medians() -> None:
+def share_at(axes: plt.Axes, line: int, x: float) -> float:
+    """How high a drawn line stands at ``x``."""
+    xs, ys = axes.lines[line].get_data()
+    assert axes.lines[line].get_drawstyle() == "steps-post"
+    return ys[np.searchsorted(xs, x, side="right") - 1]
+
+
+def test_distribution_draws_the_share_at_or_below_with_medians() -> None:
     values = {"attack": np.array([[0.12, 0.12], [0.32, 0.92]]), "control": np.array([0.92, 1.0]), "none left": []}
-    (figure,) = show.histogram(values, xlabel="p", alt="Spread.", range=(0, 1)).panels
+    (figure,) = show.distribution(values, xlabel="p", alt="Spread.", range=(0, 1)).panels
     (axes,) = figure.axes
-    drawn = [patch.get_data() for patch in axes.patches]
-    expected = np.zeros((2, 20))
-    expected[0, [2, 6, 18]] = 0.5, 0.25, 0.25
-    expected[1, [18, 19]] = 0.5
-    np.testing.assert_allclose([d.values for d in drawn], expected)
-    np.testing.assert_allclose([d.edges for d in drawn], [np.linspace(0, 1, 21)] * 2)
-    assert [float(line.get_xdata()[0]) for line in axes.lines[:2]] == pytest.approx([0.22, 0.96])
+    assert [share_at(axes, 0, x) for x in (0, 0.11, 0.12, 0.31, 0.5, 0.92, 1)] == [0, 0, 0.5, 0.5, 0.75, 1, 1]
+    assert [share_at(axes, 2, x) for x in (0, 0.9, 0.95, 1)] == [0, 0, 0.5, 1]
+    assert [tuple(axes.lines[n].get_xydata()[0]) for n in (1, 3)] == [(pytest.approx(0.22), 0.5), (0.96, 0.5)]
     assert legend(figure) == ["attack: median 0.22 (n = 4)", "control: median 0.96 (n = 2)", "none left: none"]
-    assert len({patch.get_linestyle() for patch in axes.patches}) == 2
-    assert len({line.get_marker() for line in axes.lines}) == 3
+    assert axes.lines[0].get_linestyle() != axes.lines[2].get_linestyle()
+    assert len({axes.lines[n].get_marker() for n in (1, 3, 4)}) == 3
     assert axes.get_xlabel() == "p"
 
 
-def test_histogram_spans_all_groups_unless_told_and_leaves_them_alone() -> None:
+@given(st.lists(st.floats(-5, 5), min_size=1, max_size=900), st.floats(-5, 5))
+@settings(max_examples=25, deadline=None)
+def test_distribution_is_within_a_step_of_the_counted_share(numbers: list[float], x: float) -> None:
+    (figure,) = show.distribution({"a": numbers}, xlabel="x", alt="Spread.", range=(-5, 5)).panels
+    counted = np.mean(np.array(numbers) <= x)
+    assert abs(share_at(figure.axes[0], 0, x) - counted) <= 1 / 400
+    plt.close("all")
+
+
+def test_distribution_spans_all_groups_unless_told_and_counts_what_lies_beyond() -> None:
     values, before = ({"a": np.array([-2.0, 1.0]), "b": np.array([5.0])} for _ in range(2))
-    (figure,) = show.histogram(values, xlabel="x", alt="Spread.").panels
+    (figure,) = show.distribution(values, xlabel="x", alt="Spread.").panels
     assert figure.axes[0].get_xlim() == (-2, 5)
-    assert [patch.get_data().values.sum() for patch in figure.axes[0].patches] == [1, 1]
-    assert len(figure.axes[0].patches[0].get_data().values) == 20
     assert legend(figure)[0] == "a: median −0.50 (n = 2)"
     assert all(np.array_equal(values[name], before[name]) for name in before)
+    (figure,) = show.distribution(values, xlabel="x", alt="Spread.", range=(0, 2)).panels
+    assert figure.axes[0].get_xlim() == (0, 2) and share_at(figure.axes[0], 0, 0) == 0.5
+    assert share_at(figure.axes[0], 2, 2) == 0
 
 
-def test_histogram_of_equal_numbers_has_one_bar() -> None:
-    (figure,) = show.histogram({"a": [3.0] * 7}, xlabel="x", alt="All are 3.").panels
-    assert sorted(figure.axes[0].patches[0].get_data().values)[-2:] == [0, 1]
+def test_distribution_of_equal_numbers_is_one_step() -> None:
+    (figure,) = show.distribution({"a": [3.0] * 7}, xlabel="x", alt="All are 3.").panels
+    assert share_at(figure.axes[0], 0, 3) == 1 and set(figure.axes[0].lines[0].get_xdata()) == {3}
 
 
 @pytest.mark.parametrize(
@@ -184,14 +199,14 @@ def test_histogram_of_equal_numbers_has_one_bar() -> None:
         ({"values": {name: [1.0] for name in "abcde"}}, "4 groups.*5"),
         ({"values": {"a": [], "b": []}}, "a, b are all empty"),
         ({"values": {"a": [1.0, np.nan]}}, "'a'.*1 NaN or infinite.*of 2"),
-        ({"range": (0, 0.5)}, r"0\.2 \.\.\. 0\.8.*range 0 \.\.\. 0\.5"),
+        ({"range": (0, 0.1)}, r"range 0 \.\.\. 0\.1 shows none.*0\.2 \.\.\. 0\.8"),
         ({"range": (1, 0)}, r"range 1 \.\.\. 0"),
         ({"alt": ""}, "alt is empty"),
     ],
 )
-def test_histogram_refuses(change: dict, message: str) -> None:
+def test_distribution_refuses(change: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        show.histogram(**{"values": {"a": [0.2, 0.8]}, "xlabel": "x", "alt": "Spread."} | change)
+        show.distribution(**{"values": {"a": [0.2, 0.8]}, "xlabel": "x", "alt": "Spread."} | change)
 
 
 # Students
@@ -269,7 +284,7 @@ def test_student_points_refuses(given: dict, message: str) -> None:
         lambda **alt: show.layer_changes(changes(), **alt),
         lambda **alt: show.type_shares(SWEEP, **alt),
         lambda **alt: show.success_along(RATES, **alt),
-        lambda **alt: show.histogram({"a": [0.1, 0.2]}, xlabel="p", **alt),
+        lambda **alt: show.distribution({"a": [0.1, 0.2]}, xlabel="p", **alt),
         lambda **alt: show.student_points(networks(), **alt),
     ],
 )

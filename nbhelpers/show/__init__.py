@@ -24,9 +24,9 @@ from nbhelpers.show.attributions import attributions
 from nbhelpers.show.claims import claims_table
 from nbhelpers.show.contours import probability_map
 from nbhelpers.show.curves import kappa_curve, kappa_slider, strength_entropy
+from nbhelpers.show.distributions import distribution
 from nbhelpers.show.emergence import emergence
 from nbhelpers.show.forest import forest
-from nbhelpers.show.histograms import histogram
 from nbhelpers.show.images import image_row
 from nbhelpers.show.map_browser import map_browser
 from nbhelpers.show.neighbours import neighbours

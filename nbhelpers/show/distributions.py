@@ -1,4 +1,4 @@
-"""How numbers of several groups are spread: step histograms on common bins, with medians (Fig. 7 and 9, right)."""
+"""How numbers of several groups are spread: distribution functions, with medians (Fig. 7 and 9, right)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from nbhelpers.show.style import COLOURS, styled
 from nbhelpers.show.text import entry, named
 
 LOOKS = (("-", "o"), ("--", "s"), ("-.", "^"), (":", "D"))  # of each group: its line, and the mark of its median
-BINS = 20
+POINTS = 401  # of a line, at equal steps of the share
 
 
 @styled
-def histogram(
+def distribution(
     values: Mapping[str, Array], *, xlabel: str, alt: str, range: tuple[float, float] | None = None
 ) -> Picture:
-    """Draw how the numbers of up to four groups are spread, as shares of each group, with medians on the axis.
+    """Draw how the numbers of up to four groups are spread: the share of each group at or below every number.
 
     Parameters
     ----------
@@ -30,16 +30,17 @@ def histogram(
     xlabel : str
         What the numbers are, with their unit.
     range : pair of float, optional
-        Where the 20 bins begin and end; by default the smallest and the largest number of all groups.
+        What is shown of the axis; numbers beyond it count. By default from the smallest to the largest of all groups.
 
     Raises
     ------
     ValueError
-        If there is no group or more than four, all groups are empty, or a number is not finite or outside ``range``.
+        If there is no group or more than four, all groups are empty, a number is not finite, or ``range`` has no width
+        or shows no number.
 
     Examples
     --------
-    >>> histogram({"attack": [0.1, 0.2], "control": [0.9, 0.9]}, xlabel="p", range=(0, 1), alt="The attack lowers p.")
+    >>> distribution({"attack": [0.1, 0.2], "control": [0.9, 0.9]}, xlabel="p", alt="The attack lowers p.")
     The attack lowers p.
     """
     if not 1 <= len(values) <= len(LOOKS):
@@ -53,24 +54,23 @@ def histogram(
         raise ValueError(f"no group of values has a number: {', '.join(groups)} are all empty")
     least, largest = together.min(), together.max()
     low, high = range or (least, largest)
-    if not low <= least <= largest <= high:
-        raise ValueError(
-            f"values lie in {least:g} ... {largest:g}, partly outside the range {low:g} ... {high:g}: widen it, or the "
-            "bars would not sum to 1"
-        )
-    edges = np.histogram_bin_edges(together, BINS, range)
+    if range and not (low < high and low <= largest and least <= high):
+        raise ValueError(f"range {low:g} ... {high:g} shows none of the values, which lie in {least:g} ... {largest:g}")
     figure, axes = plt.subplots(figsize=(4.2, 3.2))
     for (name, numbers), (line, mark), hue in zip(groups.items(), LOOKS, COLOURS, strict=False):
         look = {"ls": line, "marker": mark, "color": hue}
         if not len(numbers):
             axes.plot([], [], label=f"{entry(name)}: none", **look)
             continue
+        shares = np.linspace(0, 1, min(POINTS, len(numbers) + 1))
+        reached = np.quantile(numbers, shares, method="inverted_cdf")
+        ends = [min(low, reached[0]), *reached, max(high, reached[-1])]
+        axes.plot(ends, [0, *shares, 1], ls=line, lw=1.8, color=hue, drawstyle="steps-post")
         median = float(np.median(numbers))
         said = f"{entry(name)}: " + minus(f"median {median:.2f} (n = {len(numbers):,})")
-        shares = np.histogram(numbers, edges)[0] / len(numbers)
-        axes.stairs(shares, edges, ls=line, lw=1.8, color=hue, zorder=2.5)
-        axes.plot(median, 0, ms=7, mec="white", clip_on=False, zorder=4, label=said, **look)
-    axes.set(xlabel=xlabel, ylabel="share of each group", xlim=(edges[0], edges[-1]))
-    axes.set_ylim(bottom=0)
+        axes.plot(median, 0.5, ms=7, mec="white", zorder=4, label=said, **look)
+    if low < high:
+        axes.set_xlim(low, high)
+    axes.set(xlabel=xlabel, ylabel="share at or below", ylim=(0, 1))
     figure.legend(fontsize=9, loc="outside upper left", handlelength=3.5)
     return Picture(figure, alt=alt)
