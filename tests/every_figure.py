@@ -74,6 +74,7 @@ def every_figure(names: Sequence[str]) -> dict[str, Callable[[], show.Figure | s
         "kappa_slider": lambda: show.kappa_slider(dict.fromkeys(names, np.sqrt), alt=ALT),
         "layer_changes": lambda: show.layer_changes([dict.fromkeys(names, LAYER)], alt=ALT),
         "map_browser": lambda: show.map_browser(images, dict(zip(names, maps, strict=True)), GRID, captions, alt=ALT),
+        "matches": lambda: show.matches(images, [0, 3], [[1, 2], [3, 3]], GRID, captions[1:], alt=ALT),
         "neighbours": lambda: show.neighbours(mu, np.ones((3, 3)), names, alt=ALT),
         "points_along": lambda: show.points_along(range(2), [dict.fromkeys(names, [COUNTS] * 2)], alt=ALT),
         "points_on_images": lambda: show.points_on_images(images, points, GRID, captions, alt=ALT),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from bs4 import BeautifulSoup
 from matplotlib.colors import to_rgb
+from matplotlib.patches import ConnectionPatch
 from pandas import DataFrame, MultiIndex
 from pictured import pictured
 from PIL import Image
@@ -107,6 +108,58 @@ def test_points_on_images_outlines_the_object() -> None:
     outlined = show.points_on_images(**given).panels
     lines = [[len(panel.axes[0].collections) for panel in panels[:2]] for panels in (plain, outlined)]
     assert np.diff(lines, axis=0).tolist() == [[1, 0]]
+
+
+# Matching regions
+
+
+def joined(**change) -> dict:
+    rng = np.random.default_rng(3)
+    given = {
+        "images": pictured([0, 0, 1], CATEGORIES, rng.integers(0, 256, (3, 3, 8, 12), dtype=np.uint8)),
+        "picked": [0, 5],
+        "partners": [[1, 4], [2, 2]],
+        "grid": (2, 3),
+        "captions": ["two coats", "a coat and a bag"],
+        "alt": "Matches.",
+    }
+    return given | change
+
+
+def test_matches_frames_both_ends_of_every_line() -> None:
+    panels = show.matches(**joined()).panels
+    assert [panel.get_suptitle() for panel in panels] == ["two coats", "a coat and a bag"]
+    corners = {0: (0, 0), 1: (4, 0), 2: (8, 0), 4: (4, 4), 5: (8, 4)}
+    for panel, theirs in zip(panels, ([1, 4], [2, 2]), strict=True):
+        for axes, regions in zip(panel.axes, ([0, 5], theirs), strict=True):
+            starts = [tuple(np.subtract(patch.get_xy(), 0.24)) for patch in axes.patches]
+            assert starts == [pytest.approx(corners[region]) for region in regions]
+        lines = [line for line in panel.artists if isinstance(line, ConnectionPatch)]
+        middles = [
+            [(x + 2, y + 2) for x, y in (corners[mine], corners[its])] for mine, its in zip([0, 5], theirs, strict=True)
+        ]
+        assert [[line.xy1, line.xy2] for line in lines] == middles
+        hues = [to_rgb(line.get_edgecolor()) for line in lines]
+        assert hues == [to_rgb(patch.get_edgecolor()) for patch in panel.axes[0].patches] and len(set(hues)) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"images": joined()["images"].subset([0])}, "two images or more, got 1"),
+        ({"picked": []}, r"1 \.\.\. 10 regions.*\(0,\)"),
+        ({"picked": [0, 6]}, r"picked must be regions 0 \.\.\. 5"),
+        ({"picked": [0.5, 1.0]}, "picked must be regions"),
+        ({"partners": [[1, 4]]}, r"\(1, 2\), expected \(2, 2\)"),
+        ({"partners": [[1, 4], [2, -1]]}, "partners must be regions"),
+        ({"captions": ["one"]}, "each of the 2 pairs, got 1"),
+        ({"alt": ""}, "alt is empty"),
+    ],
+)
+def test_matches_refuses(change: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        show.matches(**joined(**change))
+    plt.close("all")
 
 
 # Maps of many images

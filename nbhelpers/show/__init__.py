@@ -29,6 +29,7 @@ from nbhelpers.show.emergence import emergence
 from nbhelpers.show.forest import forest
 from nbhelpers.show.images import image_row
 from nbhelpers.show.map_browser import map_browser
+from nbhelpers.show.matches import matches
 from nbhelpers.show.neighbours import neighbours
 from nbhelpers.show.page.figure import Figure
 from nbhelpers.show.page.live import Explore
