@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.patches import ConnectionPatch, Rectangle
+from matplotlib.patches import ConnectionPatch
 
 from nbhelpers.images import ImageSet
 from nbhelpers.maths.arrays import Array
 from nbhelpers.show.page.picture import Picture
-from nbhelpers.show.region_maps import HALO
+from nbhelpers.show.region_maps import HALO, framed
 from nbhelpers.show.style import COLOURS, styled
 from nbhelpers.show.text import visible_lines
 
@@ -61,8 +61,6 @@ def matches(
     if len(captions) != len(partners):
         raise ValueError(f"captions must hold one text for each of the {len(partners)} pairs, got {len(captions)}")
     height, width = images.images.shape[2:]
-    down, across = height / grid[0], width / grid[1]
-    inset = 0.06 * min(down, across)  # neighbours keep frames of their own
     panels = []
     for other, theirs, caption in zip(images.images[1:], partners, captions, strict=True):
         figure, sides = plt.subplots(1, 2, figsize=(4.4, 2.2 * height / width + 0.3))
@@ -70,13 +68,11 @@ def matches(
             axes.imshow(image.transpose(1, 2, 0), extent=(0, width, height, 0))
             axes.axis("off")
         for hue, mine, its in zip(COLOURS, picked, theirs, strict=False):
-            corners = [((r % grid[1]) * across, (r // grid[1]) * down) for r in (mine, its)]
-            for axes, corner in zip(sides, corners, strict=True):
-                frame = Rectangle([at + inset for at in corner], across - 2 * inset, down - 2 * inset)
-                frame.set(fill=False, edgecolor=hue, linewidth=1.8, path_effects=HALO)
-                axes.add_patch(frame)
-            ends = [(x + across / 2, y + down / 2) for x, y in corners]
-            line = ConnectionPatch(*ends, "data", "data", axesA=sides[0], axesB=sides[1], color=hue, lw=1.6)
+            look = {"fill": False, "edgecolor": hue, "linewidth": 1.8, "path_effects": HALO}
+            squares, middles = zip(*(framed(r, grid, (height, width), **look) for r in (mine, its)), strict=True)
+            for axes, square in zip(sides, squares, strict=True):
+                axes.add_patch(square)
+            line = ConnectionPatch(*middles, "data", "data", axesA=sides[0], axesB=sides[1], color=hue, lw=1.6)
             line.set_path_effects(HALO)
             figure.add_artist(line)
         figure.suptitle(visible_lines(caption), fontsize=9.5)

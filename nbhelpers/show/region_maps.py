@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -61,23 +62,34 @@ def points_on_images(
     times = np.bincount(points.category[points.masks], minlength=len(images.categories))
     lit = highlights(images.categories, times, times)
     height, width = images.images.shape[2:]
-    down, across = height / grid[0], width / grid[1]
-    inset = 0.06 * min(down, across)  # neighbours keep outlines of their own
     panels = []
     for i, (image, mask, caption) in enumerate(zip(images.images, objects(images), captions, strict=True)):
         figure, axes = plt.subplots(figsize=(2.25, 2.25 * height / width + 0.3))
         axes.imshow(_grey(image), extent=(0, width, height, 0))
         for region in np.flatnonzero(points.masks[i]):
             c, reliable = points.category[i, region], points.reliable_masks[i, region]
-            y, x = (region // grid[1]) * down, (region % grid[1]) * across
-            size = across - 2 * inset, down - 2 * inset
-            axes.add_patch(Rectangle((x + inset, y + inset), *size, **_cell(lit.hue(c), reliable)))
-            axes.plot(x + across / 2, y + down / 2, **_dot(lit.marker(c)))
+            square, middle = framed(region, grid, (height, width), **_cell(lit.hue(c), reliable))
+            axes.add_patch(square)
+            axes.plot(*middle, **_dot(lit.marker(c)))
         _outline(axes, mask)
         axes.set_title(caption, fontsize=9.5)
         axes.axis("off")
         panels.append(figure)
     return Picture([*panels, _legend(named, images.categories, lit)], alt=alt)
+
+
+def framed(
+    region: int, grid: tuple[int, int], shape: tuple[int, int], **look: Any
+) -> tuple[Rectangle, tuple[float, float]]:
+    """A region's square on an image of that height and width, and its middle.
+
+    The square is inset, so that neighbours keep outlines of their own.
+    """
+    down, across = shape[0] / grid[0], shape[1] / grid[1]
+    row, column = divmod(int(region), grid[1])
+    x, y, inset = column * across, row * down, 0.06 * min(down, across)
+    square = Rectangle((x + inset, y + inset), across - 2 * inset, down - 2 * inset, **look)
+    return square, (x + across / 2, y + down / 2)
 
 
 def _outline(axes: plt.Axes, mask: np.ndarray | None) -> None:

@@ -3,6 +3,7 @@
 import pytest
 from browser import Browser
 from moving import draw, move
+from tables import table
 
 PAGE = "chapters/01_samples"
 
@@ -40,19 +41,14 @@ def test_the_kappa_slider_bends_the_curve(chapter: Browser) -> None:
 
 
 def test_the_nearest_pairs_and_the_weight_decays_stand_in_tables(chapter: Browser) -> None:
-    table = (
-        "const found = [...document.querySelectorAll('table.dataframe')]"
-        ".find(table => table.caption.textContent.startsWith(arguments[0]));"
-        "return [...found.rows].map(row => [...row.cells].map(cell => cell.textContent))"
-    )
-    head, nearest, *others, obtuse = chapter.run(table, "The five nearest pairs")
+    head, nearest, *others, obtuse = table(chapter, "The five nearest pairs")
     assert head == ["pair", "angle", "confused"]
     assert nearest[0] == "pullover, coat"
     assert len(others) == 4
     assert int(nearest[1]) <= min(int(angle) for _, angle, _ in others) < 90
     assert obtuse == ["all 23 at obtuse angles", "–", obtuse[2]]
     assert int(obtuse[2]) < sum(int(confused) for _, _, confused in [nearest, *others]) / 5
-    _, *fits = chapter.run(table, "Fits with five weight decays")
+    _, *fits = table(chapter, "Fits with five weight decays")
     assert [name for name, *_ in fits[:5]] == [
         f"scenes, {decay}" for decay in ("0.0001", "0.001", "0.01", "0.03", "0.1")
     ]

@@ -3,6 +3,7 @@
 import pytest
 from browser import Browser
 from moving import draw, move
+from tables import table, tables
 
 PAGE = "chapters/02_regions"
 
@@ -42,20 +43,13 @@ def test_a_region_is_followed_through_the_layers(chapter: Browser) -> None:
 
 
 def test_numbers_are_tables(chapter: Browser) -> None:
-    captions = chapter.run(
-        "return [...document.querySelectorAll('table.dataframe')].filter(t => !t.closest('.nbh-numbers'))"
-        ".map(t => t.caption.textContent)"
-    )
+    captions = [caption for caption, _ in tables(chapter)]
     assert len(captions) == len(set(captions)) == 14
     assert chapter.run("return document.querySelectorAll('.output.stream').length") <= 6
 
 
 def test_the_reliable_ratio_grows_from_layer_to_layer(chapter: Browser) -> None:
-    rows = chapter.run(
-        "const table = [...document.querySelectorAll('table.dataframe')]"
-        ".find(t => t.caption && t.caption.textContent.startsWith('Reliable ratio at the end'));"
-        "return [...table.tBodies[0].rows].map(r => [...r.cells].map(c => c.textContent))"
-    )
+    _, *rows = table(chapter, "Reliable ratio at the end")
     ratios = {name: [float(ratio) for ratio in of_seeds] for name, *of_seeds in rows}
     assert len(ratios) == 12
     for data in ("scenes", "Tiny ImageNet"):

@@ -3,6 +3,7 @@
 import pytest
 from browser import Browser
 from moving import draw, move
+from tables import table
 
 PAGE = "chapters/03_importance"
 
@@ -54,15 +55,10 @@ def test_the_tables_are_those_of_the_recorded_runs(chapter: Browser) -> None:
 )
 def test_what_a_cell_found_is_a_table(chapter: Browser, caption: str, header: list[str], rows: list[str]) -> None:
     """Each has one caption, its columns and its rows, and a number or a dash in every cell."""
-    tables = chapter.run(
-        "return [...document.querySelectorAll('.cell_output table.dataframe')].filter(t => !t.closest('.nbh-numbers'))"
-        ".map(t => [t.caption.textContent, ...['thead th', 'tbody th', 'tbody td']"
-        ".map(s => [...t.querySelectorAll(s)].map(e => e.textContent))])"
-    )
-    (found,) = [table for table in tables if caption in table[0]]
-    assert set(header) <= set(found[1])
-    assert set(rows) <= set(found[2])
-    assert all(cell == "–" or float(cell.replace("−", "-")) < 1e3 for cell in found[3])
+    head, *found = table(chapter, caption)
+    assert set(header) <= set(head)
+    assert set(rows) <= {name for name, *_ in found}
+    assert all(cell == "–" or float(cell.replace("−", "-")) < 1e3 for _, *cells in found for cell in cells)
 
 
 def test_few_numbers_are_printed(chapter: Browser) -> None:

@@ -3,6 +3,7 @@
 import pytest
 from browser import Browser
 from moving import draw, move
+from tables import table
 
 PAGE = "chapters/04_attacks"
 
@@ -46,18 +47,8 @@ def test_regions_move_along_their_paths_and_are_marked_on_their_images(chapter: 
     assert chapter.problems() == []
 
 
-@pytest.fixture(scope="module")
-def tables(chapter: Browser) -> dict[str, list[list[str]]]:
-    """The rows of the tables that have a caption, the head first; a later one takes the place of one of its caption."""
-    read = (
-        "return [...document.querySelectorAll('table.dataframe')].filter(t => t.caption)"
-        ".map(t => [t.caption.textContent, [...t.rows].map(r => [...r.cells].map(c => c.textContent.trim()))])"
-    )
-    return dict(chapter.run(read))
-
-
-def test_the_success_rates_stand_in_a_table(tables: dict[str, list[list[str]]]) -> None:
-    head, *rows = tables["Shares of correctly classified images fooled"]
+def test_the_success_rates_stand_in_a_table(chapter: Browser) -> None:
+    head, *rows = table(chapter, "Shares of correctly classified images fooled")
     assert head == ["ε", "attack", "random", "another image's"]
     assert [row[0] for row in rows] == ["1/255", "4/255"]
     small, large = ([int(share.removesuffix("%")) for share in row[1:]] for row in rows)
@@ -66,8 +57,8 @@ def test_the_success_rates_stand_in_a_table(tables: dict[str, list[list[str]]]) 
     assert all(share < 8 for share in small[1:] + large[1:])
 
 
-def test_the_recorded_success_rates_stand_in_a_table(tables: dict[str, list[list[str]]]) -> None:
-    head, *rows = tables["Images classified correctly, and shares of them fooled at ε = 1/255"]
+def test_the_recorded_success_rates_stand_in_a_table(chapter: Browser) -> None:
+    head, *rows = table(chapter, "Images classified correctly, and shares of them fooled at ε = 1/255")
     assert head == ["data", "images", "fooled", "by random changes"]
     assert [row[0] for row in rows] == ["scenes", "Tiny ImageNet"]
     for _, images, fooled, by_chance in rows:

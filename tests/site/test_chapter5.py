@@ -3,6 +3,7 @@
 import pytest
 from browser import Browser
 from moving import draw, move
+from tables import table
 
 PAGE = "chapters/05_distillation"
 NETWORKS = ("teacher", "mimics conv_53", "mimics fc", "soft labels", "alone")
@@ -39,13 +40,11 @@ def test_a_region_is_followed_through_the_networks(chapter: Browser) -> None:
 
 
 def test_the_seeds_are_shown_with_intervals(chapter: Browser) -> None:
-    read = """return [...document.querySelectorAll('table.dataframe')].map(table => [
-        table.caption.innerText, [...table.tBodies[0].rows].map(row => [...row.cells].map(cell => cell.innerText))])"""
-    tables = dict(chapter.run(read))
-    accuracy = tables["Tiny ImageNet: accuracy on held-out images, by the student's seed"]
+    _, *accuracy = table(chapter, "Tiny ImageNet: accuracy on held-out images, by the student's seed")
     assert [row[0] for row in accuracy] == ["teacher", *NETWORKS[1:]]
     assert all(len(row) == 5 and row[4].endswith("%") for row in accuracy)
     for caption in ("mimics fc minus its own teacher", "mimics conv_53 minus mimics fc"):
-        assert all("±" in cell for row in tables[caption] for cell in row[1:])
-    (frames,) = (rows for caption, rows in tables.items() if caption.startswith("Tiny ImageNet: median"))
+        _, *rows = table(chapter, caption)
+        assert all("±" in cell for row in rows for cell in row[1:])
+    _, *frames = table(chapter, "Tiny ImageNet: median")
     assert [row[0] for row in frames] == list(NETWORKS[1:])

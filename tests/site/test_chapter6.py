@@ -3,6 +3,7 @@
 import pytest
 from browser import Browser
 from moving import draw, move
+from tables import number, table
 
 PAGE = "chapters/06_your_own"
 LAYERS = ("early", "middle", "late")
@@ -22,19 +23,10 @@ def printed(chapter: Browser) -> str:
     return chapter.run("return [...document.querySelectorAll('.output.stream')].map(o => o.innerText).join('\\n')")
 
 
-def table(chapter: Browser, caption: str) -> dict[str, dict[str, str]]:
-    """What the one table says whose caption begins so: its cells by row and column."""
-    tables = chapter.run(
-        "return [...document.querySelectorAll('.cell_output table.dataframe')].filter(t => !t.closest('.nbh-numbers'))"
-        ".map(t => [t.caption.textContent, [...t.rows].map(r => [...r.cells].map(c => c.textContent))])"
-    )
-    (lines,) = [lines for said, lines in tables if said.startswith(caption)]
-    (_, *columns), *rows = lines
+def by_name(chapter: Browser, caption: str) -> dict[str, dict[str, str]]:
+    """A table's cells by row and column."""
+    (_, *columns), *rows = table(chapter, caption)
     return {name: dict(zip(columns, cells, strict=True)) for name, *cells in rows}
-
-
-def number(cell: str) -> float:
-    return float(cell.replace("−", "-").rstrip("%"))
 
 
 def test_regions_are_followed_through_the_layers_of_a_foreign_network(chapter: Browser) -> None:
@@ -50,14 +42,14 @@ def test_regions_are_followed_through_the_layers_of_a_foreign_network(chapter: B
 
 
 def test_the_network_has_learned(chapter: Browser) -> None:
-    shares = {name: number(row["share"]) for name, row in table(chapter, "Along training on 100").items()}
+    shares = {name: number(row["share"]) for name, row in by_name(chapter, "Along training on 100").items()}
     first, *_, last, of_all = (share for name, share in shares.items() if name.startswith("accuracy"))
     assert first < 30 and min(last, of_all) > 50
     assert shares["explained, half that M was fitted to"] > shares["explained, other half"] > 80
 
 
 def test_a_fit_to_a_dozen_photographs_explains_these_and_no_others(chapter: Browser) -> None:
-    rows = table(chapter, "Share of what the network says that three numbers explain")
+    rows = by_name(chapter, "Share of what the network says that three numbers explain")
     assert set(rows) == {"all", "even", "odd"} and rows["all"]["of the others"] == "–"
     assert all(number(row["of these"]) > 80 for row in rows.values())
     assert all(number(rows[half]["of the others"]) < 0 for half in ("even", "odd"))
@@ -88,7 +80,7 @@ def test_a_fit_to_a_dozen_photographs_explains_these_and_no_others(chapter: Brow
     ],
 )
 def test_what_a_cell_found_is_a_table(chapter: Browser, caption: str, columns: list[str], rows: list[str]) -> None:
-    found = table(chapter, caption)
+    found = by_name(chapter, caption)
     assert [*found] == [*rows]
     for row in found.values():
         assert [*row] == [*columns]
@@ -110,8 +102,8 @@ def test_few_cells_print_and_what_they_print_are_networks_and_messages(chapter: 
 
 
 def test_the_untrained_network_is_right_no_more_often_than_a_guess(chapter: Browser) -> None:
-    untrained = table(chapter, "Three failures")["untrained"]
-    late = table(chapter, "The chain's three layers")["late"]
+    untrained = by_name(chapter, "Three failures")["untrained"]
+    late = by_name(chapter, "The chain's three layers")["late"]
     assert number(untrained["reliable"]) < 25 < number(late["reliable"])
 
 
